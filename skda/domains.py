@@ -1,0 +1,276 @@
+"""The one place where source and target domains are told apart and put together."""
+
+from itertools import chain
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+
+# What skorch and torch call "no label": cross_entropy skips rows that carry it.
+UNLABELED = -100
+
+
+def _n_rows(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def as_target_tuple(X_target):
+    """Return target data as a tuple with one array per target domain.
+
+    Parameters
+    ----------
+    X_target : array-like, tuple of array-likes or None
+        The rows of one target domain, or of several.
+
+    Returns
+    -------
+    targets : tuple
+        Empty if `X_target` is None.
+
+    Raises
+    ------
+    ValueError
+        If the tuple, or one of its domains, holds no row.
+    """
+    if X_target is None:
+        return ()
+    targets = X_target if isinstance(X_target, tuple) else (X_target,)
+    if not targets:
+        raise ValueError(
+            "X_target is an empty tuple; pass one array per target domain, "
+            "or None to train on the source alone."
+        )
+    for number, rows in enumerate(targets):
+        if (hasattr(rows, "__len__") or hasattr(rows, "shape")) and _n_rows(rows) == 0:
+            name = "X_target" if len(targets) == 1 else f"X_target[{number}]"
+            raise ValueError(
+                f"{name} has 0 rows; pass at least one unlabeled row, "
+                "or None to train on the source alone."
+            )
+    return targets
+
+
+def split_domains(X, y, X_target=None, sample_domain=None):
+    """Separate source rows from target rows, in whichever form they were given.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Source rows; with `sample_domain`, source and target rows stacked.
+
+    y : array-like of shape (n_samples,)
+        Labels; with `sample_domain`, those of target rows are ignored.
+
+    X_target : array-like or tuple of array-likes, default=None
+        Target rows.
+
+    sample_domain : array-like of shape (n_samples,), default=None
+        Positive for a source row, negative for a target row; each negative value is a target
+        domain of its own.
+
+    Returns
+    -------
+    X_source, y_source : array-likes
+        The labelled source.
+
+    targets : tuple of array-likes
+        One per target domain, empty without a target.
+    """
+    if sample_domain is None:
+        return X, y, as_target_tuple(X_target)
+    if X_target is not None:
+        raise ValueError(
+            "X_target and sample_domain were both given; they are two forms of the same thing: "
+            "pass the target rows in X_target, or stack them into X and mark them in "
+            "sample_domain."
+        )
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None.")
+    sample_domain = column_or_1d(sample_domain)
+    if sample_domain.dtype.kind not in "iuf" or not np.all(np.isfinite(sample_domain)):
+        raise ValueError(
+            "sample_domain must hold integers: positive for source rows, negative for target "
+            f"rows. Got {np.unique(sample_domain)[:5]!r}."
+        )
+    check_consistent_length(X, y, sample_domain)
+    if np.any(sample_domain == 0):
+        raise ValueError(
+            "sample_domain holds 0; use a positive number for source rows and a negative one for "
+            "target rows."
+        )
+    is_source = sample_domain > 0
+    if not is_source.any():
+        raise ValueError("sample_domain marks no source row; give source rows a positive number.")
+    if sparse.issparse(X):
+        X = X.tocsr()
+    # Domains keep the order of their numbers' size: -1, -2, ...
+    target_domains = np.unique(sample_domain[~is_source])[::-1]
+    targets = tuple(
+        _safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
+    )
+    source = np.flatnonzero(is_source)
+    return _safe_indexing(X, source), _safe_indexing(y, source), targets
+
+
+def is_unlabeled(y):
+    """Tell which labels mark an unlabeled row: -1, None or NaN.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    mask : ndarray of shape (n_samples,), dtype=bool
+        True for an unlabeled row.
+    """
+    if y.dtype.kind == "f":
+        return np.isnan(y) | (y == -1)
+    if y.dtype.kind == "O":
+        return np.array([label is None or label != label or label == -1 for label in y], dtype=bool)
+    if y.dtype.kind == "i":
+        return y == -1
+    return np.zeros(y.shape, dtype=bool)
+
+
+def encode_target_labels(y_target, targets, classes):
+    """Return the class numbers of partly labelled target rows, `UNLABELED` for the others.
+
+    Parameters
+    ----------
+    y_target : array-like or tuple of array-likes
+        Labels of the target rows, in the form of ``X_target``; -1, None or NaN for "no label".
+
+    targets : tuple of array-likes
+        The target domains.
+
+    classes : ndarray of shape (n_classes,)
+        The sorted classes of the source.
+
+    Returns
+    -------
+    codes : tuple of ndarrays of int64
+        One per target domain.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or if a label is not one of `classes`.
+    """
+    y_target = y_target if isinstance(y_target, tuple) else (y_target,)
+    if not targets:
+        raise ValueError("y_target was given without X_target; pass the rows that it labels.")
+    if len(y_target) != len(targets):
+        raise ValueError(
+            f"y_target has {len(y_target)} arrays, X_target has {len(targets)}; "
+            "pass one array of labels per target domain."
+        )
+    codes = []
+    for number, (labels, rows) in enumerate(zip(y_target, targets, strict=True)):
+        name = "y_target" if len(targets) == 1 else f"y_target[{number}]"
+        labels = column_or_1d(_as_label_array(labels))
+        if len(labels) != _n_rows(rows):
+            raise ValueError(
+                f"{name} has {len(labels)} labels for {_n_rows(rows)} rows of X_target; "
+                "mark unlabeled rows with -1, None or NaN."
+            )
+        unlabeled = is_unlabeled(labels)
+        if classes.dtype.kind in "if" and -1 in classes and np.any(unlabeled):
+            raise ValueError(
+                f"{name} uses -1, None or NaN for unlabeled rows, but -1 is a class of y too; "
+                "recode y, for example as 0 and 1."
+            )
+        known = labels[~unlabeled]
+        strangers = [label for label in dict.fromkeys(known.tolist()) if label not in classes]
+        if strangers:
+            raise ValueError(
+                f"{name} holds {strangers[:5]!r}, which are no classes of y "
+                f"({classes[:5].tolist()!r}, ...); use the labels of y, or -1 for unlabeled rows."
+            )
+        code = np.full(len(labels), UNLABELED, dtype=np.int64)
+        code[~unlabeled] = np.searchsorted(classes, known.astype(classes.dtype))
+        codes.append(code)
+    return tuple(codes)
+
+
+def _as_label_array(labels):
+    """Labels as an array in which None, NaN and strings keep their meaning side by side."""
+    if hasattr(labels, "dtype") or hasattr(labels, "iloc"):
+        return np.asarray(labels)
+    mixed = any(label is None or isinstance(label, str) for label in labels)
+    return np.array(labels, dtype=object) if mixed else np.asarray(labels)
+
+
+def stack_domains(X, y, X_target):
+    """Stack source and target rows into the ``X, y, sample_domain`` form.
+
+    For code that can carry only one X: pass the result to the ``fit`` of an adaptation estimator,
+    with :class:`skda.model_selection.SourceSplit` as the splitter of a search.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, ...)
+        Source rows.
+
+    y : array-like of shape (n_samples,)
+        Source labels.
+
+    X_target : array-like or tuple of array-likes
+        Unlabeled target rows, of one target domain or of several.
+
+    Returns
+    -------
+    X : ndarray or DataFrame of shape (n_samples + n_target_samples, ...)
+        Source rows, then target rows.
+
+    y : ndarray of shape (n_samples + n_target_samples,)
+        Labels; a target row holds -1 (numbers), or None in an array of objects. Whatever
+        stands there is ignored by ``fit``.
+
+    sample_domain : ndarray of shape (n_samples + n_target_samples,), dtype=int64
+        1 for a source row, -1, -2, ... for the rows of the first, second, ... target domain.
+
+    Raises
+    ------
+    ValueError
+        If there is no target row, or if lengths or widths do not match.
+
+    Examples
+    --------
+    >>> from skda import stack_domains
+    >>> X, y, sample_domain = stack_domains([[0.0], [1.0]], [0, 1], [[5.0], [6.0], [7.0]])
+    >>> X.shape, y.tolist(), sample_domain.tolist()
+    ((5, 1), [0, 1, -1, -1, -1], [1, 1, -1, -1, -1])
+    """
+    targets = as_target_tuple(X_target)
+    if not targets:
+        raise ValueError("X_target is None; stack_domains needs target rows to stack.")
+    check_consistent_length(X, y)
+    sizes = [_n_rows(X), *(_n_rows(rows) for rows in targets)]
+    numbers = [1, *range(-1, -len(targets) - 1, -1)]
+    blocks = [X, *targets]
+    if all(hasattr(block, "iloc") for block in blocks):
+        import pandas as pd
+
+        stacked = pd.concat(blocks, ignore_index=True)
+        if stacked.shape[1] != X.shape[1]:
+            raise ValueError("X_target has other columns than X; give both the same columns.")
+    elif any(sparse.issparse(block) for block in blocks):
+        stacked = sparse.vstack(blocks, format="csr")
+    else:
+        arrays = [np.asarray(block) for block in blocks]
+        widths = {array.shape[1:] for array in arrays}
+        if len(widths) > 1:
+            raise ValueError(
+                f"X_target has rows of shape {arrays[1].shape[1:]}, X of {arrays[0].shape[1:]}; "
+                "both must have the same features."
+            )
+        stacked = np.concatenate(arrays)
+    labels = np.asarray(y)
+    no_label = -1 if labels.dtype.kind in "if" else None
+    fill = [no_label] * sum(sizes[1:])
+    y_stacked = np.array(list(chain(labels.tolist(), fill)), dtype=object)
+    if no_label is not None:
+        y_stacked = y_stacked.astype(labels.dtype)
+    return stacked, y_stacked, np.repeat(np.array(numbers, dtype=np.int64), sizes)

@@ -1,0 +1,1 @@
+"""Deep features for classic classifiers."""

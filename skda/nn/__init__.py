@@ -1,0 +1,19 @@
+"""Torch modules: the default networks, and the parts that adaptation needs."""
+
+from skda.nn._activations import record_activations
+from skda.nn._adversary import DomainAdversary, reverse_gradient
+from skda.nn._alignment import LayerwiseAlignment
+from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.nn._networks import MLP, ConvNet
+
+__all__ = [
+    "MLP",
+    "ConvNet",
+    "DomainAdversary",
+    "DomainBatchNorm",
+    "DomainRows",
+    "DomainStandardizer",
+    "LayerwiseAlignment",
+    "record_activations",
+    "reverse_gradient",
+]

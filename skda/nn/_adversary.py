@@ -1,0 +1,112 @@
+"""Gradient reversal and the domain discriminator."""
+
+import torch
+from torch import nn
+
+from skda.losses import domain_cross_entropy
+from skda.nn._networks import MLP
+
+
+class _ReverseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, strength):
+        ctx.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * -ctx.strength, None
+
+
+def reverse_gradient(x, strength=1.0):
+    """Return `x` unchanged; its gradient comes back multiplied by ``-strength``.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Features.
+
+    strength : float, default=1.0
+        Factor of the reversed gradient.
+
+    Returns
+    -------
+    x : torch.Tensor
+        The same values.
+
+    References
+    ----------
+    Y. Ganin et al. Domain-Adversarial Training of Neural Networks. JMLR 17(59), 2016, section 4.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import reverse_gradient
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reverse_gradient(x, 0.3).sum().backward()
+    >>> x.grad
+    tensor([-0.3000, -0.3000])
+    """
+    return _ReverseGradient.apply(x, strength)
+
+
+class DomainAdversary(nn.Module):
+    """A discriminator of domains, as an alignment that the features learn to defeat.
+
+    The estimator reverses the gradient between features and discriminator, scaled by the
+    trade-off; the discriminator itself learns at full strength.
+
+    Parameters
+    ----------
+    in_features : int
+        Width of the features.
+
+    hidden_layer_sizes : tuple of int, default=(100, 100)
+        Hidden layers of the discriminator.
+
+    dropout : float, default=0.0
+        Probability that a hidden unit is dropped during training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainAdversary
+    >>> adversary = DomainAdversary(4)
+    >>> adversary(torch.zeros(8, 4), torch.ones(6, 4)).shape
+    torch.Size([])
+    """
+
+    adversarial = True
+
+    def __init__(self, in_features, *, hidden_layer_sizes=(100, 100), dropout=0.0):
+        super().__init__()
+        width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
+        # Batch norm inside the discriminator would tell it the domains' mixture.
+        self.discriminator = nn.Sequential(
+            MLP(
+                in_features,
+                hidden_layer_sizes=hidden_layer_sizes,
+                dropout=dropout,
+                batch_norm=False,
+            ),
+            nn.Linear(width, 1),
+        )
+
+    def forward(self, source, target):
+        """Return the discriminator's loss on two batches of features.
+
+        Parameters
+        ----------
+        source : torch.Tensor of shape (n_source, n_features)
+            Features of the source rows.
+
+        target : torch.Tensor of shape (n_target, n_features)
+            Features of the target rows.
+
+        Returns
+        -------
+        loss : torch.Tensor of shape ()
+            Cross-entropy, each domain counting one half.
+        """
+        logits = self.discriminator(torch.cat([source, target]))
+        return domain_cross_entropy(*logits.split([len(source), len(target)]))

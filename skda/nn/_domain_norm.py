@@ -1,0 +1,155 @@
+"""Normalisation with statistics of its own for every domain."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class DomainRows:
+    """How many rows of the current batch belong to each domain, in order.
+
+    One object is shared by all layers of a network that tell domains apart.
+
+    Parameters
+    ----------
+    sizes : tuple of int or None, default=None
+        Rows per domain, source first; None for a batch that belongs to the last domain alone.
+    """
+
+    SOURCE_ALONE = (1,)
+
+    def __init__(self, sizes=None):
+        self.sizes = sizes
+
+    @staticmethod
+    def target_alone(number):
+        """Sizes for a batch that belongs to one target domain, counted from 0."""
+        return (0,) * (number + 1) + (1,)
+
+    def per_domain(self, x, layers):
+        """Apply to every domain's rows the layer of that domain."""
+        if self.sizes is None:
+            return layers[-1](x)
+        present = [(layer, size) for layer, size in zip(layers, self.sizes, strict=False) if size]
+        if len(present) == 1:
+            return present[0][0](x)
+        parts = x.split([size for _, size in present])
+        return torch.cat([layer(part) for (layer, _), part in zip(present, parts, strict=True)])
+
+
+class DomainBatchNorm(nn.Module):
+    """A batch norm with one set of statistics per domain and shared scale and shift.
+
+    Parameters
+    ----------
+    batch_norm : torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d or a subclass
+        The layer to convert; its statistics are every domain's start.
+
+    n_domains : int
+        Number of domains, source first.
+
+    rows : DomainRows
+        Tells which rows of a batch belong to which domain.
+
+    References
+    ----------
+    W.-G. Chang et al. Domain-Specific Batch Normalization for Unsupervised Domain Adaptation.
+    CVPR 2019 (there with scale and shift per domain; here these are shared, as in AdaBN).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainBatchNorm, DomainRows
+    >>> norm = DomainBatchNorm(torch.nn.BatchNorm1d(1), 2, DomainRows((2, 2)))
+    >>> norm(torch.tensor([[0.0], [2.0], [10.0], [12.0]])).round().flatten()
+    tensor([-1.,  1., -1.,  1.], grad_fn=<ViewBackward0>)
+    """
+
+    def __init__(self, batch_norm, n_domains, rows):
+        super().__init__()
+        norms = [batch_norm, *(copy.deepcopy(batch_norm) for _ in range(n_domains - 1))]
+        for norm in norms[1:]:
+            norm.weight, norm.bias = batch_norm.weight, batch_norm.bias
+        self.norms = nn.ModuleList(norms)
+        self.rows = rows
+
+    def forward(self, x):
+        """Normalise the rows of every domain by that domain's statistics."""
+        return self.rows.per_domain(x, self.norms)
+
+    def pool_targets(self):
+        """Set the last statistics to those of the mixture of all target domains, in equal parts.
+
+        They serve a prediction, which does not know from which of several targets a row comes.
+        """
+        *_, pooled = self.norms
+        targets = self.norms[1:-1]
+        if pooled.running_mean is None:
+            return
+        means = torch.stack([norm.running_mean for norm in targets])
+        variances = torch.stack([norm.running_var for norm in targets])
+        pooled.running_mean.copy_(means.mean(dim=0))
+        pooled.running_var.copy_(variances.mean(dim=0) + means.var(dim=0, correction=0))
+
+    @staticmethod
+    def convert(module, n_domains, rows):
+        """Replace every batch norm inside `module`, in place, and return the module.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The network.
+
+        n_domains : int
+            Number of domains, source first.
+
+        rows : DomainRows
+            Shared by the new layers.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            The same network, or its replacement if it is a batch norm itself.
+        """
+        if isinstance(module, _BatchNorm):
+            return DomainBatchNorm(module, n_domains, rows)
+        for name, child in module.named_children():
+            setattr(module, name, DomainBatchNorm.convert(child, n_domains, rows))
+        return module
+
+
+class _Affine(nn.Module):
+    def __init__(self, mean, scale):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x):
+        return (x - self.mean) / self.scale
+
+
+class DomainStandardizer(nn.Module):
+    """Bring the inputs of every domain to zero mean and unit variance.
+
+    Columns of tables and channels of images are standardised; constant ones are only centred.
+
+    Parameters
+    ----------
+    moments : list of (torch.Tensor, torch.Tensor)
+        Mean and standard deviation of every domain, of shape (n_features,) or
+        (n_channels, 1, 1).
+
+    rows : DomainRows
+        Tells which rows of a batch belong to which domain.
+    """
+
+    def __init__(self, moments, rows):
+        super().__init__()
+        self.affines = nn.ModuleList(_Affine(mean, scale) for mean, scale in moments)
+        self.rows = rows
+
+    def forward(self, x):
+        """Standardise the rows of every domain by that domain's moments."""
+        return self.rows.per_domain(x, self.affines)

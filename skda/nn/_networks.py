@@ -1,0 +1,125 @@
+"""The networks that are used where the user gives none."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+
+def _dense(in_features, out_features, dropout, batch_norm):
+    layers = [nn.Linear(in_features, out_features, bias=not batch_norm)]
+    if batch_norm:
+        layers.append(nn.BatchNorm1d(out_features))
+    layers.append(nn.ReLU())
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm):
+    layers = OrderedDict()
+    for number, width in enumerate(hidden_layer_sizes, start=1):
+        layers[f"hidden{number}"] = _dense(in_features, width, dropout, batch_norm)
+        in_features = width
+    return layers
+
+
+class MLP(nn.Sequential):
+    """Multi-layer perceptron from a table to features.
+
+    Every hidden layer is a linear map, batch normalisation, ReLU and dropout. The layers are
+    called ``hidden1``, ``hidden2``, ...; the last one gives the features.
+
+    Parameters
+    ----------
+    in_features : int
+        Number of input features.
+
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Width of every hidden layer.
+
+    dropout : float, default=0.0
+        Probability that a hidden unit is dropped during training.
+
+    batch_norm : bool, default=True
+        Whether hidden layers are batch-normalised.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import MLP
+    >>> MLP(8, hidden_layer_sizes=(16, 4))(torch.zeros(5, 8)).shape
+    torch.Size([5, 4])
+    """
+
+    def __init__(self, in_features, *, hidden_layer_sizes=(128, 64), dropout=0.0, batch_norm=True):
+        super().__init__(_dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm))
+
+
+class ConvNet(nn.Sequential):
+    """Convolutional network of LeNet's size from images to features.
+
+    Two blocks ``conv1`` and ``conv2`` of convolution, batch normalisation, ReLU and 2x2 maximum
+    pooling, then hidden layers ``hidden1``, ... as in :class:`MLP`. Convolutions are 5x5; images
+    below 16 pixels get 3x3 ones with padding.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the images.
+
+    image_size : tuple of int
+        Height and width of the images in pixels, at least 4.
+
+    channels : tuple of int, default=(32, 48)
+        Channels of the convolutions.
+
+    hidden_layer_sizes : tuple of int, default=(100,)
+        Width of every hidden layer.
+
+    dropout : float, default=0.0
+        Probability that a hidden unit is dropped during training.
+
+    batch_norm : bool, default=True
+        Whether layers are batch-normalised.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import ConvNet
+    >>> ConvNet(1, (28, 28))(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 100])
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        image_size,
+        *,
+        channels=(32, 48),
+        hidden_layer_sizes=(100,),
+        dropout=0.0,
+        batch_norm=True,
+    ):
+        height, width = image_size
+        if min(height, width) < 2 ** len(channels):
+            raise ValueError(
+                f"ConvNet pools {len(channels)} times and needs images of at least "
+                f"{2 ** len(channels)} pixels a side, got {height} x {width}; "
+                "give fewer channels or a module of your own."
+            )
+        kernel, padding = (5, 0) if min(height, width) >= 16 else (3, 1)
+        layers = OrderedDict()
+        for number, out_channels in enumerate(channels, start=1):
+            block = [
+                nn.Conv2d(in_channels, out_channels, kernel, padding=padding, bias=not batch_norm)
+            ]
+            if batch_norm:
+                block.append(nn.BatchNorm2d(out_channels))
+            layers[f"conv{number}"] = nn.Sequential(*block, nn.ReLU(), nn.MaxPool2d(2))
+            height, width = ((side - kernel + 1 + 2 * padding) // 2 for side in (height, width))
+            in_channels = out_channels
+        layers["flatten"] = nn.Flatten()
+        layers.update(
+            _dense_stack(in_channels * height * width, hidden_layer_sizes, dropout, batch_norm)
+        )
+        super().__init__(layers)

@@ -1,0 +1,221 @@
+"""Batches that hold rows of every domain."""
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+
+class DomainDataset(Dataset):
+    """Labelled source rows and the rows of every target domain.
+
+    Parameters
+    ----------
+    X : ndarray or torch.Tensor of shape (n_source, ...)
+        Source rows.
+
+    y : ndarray of int64 of shape (n_source,)
+        Class numbers.
+
+    targets : tuple of arrays, default=()
+        Target rows, one array per domain.
+
+    target_labels : tuple of ndarrays of int64, default=None
+        Class numbers of the target rows, -100 for unlabeled ones.
+    """
+
+    def __init__(self, X, y, targets=(), target_labels=None):
+        self.X, self.y = X, y
+        self.targets, self.target_labels = tuple(targets), target_labels
+        self.domains = (X, *self.targets)
+        self.labels = torch.from_numpy(
+            np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
+        )
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        return self.X[index], self.y[index]
+
+    def is_resident(self, device):
+        """Whether all rows can stay on `device` while the network trains."""
+        if any(isinstance(_storage(rows), np.memmap) for rows in self.domains):
+            return False
+        if torch.device(device).type != "cuda":
+            return True
+        # Half of the free memory is the network's.
+        n_bytes = sum(rows.nbytes for rows in self.domains)
+        return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def _storage(rows):
+    """The outermost array that a view shows."""
+    while isinstance(rows, np.ndarray) and not isinstance(rows, np.memmap):
+        if rows.base is None:
+            break
+        rows = rows.base
+    return rows
+
+
+def as_tensor(rows):
+    """A tensor of `rows`, copied if they are read-only."""
+    if isinstance(rows, torch.Tensor):
+        return rows
+    rows = np.asarray(rows)
+    return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+
+
+class _BatchReader(Dataset):
+    """Reads a whole batch of rows of all domains at once."""
+
+    def __init__(self, dataset, sizes, n_labels):
+        self.domains, self.labels = dataset.domains, dataset.labels
+        self.sizes, self.n_labels = sizes, n_labels
+        self.starts = np.cumsum([0, *(len(rows) for rows in self.domains)])
+
+    def __getitems__(self, indices):
+        indices = np.asarray(indices)
+        parts = np.split(indices, np.cumsum(self.sizes)[:-1])
+        rows = [
+            as_tensor(domain[part - start])
+            for domain, part, start in zip(self.domains, parts, self.starts[:-1], strict=True)
+        ]
+        return torch.cat(rows), self.labels[torch.from_numpy(indices[: self.n_labels])]
+
+
+def _identity(batch):
+    return batch
+
+
+class PairedBatches:
+    """Training batches: `batch_size` source rows, then as many target rows.
+
+    Every epoch goes through the longest domain once; a shorter one starts again, shuffled anew,
+    as often as it takes. All batches are full: the last one is filled with rows drawn anew. A
+    domain with fewer rows than a batch gives them all. Several target domains share the target
+    half evenly. Rows that fit stay on the device and are gathered there; others (memory-mapped
+    files, or any data if one of the DataLoader's keywords is given) come through a DataLoader.
+
+    Parameters
+    ----------
+    dataset : DomainDataset
+        The rows.
+
+    batch_size : int, default=64
+        Source rows, and target rows, of a batch.
+
+    random_state : int, default=0
+        Seed of the order of rows. Domains are shuffled independently.
+
+    device : str or torch.device, default="cpu"
+        Where the batches are needed.
+
+    with_target : bool, default=True
+        Whether batches hold target rows at all.
+
+    **loader : keywords
+        ``num_workers``, ``pin_memory``, ``prefetch_factor``, ``persistent_workers``, ``timeout``,
+        ``worker_init_fn`` and ``multiprocessing_context`` of
+        :class:`torch.utils.data.DataLoader`.
+    """
+
+    LOADER_KEYWORDS = (
+        "num_workers",
+        "pin_memory",
+        "prefetch_factor",
+        "persistent_workers",
+        "timeout",
+        "worker_init_fn",
+        "multiprocessing_context",
+    )
+
+    def __init__(
+        self,
+        dataset,
+        batch_size=64,
+        *,
+        random_state=0,
+        device="cpu",
+        with_target=True,
+        **loader,
+    ):
+        unknown = set(loader) - set(self.LOADER_KEYWORDS)
+        if unknown:
+            raise TypeError(
+                f"iterator_train__{min(unknown)} is not known; use batch_size or one of "
+                f"{', '.join(self.LOADER_KEYWORDS)}."
+            )
+        self.dataset, self.device = dataset, device
+        n_rows = [len(rows) for rows in dataset.domains]
+        shares = [batch_size]
+        if n_targets := len(dataset.targets):
+            shares += [max(1, round(batch_size / n_targets))] * n_targets
+        # Batch statistics need two rows; a lone row is repeated.
+        sizes = [max(2, min(share, n)) for share, n in zip(shares, n_rows, strict=True)]
+        self.n_steps = max(-(-n // size) for n, size in zip(n_rows, sizes, strict=True))
+        self.n_rows = n_rows if with_target else n_rows[:1]
+        self.sizes = sizes if with_target else sizes[:1]
+        labelled_target = with_target and dataset.target_labels is not None
+        self.n_labels = sum(self.sizes) if labelled_target else self.sizes[0]
+        self.generators = [
+            torch.Generator().manual_seed(random_state + number)
+            for number in range(len(self.sizes))
+        ]
+        self.loader = loader
+        self.resident = not loader and dataset.is_resident(device)
+        if self.resident:
+            domains = [as_tensor(rows) for rows in dataset.domains[: len(self.sizes)]]
+            rows = torch.cat(domains) if len(domains) > 1 else domains[0]
+            self.rows, self.labels = rows.to(device), dataset.labels.to(device)
+
+    def __len__(self):
+        return self.n_steps
+
+    def _epoch_indices(self):
+        """Row numbers of one epoch, of shape (n_steps, rows of a batch); domains are stacked."""
+        columns, start = [], 0
+        for n, size, generator in zip(self.n_rows, self.sizes, self.generators, strict=True):
+            needed = self.n_steps * size
+            rounds = [torch.randperm(n, generator=generator) for _ in range(-(-needed // n))]
+            columns.append(torch.cat(rounds)[:needed].view(self.n_steps, size) + start)
+            start += n
+        return torch.cat(columns, dim=1)
+
+    def __iter__(self):
+        indices = self._epoch_indices()
+        if not self.resident:
+            reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
+            yield from DataLoader(
+                reader, batch_sampler=indices.tolist(), collate_fn=_identity, **self.loader
+            )
+            return
+        for batch in indices.to(self.device).unbind():
+            yield (
+                self.rows.index_select(0, batch),
+                self.labels.index_select(0, batch[: self.n_labels]),
+            )
+
+
+class RowBatches:
+    """Batches of consecutive rows, for validation and prediction.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset
+        Rows ``dataset.X`` and labels ``dataset.y`` (or None).
+
+    batch_size : int, default=1024
+        Rows of a batch.
+    """
+
+    def __init__(self, dataset, batch_size=1024):
+        self.X, self.y, self.batch_size = dataset.X, dataset.y, batch_size
+
+    def __len__(self):
+        return -(-len(self.X) // self.batch_size)
+
+    def __iter__(self):
+        for start in range(0, len(self.X), self.batch_size):
+            rows = slice(start, start + self.batch_size)
+            y = torch.zeros(1) if self.y is None else as_tensor(self.y[rows])
+            yield as_tensor(self.X[rows]), y

@@ -1,0 +1,415 @@
+"""The skorch net behind every adaptation estimator."""
+
+import contextlib
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
+from skorch.dataset import unpack_data
+from skorch.utils import TeeGenerator, to_device
+from torch import nn
+
+from skda.nn import reverse_gradient
+from skda.nn._domain_norm import DomainRows
+from skda.training._batches import PairedBatches, RowBatches, as_tensor
+from skda.training._schedules import SCHEDULES, constant
+
+_AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def _implements(callback, hook):
+    return getattr(type(callback), hook) is not getattr(Callback, hook)
+
+
+class AdaptationNet(NeuralNet):
+    r"""A skorch net whose loss is a classification loss plus an alignment of domains.
+
+    .. math:: \ell = \ell_c(\text{source}, y)
+              + \lambda(p) \, \ell_A(\text{source}, \text{target})
+
+    Train it with ``fit(DomainDataset(X, y, targets), None)``. All of skorch works with it:
+    callbacks, checkpoints, ``set_params``, pickling. The history holds ``train_loss``,
+    ``classification_loss``, ``alignment_loss`` and ``trade_off`` of every epoch, and
+    ``valid_loss`` and ``valid_accuracy`` (on held-out source rows) where there is a
+    ``train_split``.
+
+    Parameters
+    ----------
+    module : AdaptationModule
+        The network.
+
+    alignment : torch.nn.Module, default=None
+        From two dicts of activations (source, target) to a scalar; its parameters learn with the
+        network's. With an attribute ``adversarial = True`` the features learn against it: their
+        gradient is reversed and scaled by the trade-off, while the alignment itself learns at
+        full strength.
+
+    trade_off : float, default=1.0
+        Weight of the alignment. With 0 training is that of the source alone.
+
+    trade_off_schedule : {"progressive", "constant"} or callable, default="constant"
+        Factor of `trade_off` by training progress in [0, 1]. Progress advances with every step
+        and is 1 at the last one.
+
+    lr_schedule : {"annealing", "constant"} or callable, default="annealing"
+        Factor of the learning rate by training progress. An
+        :class:`skorch.callbacks.LRScheduler` among the callbacks takes its place.
+
+    head_lr_multiplier : float, default=1.0
+        How much faster the head and the alignment learn than the backbone.
+
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        Of the network's forward pass; losses and weights stay in float32.
+
+    criterion, optimizer, lr, max_epochs, batch_size, callbacks, verbose, device, compile, ...
+        As in :class:`skorch.NeuralNet`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.datasets import load_shifted_digits
+    >>> from skda.losses import coral
+    >>> from skda.nn import MLP, LayerwiseAlignment
+    >>> from skda.training import AdaptationModule, AdaptationNet, DomainDataset
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> module = AdaptationModule(
+    ...     MLP(64), torch.nn.Linear(64, 10), layers=("logits",), n_targets=1
+    ... )
+    >>> alignment = LayerwiseAlignment({"logits": coral})
+    >>> net = AdaptationNet(module, alignment=alignment, max_epochs=2, verbose=0)
+    >>> as_float = lambda X: X.astype("float32")
+    >>> net = net.fit(
+    ...     DomainDataset(as_float(digits.X), digits.y, (as_float(digits.X_target),)), None
+    ... )
+    >>> len(net.history[:, "alignment_loss"])
+    2
+    """
+
+    # Given instances are trained in place, and must find their device when unpickled.
+    cuda_dependent_attributes_ = [*NeuralNet.cuda_dependent_attributes_, "module", "alignment"]
+
+    def __init__(
+        self,
+        module,
+        criterion=nn.CrossEntropyLoss,
+        *args,
+        alignment=None,
+        trade_off=1.0,
+        trade_off_schedule="constant",
+        lr_schedule="annealing",
+        head_lr_multiplier=1.0,
+        precision="float32",
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=64,
+        iterator_train=PairedBatches,
+        iterator_valid=RowBatches,
+        iterator_valid__batch_size=1024,
+        train_split=None,
+        **kwargs,
+    ):
+        self.alignment = alignment
+        self.trade_off = trade_off
+        self.trade_off_schedule = trade_off_schedule
+        self.lr_schedule = lr_schedule
+        self.head_lr_multiplier = head_lr_multiplier
+        self.precision = precision
+        super().__init__(
+            module,
+            criterion,
+            *args,
+            optimizer=optimizer,
+            lr=lr,
+            batch_size=batch_size,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            iterator_valid__batch_size=iterator_valid__batch_size,
+            train_split=train_split,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self):
+        # Training losses are recorded by run_single_epoch, once an epoch.
+        callbacks = [
+            ("epoch_timer", EpochTimer()),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("valid_accuracy", PassthroughScoring(name="valid_accuracy", lower_is_better=False)),
+        ]
+        if self.verbose:
+            callbacks.append(("print_log", PrintLog()))
+        return callbacks
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def initialize_module(self):
+        """Initialise ``module_`` and ``alignment_``."""
+        super().initialize_module()
+        self.alignment_ = nn.Identity() if self.alignment is None else self.alignment
+        return self
+
+    def torch_compile(self, module, name):
+        """Compile the network in place, so that the net can still be pickled."""
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Initialise the optimiser, with its fused form where torch has one."""
+        new = list(self.module_.head.named_parameters(prefix="head"))
+        new += self.alignment_.named_parameters(prefix="alignment")
+        new += self.criterion_.named_parameters(prefix="criterion")
+        named = [(f"backbone.{k}", p) for k, p in self.module_.backbone.named_parameters()]
+        named = [(name, p) for name, p in named + new if p.requires_grad]
+        (groups,), kwargs = self.get_params_for_optimizer("optimizer", named)
+        if self.head_lr_multiplier != 1:
+            groups = list(self._with_faster_head(groups, {id(p) for _, p in new}, kwargs["lr"]))
+        self.optimizer_ = self._fused_if_possible(groups, kwargs)
+        for group in self.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        return self
+
+    def _with_faster_head(self, groups, new, default_lr):
+        for group in groups:
+            lr = group.get("lr", default_lr)
+            for is_new, factor in ((False, 1), (True, self.head_lr_multiplier)):
+                chosen = [p for p in group["params"] if (id(p) in new) == is_new]
+                if chosen:
+                    yield {**group, "params": chosen, "lr": lr * factor}
+
+    def _fused_if_possible(self, groups, kwargs):
+        has_fused = self.optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+        if has_fused and not {"fused", "foreach", "differentiable"} & set(kwargs):
+            with contextlib.suppress(RuntimeError):  # no fused form on this device
+                return self.optimizer(groups, fused=True, **kwargs)
+        return self.optimizer(groups, **kwargs)
+
+    def get_iterator(self, dataset, training=False):
+        """Return batches of all domains for training, of consecutive rows otherwise."""
+        if not (training and self.iterator_train is PairedBatches):
+            return super().get_iterator(dataset, training=training)
+        kwargs = {"batch_size": self.batch_size, **self.get_params_for("iterator_train")}
+        return PairedBatches(
+            dataset,
+            device=self.device,
+            with_target=self._needs_target(dataset),
+            **kwargs,
+        )
+
+    def _needs_target(self, dataset):
+        return self.trade_off != 0 or dataset.target_labels is not None
+
+    # -- the loop -----------------------------------------------------------------------------
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Prepare what lasts for one call of ``fit``."""
+        super().on_train_begin(net, X, y, **kwargs)
+        hooks = ("on_batch_begin", "on_batch_end")
+        callbacks = [callback for _, callback in self.callbacks_]
+        self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
+            getattr(type(self), hook) is not getattr(NeuralNet, hook) for hook in hooks
+        )
+        self._notifies_gradients = any(_implements(c, "on_grad_computed") for c in callbacks)
+        schedule = self.lr_schedule
+        if any(isinstance(c, LRScheduler) for c in callbacks):
+            schedule = "constant"
+        self._lr_factor = SCHEDULES.get(schedule, schedule)
+        self._trade_off_factor = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
+        self._step, self._n_steps = 0, None
+        self._scaler = None
+        if self.precision == "float16":
+            self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
+        super().on_train_end(net, X, y, **kwargs)
+        self._scaler = None
+        self.module_.rows.sizes = None
+        if not self._needs_target(X):
+            self.estimate_target_statistics(X)
+        if self.module_.n_targets > 1:
+            for norm in self.module_.domain_batch_norms():
+                norm.pool_targets()
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one epoch; losses stay on the device until its end.
+
+        Batch hooks are called only if somebody implements them: they cost more than a step of a
+        small network.
+        """
+        if not training:
+            if iterator is not None:
+                self.module_.rows.sizes = DomainRows.SOURCE_ALONE
+                super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        if self._n_steps is None:
+            self._n_steps = len(iterator) * self.max_epochs
+        self.module_.rows.sizes = getattr(iterator, "sizes", None)
+        self._set_training(True)
+        losses = []
+        for batch in iterator:
+            if self._notifies_batches:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            step = step_fn(batch, **fit_params)
+            losses.append([step[name].detach() for name in self._loss_names(step)])
+            if self._notifies_batches:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+                self.notify("on_batch_end", batch=batch, training=True, **step)
+        names = self._loss_names(step)
+        means = torch.stack([torch.stack(row) for row in losses]).double().mean(dim=0).tolist()
+        for name, mean in zip(names, means, strict=True):
+            self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
+        self.history.record("trade_off", step["trade_off"])
+        earlier = [row[f"{prefix}_loss"] for row in self.history[:-1]]
+        self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
+        self.history.record(f"{prefix}_batch_count", len(losses))
+
+    @staticmethod
+    def _loss_names(step):
+        return [name for name in ("loss", "classification_loss", "alignment_loss") if name in step]
+
+    def train_step(self, batch, **fit_params):
+        """Train on one batch and return its losses."""
+        progress = self._step / (self._n_steps - 1) if self._n_steps > 1 else 1.0
+        self._step += 1
+        if self._lr_factor is not constant:
+            factor = self._lr_factor(progress)
+            for group in self.optimizer_.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        self._trade_off = self.trade_off * self._trade_off_factor(progress)
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch, **fit_params)
+        if self._notifies_gradients:
+            if self._scaler is not None:
+                self._scaler.unscale_(self.optimizer_)
+            self.notify(
+                "on_grad_computed",
+                named_parameters=TeeGenerator(self.get_all_learnable_params()),
+                batch=batch,
+                training=True,
+            )
+        if self._scaler is not None:
+            self._scaler.step(self.optimizer_)
+            self._scaler.update()
+        else:
+            self.optimizer_.step()
+        return step
+
+    def train_step_single(self, batch, **fit_params):
+        """Forward both domains at once, and backward through the sum of the losses."""
+        X, y = batch
+        y = to_device(y, self.device)
+        logits, activations = self.infer(X, **fit_params)
+        labelled = logits[: len(y)]
+        loss = classification_loss = self.criterion_(labelled, y)
+        step = {
+            "y_pred": labelled,
+            "classification_loss": classification_loss,
+            "trade_off": self._trade_off,
+        }
+        if self.trade_off != 0 and self._is_aligned(len(logits)):
+            alignment_loss, weighted = self.get_alignment_loss(activations)
+            loss = classification_loss + weighted
+            step["alignment_loss"] = alignment_loss
+        step["loss"] = loss
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        return step
+
+    def _is_aligned(self, n_rows):
+        sizes = self.module_.rows.sizes
+        return self.alignment is not None and sizes is not None and sizes[0] < n_rows
+
+    def get_alignment_loss(self, activations):
+        """Return the alignment loss, and what it adds to the training loss.
+
+        Parameters
+        ----------
+        activations : dict of str to torch.Tensor
+            Activations of a training batch by layer, source rows first.
+
+        Returns
+        -------
+        alignment_loss : torch.Tensor of shape ()
+            The loss itself.
+
+        weighted : torch.Tensor of shape ()
+            The loss with the trade-off in place.
+        """
+        adversarial = getattr(self.alignment_, "adversarial", False)
+        if adversarial:
+            # The reversal carries the trade-off, so that the adversary learns at full strength.
+            activations = {
+                name: reverse_gradient(x, self._trade_off) for name, x in activations.items()
+            }
+        n_source = self.module_.rows.sizes[0]
+        loss = self.alignment_(
+            {name: x[:n_source] for name, x in activations.items()},
+            {name: x[n_source:] for name, x in activations.items()},
+        )
+        if loss.ndim:
+            raise ValueError(
+                f"alignment must return a scalar, but it gave shape {tuple(loss.shape)}; "
+                "average or add up what it returns."
+            )
+        return loss, loss if adversarial else self._trade_off * loss
+
+    def validation_step(self, batch, **fit_params):
+        """Evaluate one batch of held-out source rows."""
+        self._set_training(False)
+        X, y = unpack_data(batch)
+        y = to_device(y, self.device)
+        with torch.no_grad():
+            logits, _ = self.infer(X, **fit_params)
+            loss = self.criterion_(logits, y)
+        accuracy = (logits.argmax(dim=1) == y).float().mean()
+        self.history.record_batch("valid_accuracy", accuracy.item())
+        return {"loss": loss, "y_pred": logits}
+
+    # -- inference ----------------------------------------------------------------------------
+
+    def infer(self, x, **fit_params):
+        """Return logits and activations, in float32 whatever the precision."""
+        x = to_device(x, self.device)
+        if self.precision == "float32":
+            return self.module_(x)
+        with torch.autocast(torch.device(self.device).type, dtype=_AUTOCAST[self.precision]):
+            logits, activations = self.module_(x)
+        return logits.float(), {name: value.float() for name, value in activations.items()}
+
+    def predict(self, X):
+        """Return class numbers."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def estimate_target_statistics(self, dataset):
+        """Set the batch norms' target statistics to those of the target rows under this network.
+
+        Needed where training saw no target rows.
+
+        Parameters
+        ----------
+        dataset : DomainDataset
+            Holds the target rows.
+        """
+        norms = self.module_.domain_batch_norms()
+        if not norms:
+            return
+        self._set_training(False)
+        with torch.no_grad():
+            for number, rows in enumerate(dataset.targets):
+                self.module_.rows.sizes = DomainRows.target_alone(number)
+                statistics = [norm.norms[number + 1] for norm in norms]
+                momenta = [norm.momentum for norm in statistics]
+                for norm in statistics:
+                    norm.reset_running_stats()
+                    norm.momentum = None  # the plain average over batches
+                    norm.train()
+                rows = rows if len(rows) > 1 else np.concatenate([rows, rows])
+                n_batches = -(-len(rows) // self.iterator_valid__batch_size)
+                for part in np.array_split(np.arange(len(rows)), n_batches):
+                    self.infer(as_tensor(rows[part[0] : part[-1] + 1]))
+                for norm, momentum in zip(statistics, momenta, strict=True):
+                    norm.momentum = momentum
+        self._set_training(False)
+        self.module_.rows.sizes = None
