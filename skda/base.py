@@ -310,7 +310,11 @@ class DeepAdaptationClassifier(
     }
 
     # In a Pipeline or a search the target reaches fit without a set_fit_request.
-    __metadata_request__fit = {"X_target": True, "y_target": True, "sample_domain": True}
+    __metadata_request__fit = {
+        "X_target": True,
+        "y_target": True,
+        "sample_domain": True,
+    }
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, X_target=None, y_target=None, sample_domain=None):
@@ -458,6 +462,11 @@ class DeepAdaptationClassifier(
         """
         _, features = self._forward(X)
         return features.numpy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # features are float32 whatever X is
+        return tags
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
@@ -672,7 +681,7 @@ class DeepAdaptationClassifier(
 
 
 def _n_dimensions(X):
-    return X.ndim if hasattr(X, "ndim") else np.ndim(X)
+    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
 
 
 def _check_images(X, name):

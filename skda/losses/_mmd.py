@@ -178,7 +178,10 @@ def mmd(
             "multipliers; give one weight per kernel."
         )
     source, target = at_least_float32(source), at_least_float32(target)
-    # Distances come from inner products, which lose their digits far from the origin.
+    # Distances come from inner products, which lose their digits far from the origin. Beside one
+    # of their rows collapsed features are exact zeros, which the mean alone would miss.
+    origin = source[0].detach()
+    source, target = source - origin, target - origin
     centre = torch.cat([source.detach(), target.detach()]).mean(dim=0)
     source, target = source - centre, target - centre
     if isinstance(bandwidth, str):

@@ -113,11 +113,23 @@ class DomainBatchNorm(nn.Module):
         module : torch.nn.Module
             The same network, or its replacement if it is a batch norm itself.
         """
-        if isinstance(module, _BatchNorm):
-            return DomainBatchNorm(module, n_domains, rows)
-        for name, child in module.named_children():
-            setattr(module, name, DomainBatchNorm.convert(child, n_domains, rows))
-        return module
+        return _convert(module, n_domains, rows, {})
+
+
+def _convert(module, n_domains, rows, converted):
+    if isinstance(module, DomainBatchNorm):
+        if module.rows is rows:  # met before, in a block that is used twice
+            return module
+        # Left by an earlier training: go on from what its predictions used.
+        module = module.norms[-1]
+    if isinstance(module, _BatchNorm):
+        if module not in converted:
+            converted[module] = DomainBatchNorm(module, n_domains, rows)
+        return converted[module]
+    for name, child in module._modules.items():
+        if child is not None:
+            setattr(module, name, _convert(child, n_domains, rows, converted))
+    return module
 
 
 class _Affine(nn.Module):

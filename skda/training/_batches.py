@@ -69,7 +69,7 @@ class _BatchReader(Dataset):
     """Reads a whole batch of rows of all domains at once."""
 
     def __init__(self, dataset, sizes, n_labels):
-        self.domains, self.labels = dataset.domains, dataset.labels
+        self.domains, self.labels = dataset.domains[: len(sizes)], dataset.labels
         self.sizes, self.n_labels = sizes, n_labels
         self.starts = np.cumsum([0, *(len(rows) for rows in self.domains)])
 
@@ -161,6 +161,8 @@ class PairedBatches:
             torch.Generator().manual_seed(random_state + number)
             for number in range(len(self.sizes))
         ]
+        # Without it a DataLoader draws from the global generator, which dropout uses.
+        self.worker_seeds = torch.Generator().manual_seed(random_state)
         self.loader = loader
         self.resident = not loader and dataset.is_resident(device)
         if self.resident:
@@ -186,7 +188,11 @@ class PairedBatches:
         if not self.resident:
             reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
             yield from DataLoader(
-                reader, batch_sampler=indices.tolist(), collate_fn=_identity, **self.loader
+                reader,
+                batch_sampler=indices.tolist(),
+                collate_fn=_identity,
+                generator=self.worker_seeds,
+                **self.loader,
             )
             return
         for batch in indices.to(self.device).unbind():

@@ -101,4 +101,8 @@ class AdaptationModule(nn.Module):
 
     def domain_batch_norms(self):
         """Return the batch norms that keep statistics per domain."""
-        return [module for module in self.backbone.modules() if isinstance(module, DomainBatchNorm)]
+        return [
+            module
+            for module in self.backbone.modules()
+            if isinstance(module, DomainBatchNorm) and module.rows is self.rows
+        ]

@@ -226,6 +226,17 @@ class AdaptationNet(NeuralNet):
         super().on_train_end(net, X, y, **kwargs)
         self._scaler = None
         self.module_.rows.sizes = None
+        self._complete_target_statistics(X)
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`."""
+        super().partial_fit(X, y, classes, **fit_params)
+        if any(getattr(callback, "load_best", False) for _, callback in self.callbacks_):
+            # The best weights came back with the statistics that they had during training.
+            self._complete_target_statistics(X)
+        return self
+
+    def _complete_target_statistics(self, X):
         if not self._needs_target(X):
             self.estimate_target_statistics(X)
         if self.module_.n_targets > 1:
@@ -272,7 +283,8 @@ class AdaptationNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Train on one batch and return its losses."""
-        progress = self._step / (self._n_steps - 1) if self._n_steps > 1 else 1.0
+        # partial_fit(..., epochs=...) may go on beyond max_epochs.
+        progress = min(self._step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
         self._step += 1
         if self._lr_factor is not constant:
             factor = self._lr_factor(progress)
@@ -368,6 +380,14 @@ class AdaptationNet(NeuralNet):
         return {"loss": loss, "y_pred": logits}
 
     # -- inference ----------------------------------------------------------------------------
+
+    def evaluation_step(self, batch, training=False):
+        """Forward one batch of target rows, also for a callback in the middle of training."""
+        sizes, self.module_.rows.sizes = self.module_.rows.sizes, None
+        try:
+            return super().evaluation_step(batch, training=training)
+        finally:
+            self.module_.rows.sizes = sizes
 
     def infer(self, x, **fit_params):
         """Return logits and activations, in float32 whatever the precision."""
