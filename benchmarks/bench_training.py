@@ -17,7 +17,7 @@ from torch import nn
 
 from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
 from skda.datasets import load_shifted_digits
-from skda.nn import MLP, ConvNet, DomainAdversary, reverse_gradient
+from skda.nn import MLP, ConvNet, reverse_gradient
 from skda.training import AdaptationModule, progressive
 
 BATCH = 64

@@ -215,7 +215,7 @@ class DeepAdaptationClassifier(
     n_features_in_ : int
         Number of columns of a table, number of values of an image.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X has names that are all strings.
 
     input_shape_ : tuple of int
@@ -661,9 +661,16 @@ class DeepAdaptationClassifier(
         )
 
     def _resolve_device(self):
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"device={self.device!r} cannot be used here: {error} Use 'auto', 'cpu', or a "
+                "device that torch finds on this machine."
+            ) from error
+        return self.device
 
     def _forward(self, X):
         """Return logits and features of rows of the target domain, on the CPU."""

@@ -253,18 +253,19 @@ def stack_domains(X, y, X_target):
     if all(hasattr(block, "iloc") for block in blocks):
         import pandas as pd
 
-        stacked = pd.concat(blocks, ignore_index=True)
-        if stacked.shape[1] != X.shape[1]:
+        if any(set(block.columns) != set(X.columns) for block in targets):
             raise ValueError("X_target has other columns than X; give both the same columns.")
+        stacked = pd.concat(blocks, ignore_index=True)
     elif any(sparse.issparse(block) for block in blocks):
         stacked = sparse.vstack(blocks, format="csr")
     else:
         arrays = [np.asarray(block) for block in blocks]
-        widths = {array.shape[1:] for array in arrays}
-        if len(widths) > 1:
+        shape = arrays[0].shape[1:]
+        other = [array.shape[1:] for array in arrays if array.shape[1:] != shape]
+        if other:
             raise ValueError(
-                f"X_target has rows of shape {arrays[1].shape[1:]}, X of {arrays[0].shape[1:]}; "
-                "both must have the same features."
+                f"X_target has rows of shape {other[0]}, X of {shape}; both must have the same "
+                "features."
             )
         stacked = np.concatenate(arrays)
     labels = np.asarray(y)

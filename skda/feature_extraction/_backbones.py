@@ -69,7 +69,7 @@ def make_named_backbone(backbone, weights, keywords):
         If the library is not installed.
     """
     library, _, name = backbone.partition("/")
-    if library not in _LIBRARIES or not name:
+    if library not in _LIBRARIES:
         name = backbone.rpartition("/")[2]
         raise ValueError(
             "backbone: a network is named with its library, 'timm/NAME' or 'torchvision/NAME', "

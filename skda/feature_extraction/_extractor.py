@@ -111,7 +111,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         Number of columns of a table, number of values of a row of an image array, 1 for a list
         of images or paths.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X has names that are all strings.
 
     See Also
@@ -301,9 +301,10 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        if "module_" in state:
+        module = state.get("module_")
+        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
             # A machine without this one's devices must be able to load it.
-            state["module_"] = copy.deepcopy(self.module_).cpu()
+            state["module_"] = copy.deepcopy(module).cpu()
         return state
 
     @property
@@ -332,7 +333,8 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
                     "width) or uint8 of shape (n_samples, height, width, n_channels). Images of "
                     "one channel need that dimension too."
                 )
-            X, shape = _check_images(X, "X")
+            # Of a list numpy must say whether it holds uint8.
+            X, shape = _check_images(X if hasattr(X, "dtype") else np.asarray(X), "X")
             if not reset and shape != self.input_shape_ and not self._is_preprocessed(X):
                 raise ValueError(
                     f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows "

@@ -27,8 +27,10 @@ def as_image_list(X):
         If only some of the items are images or paths.
 
     ValueError
-        If X is an empty list.
+        If X is an empty list, or an image or path itself.
     """
+    if _is_image(X):
+        raise ValueError("X is a single image or path; pass a list of them: [X].")
     if hasattr(X, "iloc"):
         if X.ndim == 2 and X.shape[1] != 1:
             return None

@@ -80,7 +80,8 @@ class SourceSplit(BaseCrossValidator):
         target = np.flatnonzero(sample_domain <= 0)
         if not len(source):
             raise ValueError("sample_domain marks no source row; source rows are positive.")
-        labels = None if y is None else np.asarray(_safe_indexing(y, source).tolist())
+        # As a list, so that the type is the source labels' own, whatever stands in target rows.
+        labels = None if y is None else np.asarray(y, dtype=object)[source].tolist()
         inner_groups = None if groups is None else _safe_indexing(groups, source)
         inner = check_cv(self.cv, labels, classifier=labels is not None)
         for train, test in inner.split(np.zeros(len(source)), labels, inner_groups):

@@ -13,6 +13,14 @@ class _Recorder:
         self.store[self.name] = output
 
 
+def forget_recorders(module):
+    """End every recording inside `module`."""
+    for part in module.modules():
+        for key, hook in list(part._forward_hooks.items()):
+            if isinstance(hook, _Recorder):
+                del part._forward_hooks[key]
+
+
 def record_activations(module, names, store):
     """Make `module` write the outputs of its submodules `names` into `store` at every forward.
 

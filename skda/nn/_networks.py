@@ -59,8 +59,8 @@ class MLP(nn.Sequential):
 class ConvNet(nn.Sequential):
     """Convolutional network of LeNet's size from images to features.
 
-    Two blocks ``conv1`` and ``conv2`` of convolution, batch normalisation, 2x2 maximum
-    pooling and ReLU, then hidden layers ``hidden1``, ... as in :class:`MLP`. Convolutions are 5x5; images
+    Blocks ``conv1``, ``conv2``, ... of convolution, batch normalisation, 2x2 maximum pooling and
+    ReLU, then hidden layers ``hidden1``, ... as in :class:`MLP`. Convolutions are 5x5; images
     below 16 pixels get 3x3 ones with padding.
 
     Parameters

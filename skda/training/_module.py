@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from skda.nn._activations import record_activations
+from skda.nn._activations import forget_recorders, record_activations
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
 
 
@@ -56,12 +56,14 @@ class AdaptationModule(nn.Module):
         self.layers = tuple(layers)
         self.rows = DomainRows()
         self._recorded = {}
-        hooked = [name for name in self.layers if name not in ("features", "logits")]
-        record_activations(backbone, hooked, self._recorded)
         # Several targets: one more set of statistics, their mixture, serves predictions.
         n_statistics = 1 + n_targets + (n_targets > 1)
         if batch_norm == "domain" and n_targets:
             backbone = DomainBatchNorm.convert(backbone, n_statistics, self.rows)
+        # After the conversion: a named batch norm is to give the rows of all domains.
+        hooked = [name for name in self.layers if name not in ("features", "logits")]
+        forget_recorders(backbone)  # left by an earlier training
+        record_activations(backbone, hooked, self._recorded)
         self.n_targets = n_targets
         self.standardizer = DomainStandardizer(moments, self.rows) if moments else None
         self.backbone = backbone

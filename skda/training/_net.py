@@ -88,6 +88,7 @@ class AdaptationNet(NeuralNet):
 
     # Given instances are trained in place, and must find their device when unpickled.
     cuda_dependent_attributes_ = [*NeuralNet.cuda_dependent_attributes_, "module", "alignment"]
+    _evaluated_sizes = None  # rows outside training are of the target
 
     def __init__(
         self,
@@ -276,6 +277,8 @@ class AdaptationNet(NeuralNet):
         earlier = [row[f"{prefix}_loss"] for row in self.history[:-1]]
         self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
+        if not self._notifies_batches:
+            self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
     @staticmethod
     def _loss_names(step):
@@ -383,7 +386,7 @@ class AdaptationNet(NeuralNet):
 
     def evaluation_step(self, batch, training=False):
         """Forward one batch of target rows, also for a callback in the middle of training."""
-        sizes, self.module_.rows.sizes = self.module_.rows.sizes, None
+        sizes, self.module_.rows.sizes = self.module_.rows.sizes, self._evaluated_sizes
         try:
             return super().evaluation_step(batch, training=training)
         finally:
@@ -401,6 +404,18 @@ class AdaptationNet(NeuralNet):
     def predict(self, X):
         """Return class numbers."""
         return self.predict_proba(X).argmax(axis=1)
+
+    @contextlib.contextmanager
+    def source_statistics(self):
+        """Within this context rows are normalised as rows of the source, not of the target.
+
+        To look at the features of source rows; predictions of an estimator are for the target.
+        """
+        self._evaluated_sizes = self.module_.rows.sizes = DomainRows.SOURCE_ALONE
+        try:
+            yield
+        finally:
+            self._evaluated_sizes = self.module_.rows.sizes = None
 
     def estimate_target_statistics(self, dataset):
         """Set the batch norms' target statistics to those of the target rows under this network.

@@ -1,0 +1,39 @@
+"""Shared data of the tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skda.datasets import load_shifted_digits
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """All shifted digits; a new copy of nothing: tests must not write into it."""
+    data = load_shifted_digits(random_state=0)
+    for value in data.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return data
+
+
+@pytest.fixture(scope="session")
+def few(digits):
+    """A part of the shifted digits, for what needs no accuracy."""
+    return {
+        "X": digits.X[:200],
+        "y": digits.y[:200],
+        "X_target": digits.X_target[:150],
+        "y_target": digits.y_target[:150],
+    }
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """The folder of real data sets, named by SKDA_DATA."""
+    home = Path(os.environ.get("SKDA_DATA", Path.home() / "skda_data"))
+    if not home.is_dir():
+        pytest.skip(f"needs real data in {home}; set SKDA_DATA to their folder")
+    return home

@@ -1,0 +1,72 @@
+"""The default networks."""
+
+import pytest
+import torch
+from torch import nn
+
+from skda.nn import MLP, ConvNet
+
+
+def test_mlp_ends_in_the_last_hidden_layer():
+    assert MLP(8, hidden_layer_sizes=(16, 4))(torch.zeros(5, 8)).shape == (5, 4)
+
+
+def test_mlp_names_its_layers():
+    assert [name for name, _ in MLP(8).named_children()] == ["hidden1", "hidden2"]
+
+
+def test_mlp_without_hidden_layers_passes_its_input():
+    x = torch.randn(5, 8)
+    assert torch.equal(MLP(8, hidden_layer_sizes=())(x), x)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_mlp_batch_norm_is_a_choice(batch_norm):
+    network = MLP(8, batch_norm=batch_norm)
+    found = sum(isinstance(module, nn.BatchNorm1d) for module in network.modules())
+    assert found == (2 if batch_norm else 0)
+    # A bias in front of a batch norm would have no effect.
+    assert (network.hidden1[0].bias is None) == batch_norm
+
+
+def test_mlp_drops_hidden_units_in_training_alone():
+    network = MLP(8, hidden_layer_sizes=(400,), dropout=0.5, batch_norm=False)
+    x = torch.ones(1, 8)
+    dropped = (network(x) == 0).float().mean()
+    network.eval()
+    assert dropped > (network(x) == 0).float().mean() + 0.1
+
+
+@pytest.mark.parametrize(
+    "channels, size", [(1, (8, 8)), (1, (28, 28)), (3, (32, 32)), (2, (9, 20))]
+)
+def test_convnet_takes_images_of_many_sizes(channels, size):
+    assert ConvNet(channels, size)(torch.zeros(5, channels, *size)).shape == (5, 100)
+
+
+def test_convnet_pools_away_all_but_the_smallest_image():
+    network = ConvNet(1, (4, 4), hidden_layer_sizes=())
+    assert network(torch.zeros(2, 1, 4, 4)).shape == (2, 48)
+
+
+def test_convnet_of_lenet_size_has_lenet_maps():
+    network = ConvNet(1, (28, 28), hidden_layer_sizes=())
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 48 * 4 * 4)
+
+
+@pytest.mark.parametrize("size", [(3, 28), (28, 3), (1, 1)])
+def test_convnet_refuses_images_that_pooling_would_consume(size):
+    with pytest.raises(ValueError, match=f"at least 4 pixels a side, got {size[0]} x {size[1]}"):
+        ConvNet(1, size)
+
+
+def test_convnet_with_fewer_channels_takes_smaller_images():
+    assert ConvNet(1, (3, 3), channels=(8,))(torch.zeros(2, 1, 3, 3)).shape == (2, 100)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_convnet_batch_norm_is_a_choice(batch_norm):
+    network = ConvNet(1, (28, 28), batch_norm=batch_norm)
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+    found = sum(isinstance(module, kinds) for module in network.modules())
+    assert found == (3 if batch_norm else 0)

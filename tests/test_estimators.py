@@ -1,0 +1,92 @@
+"""What scikit-learn asks of every estimator, and what every estimator must keep."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_html_repr
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
+from skda.base import DeepAdaptationClassifier
+from skda.feature_extraction import DeepFeatureExtractor
+from skda.model_selection import TargetEntropyScorer
+
+CLASSIFIERS = [DeepAdaptationClassifier, DeepCORALClassifier, DANClassifier, DANNClassifier]
+
+
+@pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
+@parametrize_with_checks([cls() for cls in (*CLASSIFIERS, DeepFeatureExtractor)])
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_signature_shows_every_parameter(cls):
+    shown = set(inspect.signature(cls).parameters)
+    assert shown - {"prefixed_params"} == set(cls().get_params())
+    assert {"module", "optimizer", "lr", "max_epochs", "trade_off", "random_state"} <= shown
+
+
+@pytest.mark.parametrize("cls", [DeepCORALClassifier, DANClassifier, DANNClassifier])
+def test_methods_fix_their_alignment(cls):
+    assert "alignment" not in inspect.signature(cls).parameters
+
+
+@pytest.mark.parametrize("cls", [*CLASSIFIERS, DeepFeatureExtractor, TargetEntropyScorer])
+def test_repr_shows_what_was_changed(cls):
+    assert repr(cls()) == f"{cls.__name__}()"
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_repr_and_html_show_prefixed_parameters(cls):
+    clf = cls(max_epochs=3, module__dropout=0.5)
+    assert "max_epochs=3" in repr(clf) and "module__dropout=0.5" in repr(clf)
+    assert "module__dropout" in estimator_html_repr(clf)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_clone_keeps_prefixed_parameters(cls):
+    clf = clone(cls(module__dropout=0.5, optimizer__weight_decay=0.1))
+    assert clf.get_params()["module__dropout"] == 0.5
+    assert clf.set_params(module__dropout=0.1).get_params()["module__dropout"] == 0.1
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_alignment_changes_the_weights(cls, few):
+    """Fails when a method's alignment or adversary is dead."""
+    fits = {}
+    for trade_off in (0, 1):
+        clf = cls(trade_off=trade_off, max_epochs=2, random_state=0)
+        clf.fit(few["X"], few["y"], X_target=few["X_target"])
+        fits[trade_off] = clf.net_.module_.state_dict()
+    weight = next(name for name in fits[0] if name.endswith("weight"))
+    assert not np.allclose(fits[0][weight], fits[1][weight], atol=1e-4)
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("with_target", [True, False])
+def test_without_trade_off_training_is_that_of_the_source(cls, with_target, few):
+    X_target = few["X_target"] if with_target else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf = cls(trade_off=0, max_epochs=2, random_state=0, module__dropout=0.2)
+        clf.fit(few["X"], few["y"], X_target=X_target)
+        alone = DeepAdaptationClassifier(max_epochs=2, random_state=0, module__dropout=0.2)
+        alone.fit(few["X"], few["y"])
+    mine, theirs = (list(c.net_.module_.parameters()) for c in (clf, alone))
+    assert len(mine) == len(theirs)
+    assert all((a == b).all() for a, b in zip(mine, theirs, strict=True))
+
+
+@pytest.mark.parametrize("cls", CLASSIFIERS)
+def test_same_random_state_same_weights(cls, few):
+    first, second, third = (
+        cls(max_epochs=2, random_state=seed).fit(few["X"], few["y"], X_target=few["X_target"])
+        for seed in (0, 0, 1)
+    )
+    states = [clf.net_.module_.state_dict() for clf in (first, second, third)]
+    assert all((states[0][name] == states[1][name]).all() for name in states[0])
+    assert any((states[0][name] != states[2][name]).any() for name in states[0])
