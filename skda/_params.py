@@ -1,19 +1,22 @@
 """Parameters declared once: dataclass fields, and skorch's ``prefix__name`` keywords."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
 from functools import wraps
 
 from sklearn.base import BaseEstimator
+
+from skda._docs import inherit_entries
 
 
 def estimator(cls):
     """Turn annotated class attributes into the keyword-only parameters of an estimator.
 
     Subclasses inherit the parameters, may add some, change defaults, and drop one by declaring it
-    a ``ClassVar``. The signature shows all of them. Keywords such as ``module__dropout`` are
-    taken as well, where the class names their prefixes in ``_prefixes``.
+    a ``ClassVar``. The signature shows all of them, and the docstring takes over the parent's
+    entries for what it does not describe itself. Keywords such as ``module__dropout`` are taken
+    as well, where the class names their prefixes in ``_prefixes``.
 
     Parameters
     ----------
@@ -25,19 +28,24 @@ def estimator(cls):
     cls : type
         The same class with an ``__init__``.
     """
+    own_doc = cls.__doc__
     cls = dataclass(kw_only=True, repr=False, eq=False)(cls)
+    cls.__doc__ = own_doc  # a dataclass without one gets its signature
     init = cls.__init__
     explicit = list(inspect.signature(init).parameters.values())
-    names = {parameter.name for parameter in explicit}
+    names = [parameter.name for parameter in explicit[1:]]
 
     @wraps(init)
-    def __init__(self, **params):
-        init(self, **{name: params.pop(name) for name in names & set(params)})
+    def __init__(self, *args, **params):
+        init(self, *args, **{name: params.pop(name) for name in names if name in params})
         vars(self).update(params)  # checked in fit, as scikit-learn wants it
 
     more = inspect.Parameter("prefixed_params", inspect.Parameter.VAR_KEYWORD)
     __init__.__signature__ = inspect.Signature([*explicit, more])
     cls.__init__ = __init__
+    parent = next(filter(is_dataclass, cls.__mro__[1:]), None)
+    if own_doc and parent:
+        cls.__doc__ = inherit_entries(own_doc, inspect.getdoc(parent), [*names, more.name])
     return cls
 
 

@@ -4,7 +4,6 @@ import copy
 import inspect
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -25,12 +24,14 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import Dataset
 from torch import nn
 
+from skda._inputs import check_images, n_dimensions
 from skda._params import PrefixedParams, check_keywords, estimator
 from skda._sklearn_compat import Interval, StrOptions, fit_context
+from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
 from skda.domains import encode_target_labels, split_domains
 from skda.exceptions import NoTargetWarning
 from skda.losses import coral, mmd
-from skda.nn import MLP, ConvNet, DomainAdversary, LayerwiseAlignment, record_activations
+from skda.nn import DomainAdversary, LayerwiseAlignment, record_activations
 from skda.training import AdaptationModule, AdaptationNet, DomainDataset
 from skda.training._batches import as_tensor
 
@@ -167,7 +168,8 @@ class DeepAdaptationClassifier(
         module given as an instance, which counts as pretrained, and 1 for others.
 
     max_epochs : int, default=40
-        Number of epochs. An epoch goes once through the larger domain.
+        Number of epochs. An epoch goes once through the larger domain; through the source with a
+        `trade_off` of 0.
 
     batch_size : int, default=64
         Source rows, and as many target rows, of a training step; at least 2.
@@ -273,16 +275,15 @@ class DeepAdaptationClassifier(
     verbose: int = 0
     random_state: Any = None
 
-    _prefixes = (
-        "module",
+    _net_prefixes = (
         "optimizer",
-        "alignment",
         "criterion",
         "callbacks",
         "iterator_train",
         "iterator_valid",
         "compile",
     )
+    _prefixes = ("module", "alignment", *_net_prefixes)
 
     _parameter_constraints = {
         "alignment": [StrOptions(set(ALIGNMENTS)), callable],
@@ -382,15 +383,15 @@ class DeepAdaptationClassifier(
         module_seed, alignment_seed, order_seed, training_seed = random_state.randint(
             np.iinfo(np.int32).max, size=4
         ).tolist()
-        device = self._resolve_device()
-        with _local_torch_state(device):
+        device = resolve_device(self.device)
+        with local_torch_state(device):
             # Each stage has a seed of its own: what one draws leaves the others as they are.
-            _seed(module_seed, device)
+            seed_generators(module_seed, device)
             module, widths = self._make_module(dataset)
-            _seed(alignment_seed, device)
+            seed_generators(alignment_seed, device)
             alignment = self._make_alignment(widths) if targets and self.trade_off else None
             net = self._make_net(module, alignment, device, order_seed)
-            _seed(training_seed, device)
+            seed_generators(training_seed, device)
             net.fit(dataset, None)
         self.net_ = net
         self.history_ = net.history
@@ -479,17 +480,17 @@ class DeepAdaptationClassifier(
 
     def _validate_X(self, X, *, reset):
         """Return rows as float32 tables, or as float32 or uint8 images."""
-        if _n_dimensions(X) != 4:
+        if n_dimensions(X) != 4:
             if not reset and len(self.input_shape_) == 3:
                 raise ValueError(
-                    f"X has {_n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
+                    f"X has {n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
                     f"images of shape {self.input_shape_}; pass images."
                 )
             X = validate_data(self, X, dtype=np.float32, reset=reset)
             if reset:
                 self.input_shape_ = X.shape[1:]
             return X
-        X, shape = _check_images(X, "X")
+        X, shape = check_images(X, "X")
         if reset:
             self.input_shape_ = shape
             self.n_features_in_ = int(np.prod(shape))
@@ -509,8 +510,8 @@ class DeepAdaptationClassifier(
                     f"{name} has the columns {columns[:5]}, X has {expected[:5]}; give both the "
                     "same columns in the same order."
                 )
-        if _n_dimensions(rows) == 4:
-            rows, shape = _check_images(rows, name)
+        if n_dimensions(rows) == 4:
+            rows, shape = check_images(rows, name)
         else:
             rows = check_array(rows, dtype=np.float32, input_name=name, estimator=self)
             shape = rows.shape[1:]
@@ -563,30 +564,10 @@ class DeepAdaptationClassifier(
         return module, widths
 
     def _make_backbone(self):
-        keywords = self._params_for("module")
         if isinstance(self.module, nn.Module):
-            if keywords:
-                raise TypeError(
-                    f"module__{min(keywords)}: module is an instance of "
-                    f"{type(self.module).__name__} and built already; pass the class instead, "
-                    "or leave out the module__ keywords."
-                )
-            return copy.deepcopy(self.module)
-        is_table = len(self.input_shape_) == 1
-        factory = self.module or (MLP if is_table else ConvNet)
-        check_keywords("module", factory, keywords)
-        if is_table:
-            sizes = {"in_features": self.input_shape_[0]}
-        else:
-            sizes = {"in_channels": self.input_shape_[0], "image_size": self.input_shape_[1:]}
-        taken = inspect.signature(factory).parameters
-        sizes = {name: size for name, size in sizes.items() if name in taken}
-        backbone = factory(**{**sizes, **keywords})
-        if not isinstance(backbone, nn.Module):
-            raise TypeError(
-                f"module: {factory!r} returned {type(backbone).__name__}, no torch.nn.Module."
-            )
-        return backbone
+            return self._make_part("module", self.module, None)
+        keywords = self._params_for("module")
+        return build_backbone(self.module, self.input_shape_, keywords, "module")
 
     def _make_alignment(self, widths):
         """Return the module that compares the domains' activations."""
@@ -598,18 +579,24 @@ class DeepAdaptationClassifier(
         alignment = self.alignment
         if isinstance(alignment, str):
             alignment = ALIGNMENTS[alignment]
+        if isinstance(alignment, nn.Module) or inspect.isclass(alignment):
+            return self._make_part("alignment", alignment, width)
         keywords = self._params_for("alignment")
-        if isinstance(alignment, nn.Module):
+        check_keywords("alignment", alignment, keywords)
+        return partial(alignment, **keywords) if keywords else alignment
+
+    def _make_part(self, name, part, width):
+        """Return a copy of a module, or what a class or factory makes for this width."""
+        keywords = self._params_for(name)
+        if isinstance(part, nn.Module):
             if keywords:
                 raise TypeError(
-                    f"alignment__{min(keywords)}: alignment is an instance and built already; "
-                    "pass its class instead."
+                    f"{name}__{min(keywords)}: {name} is an instance of {type(part).__name__} and "
+                    "built already; pass the class instead, or leave out the keywords."
                 )
-            return copy.deepcopy(alignment)
-        check_keywords("alignment", alignment, keywords)
-        if inspect.isclass(alignment):
-            return alignment(width, **keywords)
-        return partial(alignment, **keywords) if keywords else alignment
+            return copy.deepcopy(part)
+        check_keywords(name, part, keywords)
+        return part(width, **keywords)
 
     def _make_net(self, module, alignment, device, order_seed):
         optimizer = _OPTIMIZERS.get(self.optimizer, self.optimizer)
@@ -636,10 +623,9 @@ class DeepAdaptationClassifier(
             "iterator_train__random_state": order_seed,
             "iterator_valid__batch_size": rows,
         }
-        for prefix in self._prefixes:
-            if prefix not in ("module", "alignment"):
-                given = self._params_for(prefix)
-                params.update({f"{prefix}__{name}": value for name, value in given.items()})
+        for prefix in self._net_prefixes:
+            given = self._params_for(prefix)
+            params.update({f"{prefix}__{name}": value for name, value in given.items()})
         return AdaptationNet(
             module,
             alignment=alignment,
@@ -660,18 +646,6 @@ class DeepAdaptationClassifier(
             **params,
         )
 
-    def _resolve_device(self):
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(
-                f"device={self.device!r} cannot be used here: {error} Use 'auto', 'cpu', or a "
-                "device that torch finds on this machine."
-            ) from error
-        return self.device
-
     def _forward(self, X):
         """Return logits and features of rows of the target domain, on the CPU."""
         check_is_fitted(self)
@@ -685,25 +659,6 @@ class DeepAdaptationClassifier(
 
 
 # -- helpers ----------------------------------------------------------------------------------
-
-
-def _n_dimensions(X):
-    return X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-
-
-def _check_images(X, name):
-    """Return images as float32 or uint8, and their shape with channels first."""
-    is_uint8 = getattr(X, "dtype", None) in (np.uint8, torch.uint8)
-    X = check_array(X, dtype=np.uint8 if is_uint8 else np.float32, allow_nd=True, input_name=name)
-    if not is_uint8:
-        return X, X.shape[1:]
-    if X.shape[3] not in (1, 3, 4):
-        raise ValueError(
-            f"{name} holds uint8 images of shape {X.shape[1:]}; uint8 images are "
-            "(height, width, n_channels) with 1, 3 or 4 channels. Transpose them, or pass floats "
-            "of shape (n_samples, n_channels, height, width)."
-        )
-    return X, (X.shape[3], *X.shape[1:3])
 
 
 def _probe(backbone, example, layers):
@@ -752,29 +707,3 @@ def _copy_callback(callback):
 
 def _silence(*args):
     pass
-
-
-def _seed(seed, device):
-    """Seed the generators in use, and no other device's."""
-    torch.default_generator.manual_seed(seed)
-    if torch.device(device).type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
-
-
-@contextmanager
-def _local_torch_state(device):
-    """Restore random generators afterwards; on CUDA choose reproducible convolutions."""
-    device = torch.device(device)
-    on_cuda = device.type == "cuda"
-    index = device.index if device.index is not None else 0
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
-    with torch.random.fork_rng(devices=[index] if on_cuda else []):
-        try:
-            if on_cuda:
-                cudnn.deterministic, cudnn.benchmark = True, False
-            yield
-        finally:
-            if on_cuda:
-                cudnn.deterministic, cudnn.benchmark = before

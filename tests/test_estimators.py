@@ -1,5 +1,6 @@
 """What scikit-learn asks of every estimator, and what every estimator must keep."""
 
+import ast
 import inspect
 import warnings
 
@@ -28,6 +29,22 @@ def test_signature_shows_every_parameter(cls):
     shown = set(inspect.signature(cls).parameters)
     assert shown - {"prefixed_params"} == set(cls().get_params())
     assert {"module", "optimizer", "lr", "max_epochs", "trade_off", "random_state"} <= shown
+
+
+@pytest.mark.parametrize("cls", [*CLASSIFIERS, DeepFeatureExtractor])
+def test_docstring_describes_every_parameter_with_its_default(cls):
+    described = {}
+    parameters, _, _ = inspect.getdoc(cls).partition("Parameters\n---")[2].partition("\n\nAttr")
+    for line in parameters.splitlines()[1:]:
+        if line and not line.startswith(" "):
+            name, _, kind = line.partition(" : ")
+            described[name] = kind.partition("default=")[2]
+    assert described.pop("**prefixed_params") == ""
+    signature = inspect.signature(cls).parameters.values()
+    defaults = {p.name: p.default for p in signature if p.kind != p.VAR_KEYWORD}
+    assert list(described) == list(defaults)
+    for name, default in defaults.items():
+        assert ast.literal_eval(described[name]) == default, name
 
 
 @pytest.mark.parametrize("cls", [DeepCORALClassifier, DANClassifier, DANNClassifier])
@@ -67,9 +84,9 @@ def test_alignment_changes_the_weights(cls, few):
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
-@pytest.mark.parametrize("with_target", [True, False])
-def test_without_trade_off_training_is_that_of_the_source(cls, with_target, few):
-    X_target = few["X_target"] if with_target else None
+@pytest.mark.parametrize("n_target", [0, 20, 899])
+def test_without_trade_off_training_is_that_of_the_source(cls, n_target, few, digits):
+    X_target = digits.X_target[:n_target] if n_target else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clf = cls(trade_off=0, max_epochs=2, random_state=0, module__dropout=0.2)

@@ -1,10 +1,12 @@
 """Features of any deep network, as a transformer."""
 
 import copy
-import inspect
 import os
+from collections.abc import Callable
+from dataclasses import field
 from numbers import Integral
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from skda._params import PrefixedParams, check_keywords
+from skda._inputs import check_images, n_dimensions
+from skda._params import PrefixedParams, estimator
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda.base import _check_images, _local_torch_state, _n_dimensions, _seed
+from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
 from skda.feature_extraction._backbones import load_weights, make_named_backbone
 from skda.feature_extraction._images import as_image_list, read_image
-from skda.nn import MLP, ConvNet, record_activations
+from skda.nn import record_activations
 from skda.training import AdaptationModule
 from skda.training._batches import as_tensor
 
@@ -27,6 +30,7 @@ from skda.training._batches import as_tensor
 _HOOKS = Lock()
 
 
+@estimator
 class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PrefixedParams):
     r"""Activations of a deep network as features for any scikit-learn estimator.
 
@@ -90,7 +94,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     random_state : int, RandomState instance or None, default=None
         Seeds random weights. The global generator of torch is not touched.
 
-    **module_params : keywords
+    **prefixed_params : keywords
         ``module__*``, for the class, factory or library that makes the network.
 
     Attributes
@@ -144,6 +148,15 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     (899,)
     """
 
+    backbone: Any = field(default=None, kw_only=False)
+    layers: str | tuple[str, ...] = "features"
+    weights: Any = "pretrained"
+    pooling: str = "avg"
+    preprocess: str | Callable = "auto"
+    batch_size: int = 32
+    device: Any = "auto"
+    random_state: Any = None
+
     _prefixes = ("module",)
 
     _parameter_constraints = {
@@ -156,29 +169,6 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         "device": [str, torch.device],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        backbone=None,
-        *,
-        layers="features",
-        weights="pretrained",
-        pooling="avg",
-        preprocess="auto",
-        batch_size=32,
-        device="auto",
-        random_state=None,
-        **module_params,
-    ):
-        self.backbone = backbone
-        self.layers = layers
-        self.weights = weights
-        self.pooling = pooling
-        self.preprocess = preprocess
-        self.batch_size = batch_size
-        self.device = device
-        self.random_state = random_state
-        vars(self).update(module_params)  # checked in fit, as scikit-learn wants it
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -214,9 +204,9 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         layers = self._layer_names()
         X = self._validate_X(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        device = self._resolve_device()
-        with _local_torch_state(device):
-            _seed(seed, device)
+        device = resolve_device(self.device)
+        with local_torch_state(device):
+            seed_generators(seed, device)
             # A named network says how images become inputs, inputs say how wide others are.
             module, self.preprocess_ = None, None
             if isinstance(self.backbone, str):
@@ -257,9 +247,9 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
         features = np.empty((len(X), self._n_features_out), dtype=np.float32)
-        device = self._resolve_device()
+        device = resolve_device(self.device)
         self.module_.to(device)
-        with _local_torch_state(device):
+        with local_torch_state(device):
             for start in range(0, len(X), self.batch_size):
                 rows = slice(start, start + self.batch_size)
                 inputs = self._read(X, rows, self.input_shape_).to(device)
@@ -318,23 +308,22 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         images = as_image_list(X)
         if images is None:
             try:
-                n_dimensions = _n_dimensions(X)
+                n_dims = n_dimensions(X)
             except ValueError as error:  # numpy's, for a ragged list
                 raise ValueError(
                     "X is a list of rows of different shapes; give all rows one shape, or pass a "
                     f"list of PIL images or paths. ({error})"
                 ) from error
-            if n_dimensions < 3:
+            if n_dims < 3:
                 return self._validate_table(X, reset=reset)
-            if n_dimensions != 4:
+            if n_dims != 4:
                 raise ValueError(
-                    f"X has {n_dimensions} dimensions; pass a table of shape (n_samples, "
+                    f"X has {n_dims} dimensions; pass a table of shape (n_samples, "
                     "n_features), or images: floats of shape (n_samples, n_channels, height, "
                     "width) or uint8 of shape (n_samples, height, width, n_channels). Images of "
                     "one channel need that dimension too."
                 )
-            # Of a list numpy must say whether it holds uint8.
-            X, shape = _check_images(X if hasattr(X, "dtype") else np.asarray(X), "X")
+            X, shape = check_images(X, "X")
             if not reset and shape != self.input_shape_ and not self._is_preprocessed(X):
                 raise ValueError(
                     f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
@@ -349,7 +338,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     def _validate_table(self, X, *, reset):
         if not reset and len(self.input_shape_) == 3:
             raise ValueError(
-                f"X has {_n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
+                f"X has {n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
                 f"images, inputs of shape {self.input_shape_}; pass images."
             )
         return validate_data(self, X, dtype=np.float32, reset=reset)
@@ -395,7 +384,8 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         """Return a network for rows of ``input_shape_``, copied or new."""
         module = self._copy_backbone()
         if module is None:
-            module = self._build_backbone()
+            keywords = self._params_for("module")
+            module = build_backbone(self.backbone, self.input_shape_, keywords, "backbone")
         if self.weights not in ("pretrained", None):
             load_weights(module, self.weights)
         return module
@@ -424,28 +414,6 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
                 "and has its own; pass the class instead, or leave weights at 'pretrained'."
             )
         return copy.deepcopy(backbone)
-
-    def _build_backbone(self):
-        keywords, shape = self._params_for("module"), self.input_shape_
-        factory = self.backbone or (MLP if len(shape) == 1 else ConvNet)
-        check_keywords("module", factory, keywords)
-        if len(shape) == 1:
-            sizes = {"in_features": shape[0]}
-        else:
-            sizes = {"in_channels": shape[0], "image_size": shape[1:]}
-        taken = inspect.signature(factory).parameters
-        sizes = {name: size for name, size in sizes.items() if name in taken}
-        module = factory(**{**sizes, **keywords})
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"backbone: {factory!r} returned {type(module).__name__}, no torch.nn.Module."
-            )
-        return module
-
-    def _resolve_device(self):
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
     def _activations(self, inputs, layers):
         """Return the pooled activations of a batch by layer."""

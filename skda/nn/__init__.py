@@ -1,7 +1,7 @@
 """Torch modules: the default networks, and the parts that adaptation needs."""
 
 from skda.nn._activations import record_activations
-from skda.nn._adversary import DomainAdversary, reverse_gradient
+from skda.nn._adversary import DomainAdversary, DomainDiscriminator, reverse_gradient
 from skda.nn._alignment import LayerwiseAlignment
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
 from skda.nn._networks import MLP, ConvNet
@@ -11,6 +11,7 @@ __all__ = [
     "ConvNet",
     "DomainAdversary",
     "DomainBatchNorm",
+    "DomainDiscriminator",
     "DomainRows",
     "DomainStandardizer",
     "LayerwiseAlignment",

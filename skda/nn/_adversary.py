@@ -50,8 +50,46 @@ def reverse_gradient(x, strength=1.0):
     return _ReverseGradient.apply(x, strength)
 
 
+class DomainDiscriminator(nn.Sequential):
+    """A network that tells source features from target features.
+
+    Hidden layers are linear maps with ReLU and dropout. They have no batch norm, which would mix
+    the domains that are to be told apart.
+
+    Parameters
+    ----------
+    in_features : int
+        Width of the features.
+
+    hidden_layer_sizes : tuple of int, default=(100, 100)
+        Width of every hidden layer.
+
+    dropout : float, default=0.0
+        Probability that a hidden unit is dropped during training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainDiscriminator
+    >>> DomainDiscriminator(4)(torch.zeros(8, 4)).shape
+    torch.Size([8, 1])
+    """
+
+    def __init__(self, in_features, *, hidden_layer_sizes=(100, 100), dropout=0.0):
+        width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
+        super().__init__(
+            MLP(
+                in_features,
+                hidden_layer_sizes=hidden_layer_sizes,
+                dropout=dropout,
+                batch_norm=False,
+            ),
+            nn.Linear(width, 1),
+        )
+
+
 class DomainAdversary(nn.Module):
-    """A discriminator of domains, as an alignment that the features learn to defeat.
+    """The loss of a discriminator of domains, as an alignment that the features learn to defeat.
 
     The estimator reverses the gradient between features and discriminator, scaled by the
     trade-off; the discriminator itself learns at full strength.
@@ -61,11 +99,15 @@ class DomainAdversary(nn.Module):
     in_features : int
         Width of the features.
 
+    discriminator : torch.nn.Module, default=None
+        From features of shape (n, in_features) to logits of the target domain, of shape (n, 1).
+        None makes a :class:`DomainDiscriminator`.
+
     hidden_layer_sizes : tuple of int, default=(100, 100)
-        Hidden layers of the discriminator.
+        Hidden layers of the :class:`DomainDiscriminator`.
 
     dropout : float, default=0.0
-        Probability that a hidden unit is dropped during training.
+        Of the :class:`DomainDiscriminator`.
 
     Examples
     --------
@@ -78,19 +120,15 @@ class DomainAdversary(nn.Module):
 
     adversarial = True
 
-    def __init__(self, in_features, *, hidden_layer_sizes=(100, 100), dropout=0.0):
+    def __init__(
+        self, in_features, discriminator=None, *, hidden_layer_sizes=(100, 100), dropout=0.0
+    ):
         super().__init__()
-        width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
-        # Batch norm inside the discriminator would tell it the domains' mixture.
-        self.discriminator = nn.Sequential(
-            MLP(
-                in_features,
-                hidden_layer_sizes=hidden_layer_sizes,
-                dropout=dropout,
-                batch_norm=False,
-            ),
-            nn.Linear(width, 1),
-        )
+        if discriminator is None:
+            discriminator = DomainDiscriminator(
+                in_features, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout
+            )
+        self.discriminator = discriminator
 
     def forward(self, source, target):
         """Return the discriminator's loss on two batches of features.
@@ -109,4 +147,10 @@ class DomainAdversary(nn.Module):
             Cross-entropy, each domain counting one half.
         """
         logits = self.discriminator(torch.cat([source, target]))
+        if logits.numel() != len(source) + len(target):
+            raise ValueError(
+                f"discriminator: {type(self.discriminator).__name__} must return one logit per "
+                f"row, but {len(source) + len(target)} rows gave shape {tuple(logits.shape)}; "
+                "end it with torch.nn.Linear(..., 1)."
+            )
         return domain_cross_entropy(*logits.split([len(source), len(target)]))

@@ -1,11 +1,12 @@
 """Batches that hold rows of every domain."""
 
 import numpy as np
+import skorch.dataset
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 
-class DomainDataset(Dataset):
+class DomainDataset(skorch.dataset.Dataset):
     """Labelled source rows and the rows of every target domain.
 
     Parameters
@@ -24,18 +25,12 @@ class DomainDataset(Dataset):
     """
 
     def __init__(self, X, y, targets=(), target_labels=None):
-        self.X, self.y = X, y
+        super().__init__(X, y, length=len(X))
         self.targets, self.target_labels = tuple(targets), target_labels
         self.domains = (X, *self.targets)
         self.labels = torch.from_numpy(
             np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
         )
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, index):
-        return self.X[index], self.y[index]
 
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""
@@ -111,7 +106,7 @@ class PairedBatches:
         Where the batches are needed.
 
     with_target : bool, default=True
-        Whether batches hold target rows at all.
+        Whether batches hold target rows at all; without, an epoch goes through the source.
 
     **loader : keywords
         ``num_workers``, ``pin_memory``, ``prefetch_factor``, ``persistent_workers``, ``timeout``,
@@ -152,9 +147,10 @@ class PairedBatches:
             shares += [max(1, round(batch_size / n_targets))] * n_targets
         # Batch statistics need two rows; a lone row is repeated.
         sizes = [max(2, min(share, n)) for share, n in zip(shares, n_rows, strict=True)]
-        self.n_steps = max(-(-n // size) for n, size in zip(n_rows, sizes, strict=True))
-        self.n_rows = n_rows if with_target else n_rows[:1]
-        self.sizes = sizes if with_target else sizes[:1]
+        n_domains = len(sizes) if with_target else 1
+        self.n_rows, self.sizes = n_rows[:n_domains], sizes[:n_domains]
+        steps = [-(-n // size) for n, size in zip(self.n_rows, self.sizes, strict=True)]
+        self.n_steps = max(steps)
         labelled_target = with_target and dataset.target_labels is not None
         self.n_labels = sum(self.sizes) if labelled_target else self.sizes[0]
         self.generators = [

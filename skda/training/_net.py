@@ -167,8 +167,6 @@ class AdaptationNet(NeuralNet):
         if self.head_lr_multiplier != 1:
             groups = list(self._with_faster_head(groups, {id(p) for _, p in new}, kwargs["lr"]))
         self.optimizer_ = self._fused_if_possible(groups, kwargs)
-        for group in self.optimizer_.param_groups:
-            group.setdefault("initial_lr", group["lr"])
         return self
 
     def _with_faster_head(self, groups, new, default_lr):
@@ -216,8 +214,15 @@ class AdaptationNet(NeuralNet):
         if any(isinstance(c, LRScheduler) for c in callbacks):
             schedule = "constant"
         self._lr_factor = SCHEDULES.get(schedule, schedule)
+        if self._lr_factor is not constant:
+            for group in self.optimizer_.param_groups:
+                group["initial_lr"] = group["lr"]  # set_params may have changed it
         self._trade_off_factor = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
         self._step, self._n_steps = 0, None
+        if not self._needs_target(X):
+            # The target's statistics come at the end; until then callbacks evaluate with those
+            # of the source.
+            self._evaluated_sizes = DomainRows.SOURCE_ALONE
         self._scaler = None
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
@@ -225,8 +230,11 @@ class AdaptationNet(NeuralNet):
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
         super().on_train_end(net, X, y, **kwargs)
+        if self._lr_factor is not constant:
+            for group in self.optimizer_.param_groups:
+                group["lr"] = group["initial_lr"]
         self._scaler = None
-        self.module_.rows.sizes = None
+        self._evaluated_sizes = self.module_.rows.sizes = None
         self._complete_target_statistics(X)
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
@@ -240,6 +248,9 @@ class AdaptationNet(NeuralNet):
     def _complete_target_statistics(self, X):
         if not self._needs_target(X):
             self.estimate_target_statistics(X)
+        self._pool_target_statistics()
+
+    def _pool_target_statistics(self):
         if self.module_.n_targets > 1:
             for norm in self.module_.domain_batch_norms():
                 norm.pool_targets()
@@ -277,6 +288,7 @@ class AdaptationNet(NeuralNet):
         earlier = [row[f"{prefix}_loss"] for row in self.history[:-1]]
         self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
+        self._pool_target_statistics()
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 

@@ -327,6 +327,47 @@ def test_batch_wise_scheduler_rules_alone():
     assert lrs == pytest.approx([0.01 * 0.5**step for step in range(2 * STEPS)])
 
 
+def test_learning_rate_set_between_two_trainings_counts():
+    spy = [("spy", _Spy())]
+    net = _fit(_net(callbacks=spy))
+    with_schedule = dict(net.callbacks_)["spy"].lrs
+    assert with_schedule[0] == [0.01] and with_schedule[-1][0] < 0.002
+    net.set_params(lr=0.5)
+    net.partial_fit(DATA)
+    assert with_schedule[2 * STEPS] == [0.5]
+
+
+class _Logits(Callback):
+    """Predicts the target rows in the middle of training."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.logits = net.predict_proba(TARGET)
+
+
+@pytest.mark.parametrize("targets", [(TARGET,), (TARGET, TARGET + 1)])
+def test_predictions_in_the_middle_of_training_use_learned_statistics(targets):
+    net = _fit(
+        _net(_module(len(targets)), callbacks=[("logits", _Logits())]), DomainDataset(X, Y, targets)
+    )
+    assert np.allclose(dict(net.callbacks_)["logits"].logits, net.predict_proba(TARGET), atol=1e-5)
+
+
+def test_source_statistics_serve_until_those_of_the_target_are_estimated():
+    net = _fit(_net(trade_off=0, callbacks=[("logits", _Logits())]))
+    seen = dict(net.callbacks_)["logits"].logits
+    assert not np.allclose(seen, net.predict_proba(TARGET), atol=1e-3)
+    with net.source_statistics():
+        assert np.allclose(seen, net.predict_proba(TARGET), atol=1e-5)
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("on_train", [True, False])
+def test_epoch_scoring(on_train, use_caching):
+    scoring = EpochScoring("accuracy", name="mine", on_train=on_train, use_caching=use_caching)
+    net = _fit(_net(callbacks=[scoring], train_split=_hold_out))
+    assert 0 <= net.history[-1, "mine"] <= 1
+
+
 class _Weights(Callback):
     def __init__(self):
         self.of_epochs = []

@@ -1,4 +1,4 @@
-"""DAN."""
+"""DAN: maximum mean discrepancy at several layers."""
 
 from typing import ClassVar
 
@@ -7,6 +7,56 @@ from skda.base import DeepAdaptationClassifier, estimator
 
 @estimator
 class DANClassifier(DeepAdaptationClassifier):
+    r"""Deep adaptation network.
+
+    At several layers the features of both domains are made alike by a maximum mean discrepancy
+    with several kernels (MK-MMD) [1]_::
+
+        loss = CE(F(G(x_s)), y) + trade_off * sum_l MMD^2(source_l, target_l)
+
+    with Gaussian kernels around the median distance of the rows of a batch, see
+    :func:`skda.losses.mmd`.
+
+    Unlike [1]_, the kernels have equal weights, MMD is estimated over all pairs of a batch
+    instead of in linear time, the layers are the features and the logits of the default
+    networks instead of those of AlexNet, Adam trains, and batch norms keep statistics per domain.
+
+    Parameters
+    ----------
+    layers : tuple of str, default=("features", "logits")
+        Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
+        paths of submodules of the module; the losses of several layers are added, each with a
+        bandwidth of its own.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*``, ``alignment__*`` (of :func:`skda.losses.mmd`),
+        ``criterion__*`` (of :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``,
+        ``iterator_train__*`` (of :class:`skda.training.PairedBatches`), ``iterator_valid__*``
+        and ``compile__*``.
+
+    See Also
+    --------
+    DeepCORALClassifier : Aligns covariances.
+    DANNClassifier : Aligns by a discriminator of domains.
+
+    References
+    ----------
+    .. [1] M. Long, Y. Cao, J. Wang, M. I. Jordan. Learning Transferable Features with Deep
+       Adaptation Networks. ICML 2015, section 3.
+
+    Examples
+    --------
+    >>> from skda.adaptation import DANClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> clf = DANClassifier(max_epochs=10, random_state=0)
+    >>> clf = clf.fit(digits.X, digits.y, X_target=digits.X_target)
+    >>> alone = DANClassifier(trade_off=0, max_epochs=10, random_state=0)
+    >>> alone = alone.fit(digits.X, digits.y, X_target=digits.X_target)
+    >>> X_test, y_test = digits.X_target, digits.y_target
+    >>> clf.score(X_test, y_test) > alone.score(X_test, y_test)
+    True
+    """
+
     alignment: ClassVar[str] = "mmd"
     layers: tuple[str, ...] = ("features", "logits")
-    trade_off: float = 1.0
