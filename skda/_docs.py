@@ -35,8 +35,8 @@ def inherit_entries(doc, parent_doc, parameters):
         "Attributes": "".join(attributes.values()),
     }
     merged |= {title: body for title, body in sections.items() if title not in merged}
-    return summary + "".join(
-        f"{title}\n{'-' * len(title)}\n{body.rstrip()}\n\n" for title, body in merged.items()
+    return summary + "\n".join(
+        f"{title}\n{'-' * len(title)}\n{body.rstrip()}\n" for title, body in merged.items()
     )
 
 

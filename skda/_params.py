@@ -27,6 +27,21 @@ def estimator(cls):
     -------
     cls : type
         The same class with an ``__init__``.
+
+    Examples
+    --------
+    >>> from typing import ClassVar
+    >>> from skda.base import DeepAdaptationClassifier, estimator
+    >>> def mean_distance(source, target, power=2):
+    ...     return (source.mean(dim=0) - target.mean(dim=0)).norm() ** power
+    >>> @estimator
+    ... class MeanDistanceClassifier(DeepAdaptationClassifier):
+    ...     alignment: ClassVar[object] = staticmethod(mean_distance)
+    ...     trade_off: float = 0.5
+    >>> MeanDistanceClassifier().trade_off
+    0.5
+    >>> MeanDistanceClassifier(alignment__power=1, max_epochs=20)
+    MeanDistanceClassifier(alignment__power=1, max_epochs=20)
     """
     own_doc = cls.__doc__
     cls = dataclass(kw_only=True, repr=False, eq=False)(cls)

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from skda.datasets import load_shifted_digits
+
+# Networks this small gain nothing from more threads, and lose much on a busy machine.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

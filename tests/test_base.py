@@ -607,43 +607,6 @@ def test_bad_parameters(few, params, message):
         Quick(**params).fit(few["X"], few["y"], X_target=few["X_target"][:200])
 
 
-def _deep_discriminator(width, depth):
-    hidden = [nn.Linear(width, width) for _ in range(depth)]
-    return nn.Sequential(*hidden, nn.Linear(width, 1))
-
-
-@pytest.mark.parametrize(
-    "discriminator, keywords",
-    [
-        (nn.Linear(64, 1), {}),
-        (nn.Linear, {"discriminator__out_features": 1}),
-        (_deep_discriminator, {"discriminator__depth": 2}),
-        (None, {"discriminator__dropout": 0.5}),
-    ],
-)
-def test_discriminator_of_the_user(few, discriminator, keywords):
-    clf = DANNClassifier(max_epochs=1, discriminator=discriminator, **keywords)
-    clf.fit(few["X"], few["y"], X_target=few["X_target"])
-    (adversary,) = clf.net_.alignment_.modules_with_state
-    assert adversary.discriminator is not discriminator
-    assert adversary(torch.zeros(3, 64), torch.zeros(2, 64)).ndim == 0
-
-
-@pytest.mark.parametrize(
-    "params, message",
-    [
-        ({"discriminator": nn.Linear(64, 2)}, "discriminator.*one logit per row.*Linear"),
-        ({"discriminator": nn.Linear(64, 1), "discriminator__bias": False}, "instance of Linear"),
-        ({"discriminator__depth": 2}, "discriminator__depth.*discriminator__hidden_layer_sizes"),
-        ({"discriminator": "mlp"}, "discriminator"),
-        ({"alignment__dropout": 0.5}, "alignment__dropout.*discriminator__"),
-    ],
-)
-def test_bad_discriminator(few, params, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        DANNClassifier(max_epochs=1, **params).fit(few["X"], few["y"], X_target=few["X_target"])
-
-
 def test_set_params_rejects_unknown_names():
     with pytest.raises(ValueError, match="max_epoch"):
         Quick().set_params(max_epoch=3)

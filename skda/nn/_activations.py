@@ -44,6 +44,16 @@ def record_activations(module, names, store):
     ------
     ValueError
         If the module has no such submodule; the message lists the nearest names.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import MLP, record_activations
+    >>> network, outputs = MLP(3, hidden_layer_sizes=(8, 2)), {}
+    >>> handles = record_activations(network, ["hidden1"], outputs)
+    >>> features = network(torch.zeros(5, 3))
+    >>> outputs["hidden1"].shape
+    torch.Size([5, 8])
     """
     submodules = dict(module.named_modules())
     for name in names:

@@ -16,6 +16,14 @@ class DomainRows:
     ----------
     sizes : tuple of int or None, default=None
         Rows per domain, source first; None for a batch that belongs to the last domain alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainRows
+    >>> rows = DomainRows((2, 1))
+    >>> rows.per_domain(torch.ones(3), [torch.neg, torch.exp])
+    tensor([-1.0000, -1.0000,  2.7183])
     """
 
     SOURCE_ALONE = (1,)
@@ -29,7 +37,21 @@ class DomainRows:
         return (0,) * (number + 1) + (1,)
 
     def per_domain(self, x, layers):
-        """Apply to every domain's rows the layer of that domain."""
+        """Apply to every domain's rows the layer of that domain.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n, ...)
+            Rows, domain by domain.
+
+        layers : list of callable
+            One per domain.
+
+        Returns
+        -------
+        y : torch.Tensor of shape (n, ...)
+            What the layers return, in the same order.
+        """
         if self.sizes is None:
             return layers[-1](x)
         present = [(layer, size) for layer, size in zip(layers, self.sizes, strict=False) if size]
@@ -155,6 +177,15 @@ class DomainStandardizer(nn.Module):
 
     rows : DomainRows
         Tells which rows of a batch belong to which domain.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainRows, DomainStandardizer
+    >>> moments = [(torch.zeros(1), torch.ones(1)), (torch.full((1,), 10.0), torch.ones(1))]
+    >>> standardizer = DomainStandardizer(moments, DomainRows((1, 2)))
+    >>> standardizer(torch.tensor([[1.0], [9.0], [10.0]])).flatten()
+    tensor([ 1., -1.,  0.])
     """
 
     def __init__(self, moments, rows):

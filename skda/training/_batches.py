@@ -22,6 +22,14 @@ class DomainDataset(skorch.dataset.Dataset):
 
     target_labels : tuple of ndarrays of int64, default=None
         Class numbers of the target rows, -100 for unlabeled ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skda.training import DomainDataset
+    >>> dataset = DomainDataset(np.zeros((8, 3)), np.arange(8) % 2, (np.ones((5, 3)),))
+    >>> len(dataset), [rows.shape for rows in dataset.domains]
+    (8, [(8, 3), (5, 3)])
     """
 
     def __init__(self, X, y, targets=(), target_labels=None):
@@ -112,6 +120,16 @@ class PairedBatches:
         ``num_workers``, ``pin_memory``, ``prefetch_factor``, ``persistent_workers``, ``timeout``,
         ``worker_init_fn`` and ``multiprocessing_context`` of
         :class:`torch.utils.data.DataLoader`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skda.training import DomainDataset, PairedBatches
+    >>> dataset = DomainDataset(np.zeros((8, 3)), np.arange(8) % 2, (np.ones((5, 3)),))
+    >>> for X, y in PairedBatches(dataset, batch_size=4):
+    ...     print(X[:, 0].tolist(), y.shape)
+    [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0] torch.Size([4])
+    [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0] torch.Size([4])
     """
 
     LOADER_KEYWORDS = (
@@ -208,6 +226,14 @@ class RowBatches:
 
     batch_size : int, default=1024
         Rows of a batch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skorch.dataset import Dataset
+    >>> from skda.training import RowBatches
+    >>> [len(X) for X, y in RowBatches(Dataset(np.zeros((5, 3))), batch_size=2)]
+    [2, 2, 1]
     """
 
     def __init__(self, dataset, batch_size=1024):

@@ -297,7 +297,22 @@ class AdaptationNet(NeuralNet):
         return [name for name in ("loss", "classification_loss", "alignment_loss") if name in step]
 
     def train_step(self, batch, **fit_params):
-        """Train on one batch and return its losses."""
+        """Train on one batch.
+
+        Parameters
+        ----------
+        batch : tuple of (torch.Tensor, torch.Tensor)
+            Rows of all domains, source first, and labels of the first of them.
+
+        **fit_params : dict
+            Passed on by skorch; not used.
+
+        Returns
+        -------
+        step : dict
+            ``loss``, its terms ``classification_loss`` and ``alignment_loss``, ``trade_off``, and
+            the logits ``y_pred`` of the labelled rows.
+        """
         # partial_fit(..., epochs=...) may go on beyond max_epochs.
         progress = min(self._step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
         self._step += 1
@@ -325,7 +340,21 @@ class AdaptationNet(NeuralNet):
         return step
 
     def train_step_single(self, batch, **fit_params):
-        """Forward both domains at once, and backward through the sum of the losses."""
+        """Forward both domains at once, and backward through the sum of the losses.
+
+        Parameters
+        ----------
+        batch : tuple of (torch.Tensor, torch.Tensor)
+            As in `train_step`.
+
+        **fit_params : dict
+            Passed on by skorch; not used.
+
+        Returns
+        -------
+        step : dict
+            As in `train_step`.
+        """
         X, y = batch
         y = to_device(y, self.device)
         logits, activations = self.infer(X, **fit_params)
@@ -405,7 +434,24 @@ class AdaptationNet(NeuralNet):
             self.module_.rows.sizes = sizes
 
     def infer(self, x, **fit_params):
-        """Return logits and activations, in float32 whatever the precision."""
+        """Forward rows, in the net's precision.
+
+        Parameters
+        ----------
+        x : torch.Tensor or ndarray
+            Rows.
+
+        **fit_params : dict
+            Passed on by skorch; not used.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n, n_classes)
+            In float32 whatever the precision.
+
+        activations : dict of str to torch.Tensor
+            By layer, in float32.
+        """
         x = to_device(x, self.device)
         if self.precision == "float32":
             return self.module_(x)
@@ -414,7 +460,18 @@ class AdaptationNet(NeuralNet):
         return logits.float(), {name: value.float() for name, value in activations.items()}
 
     def predict(self, X):
-        """Return class numbers."""
+        """Predict the class of rows of the target domain.
+
+        Parameters
+        ----------
+        X : ndarray, torch.Tensor or Dataset
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        """
         return self.predict_proba(X).argmax(axis=1)
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """DAN: maximum mean discrepancy at several layers."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from skda.base import DeepAdaptationClassifier, estimator
@@ -19,7 +20,8 @@ class DANClassifier(DeepAdaptationClassifier):
 
     Unlike [1]_, the kernels have equal weights, MMD is estimated over all pairs of a batch
     instead of in linear time, the layers are the features and the logits of the default
-    networks instead of those of AlexNet, Adam trains, and batch norms keep statistics per domain.
+    networks instead of those of AlexNet, the trade-off grows as in DANN, Adam trains, and batch
+    norms keep statistics per domain.
 
     Parameters
     ----------
@@ -27,6 +29,10 @@ class DANClassifier(DeepAdaptationClassifier):
         Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
         paths of submodules of the module; the losses of several layers are added, each with a
         bandwidth of its own.
+
+    trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
+        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
+        grows from 0 to 1, see :func:`skda.training.progressive`.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``alignment__*`` (of :func:`skda.losses.mmd`),
@@ -60,3 +66,5 @@ class DANClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[str] = "mmd"
     layers: tuple[str, ...] = ("features", "logits")
+    # Clusters of classes form first; aligned at once, some would be matched to wrong ones.
+    trade_off_schedule: str | Callable = "progressive"

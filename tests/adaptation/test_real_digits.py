@@ -1,0 +1,93 @@
+"""What the methods must reach with their defaults, in the mean of three random states."""
+
+import gzip
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from scipy.ndimage import zoom
+
+from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
+from skda.datasets import load_shifted_digits
+
+SEEDS = (0, 1, 2)
+
+
+def _accuracy(clf, X, y, X_target, y_target):
+    return 100 * clf.fit(X, y, X_target=X_target).score(X_target, y_target)
+
+
+def _mean_accuracy(make, data):
+    """Mean accuracy on the target, which is fitted in a process of its own per random state."""
+    jobs = [delayed(_accuracy)(make(random_state=seed), *data(seed)) for seed in SEEDS]
+    return np.mean(Parallel(n_jobs=2)(jobs))
+
+
+# -- scikit-learn's digits, turned and noisy --------------------------------------------------
+
+
+def _shifted(seed):
+    digits = load_shifted_digits(random_state=seed)
+    return digits.X, digits.y, digits.X_target, digits.y_target
+
+
+@pytest.fixture(scope="module")
+def source_only():
+    return _mean_accuracy(
+        lambda random_state: DANClassifier(trade_off=0, random_state=random_state), _shifted
+    )
+
+
+@pytest.mark.parametrize(
+    "cls, margin", [(DANNClassifier, 10), (DANClassifier, 8), (DeepCORALClassifier, 5)]
+)
+def test_defaults_adapt_to_shifted_digits(cls, margin, source_only):
+    assert 43 < source_only < 53
+    assert _mean_accuracy(cls, _shifted) >= source_only + margin
+
+
+# -- MNIST and USPS at 28 x 28 ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mnist(data_home):
+    with gzip.open(data_home / "digits" / "t10k-images-idx3-ubyte.gz") as file:
+        X = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+    with gzip.open(data_home / "digits" / "t10k-labels-idx1-ubyte.gz") as file:
+        y = np.frombuffer(file.read(), np.uint8, offset=8)
+    return (X / 255).astype(np.float32), y.astype(int)
+
+
+@pytest.fixture(scope="module")
+def usps(data_home):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(data_home / "digits" / "usps.h5") as file:
+        X, y = file["train/data"][:].reshape(-1, 16, 16), file["train/target"][:]
+    return zoom(X, (1, 1.75, 1.75), order=1)[:, None].astype(np.float32), y.astype(int)
+
+
+def _part(data, n_rows, seed):
+    X, y = data
+    rows = np.random.RandomState(seed).permutation(len(X))[:n_rows]
+    return X[rows], y[rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cls, to_usps, floor",
+    [
+        (DANNClassifier, True, 91),
+        (DANNClassifier, False, 88),
+        (DANClassifier, True, 87),
+        (DANClassifier, False, 80),
+        (DeepCORALClassifier, True, 84),
+        (DeepCORALClassifier, False, 75),
+    ],
+)
+def test_defaults_adapt_mnist_and_usps(cls, to_usps, floor, mnist, usps):
+    def data(seed):
+        domains = _part(mnist, 2000, seed), _part(usps, 1800, seed)
+        source, target = domains if to_usps else domains[::-1]
+        return *source, *target
+
+    assert _mean_accuracy(cls, data) >= floor
