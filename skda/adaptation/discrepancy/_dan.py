@@ -10,8 +10,8 @@ from skda.base import DeepAdaptationClassifier, estimator
 class DANClassifier(DeepAdaptationClassifier):
     r"""Deep adaptation network.
 
-    At several layers the features of both domains are made alike by a maximum mean discrepancy
-    with several kernels (MK-MMD) [1]_::
+    At one or several layers l the activations of both domains are made alike by a maximum mean
+    discrepancy with several kernels (MK-MMD) [1]_::
 
         loss = CE(F(G(x_s)), y) + trade_off * sum_l MMD^2(source_l, target_l)
 
@@ -19,13 +19,14 @@ class DANClassifier(DeepAdaptationClassifier):
     :func:`skda.losses.mmd`.
 
     Unlike [1]_, the kernels have equal weights, MMD is estimated over all pairs of a batch
-    instead of in linear time, the layers are the features and the logits of the default
-    networks instead of those of AlexNet, the trade-off grows as in DANN, Adam trains, and batch
-    norms keep statistics per domain.
+    instead of in linear time, the trade-off grows as in DANN, Adam trains, and batch norms keep
+    statistics per domain. Only the logits are aligned, for which the default networks are small
+    enough; of a network as deep as that of [1]_ name its last layers too. The more layers, the
+    more it costs if classes are rarer or more frequent in the target than in the source.
 
     Parameters
     ----------
-    layers : tuple of str, default=("features", "logits")
+    layers : tuple of str, default=("logits",)
         Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
         paths of submodules of the module; the losses of several layers are added, each with a
         bandwidth of its own.
@@ -65,6 +66,6 @@ class DANClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[str] = "mmd"
-    layers: tuple[str, ...] = ("features", "logits")
+    layers: tuple[str, ...] = ("logits",)
     # Clusters of classes form first; aligned at once, some would be matched to wrong ones.
     trade_off_schedule: str | Callable = "progressive"
