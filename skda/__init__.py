@@ -12,6 +12,7 @@ _SUBPACKAGES = (
     "datasets",
     "exceptions",
     "feature_extraction",
+    "fine_tuning",
     "losses",
     "model_selection",
     "nn",

@@ -38,12 +38,36 @@ def check_images(X, name):
     X = X if hasattr(X, "dtype") else np.asarray(X)
     is_uint8 = X.dtype in (np.uint8, torch.uint8)
     X = check_array(X, dtype=np.uint8 if is_uint8 else np.float32, allow_nd=True, input_name=name)
-    if not is_uint8:
-        return X, X.shape[1:]
+    return X, channels_first_shape(X, name)
+
+
+def channels_first_shape(X, name):
+    """Return (n_channels, height, width) of float or uint8 images in their own layouts.
+
+    Parameters
+    ----------
+    X : ndarray or torch.Tensor of 4 dimensions
+        Images, uint8 ones with channels last.
+
+    name : str
+        Of the parameter, for messages.
+
+    Returns
+    -------
+    shape : tuple of int
+        Of a row.
+
+    Raises
+    ------
+    ValueError
+        If the last dimension of uint8 images can be none of channels.
+    """
+    if X.dtype not in (np.uint8, torch.uint8):
+        return tuple(X.shape[1:])
     if X.shape[3] not in (1, 3, 4):
         raise ValueError(
-            f"{name} holds uint8 images of shape {X.shape[1:]}; uint8 images are "
+            f"{name} holds uint8 images of shape {tuple(X.shape[1:])}; uint8 images are "
             "(height, width, n_channels) with 1, 3 or 4 channels. Transpose them, or pass floats "
             "of shape (n_samples, n_channels, height, width)."
         )
-    return X, (X.shape[3], *X.shape[1:3])
+    return (X.shape[3], *X.shape[1:3])

@@ -13,13 +13,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
 from skda.base import DeepAdaptationClassifier
 from skda.feature_extraction import DeepFeatureExtractor
+from skda.fine_tuning import FineTuneClassifier
 from skda.model_selection import TargetEntropyScorer
 
 CLASSIFIERS = [DeepAdaptationClassifier, DeepCORALClassifier, DANClassifier, DANNClassifier]
+ESTIMATORS = [*CLASSIFIERS, DeepFeatureExtractor, FineTuneClassifier]
 
 
 @pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
-@parametrize_with_checks([cls() for cls in (*CLASSIFIERS, DeepFeatureExtractor)])
+@parametrize_with_checks([cls() for cls in ESTIMATORS])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -31,7 +33,7 @@ def test_signature_shows_every_parameter(cls):
     assert {"module", "optimizer", "lr", "max_epochs", "trade_off", "random_state"} <= shown
 
 
-@pytest.mark.parametrize("cls", [*CLASSIFIERS, DeepFeatureExtractor])
+@pytest.mark.parametrize("cls", ESTIMATORS)
 def test_docstring_describes_every_parameter_with_its_default(cls):
     described = {}
     parameters, _, _ = inspect.getdoc(cls).partition("Parameters\n---")[2].partition("\n\nAttr")
@@ -52,7 +54,7 @@ def test_methods_fix_their_alignment(cls):
     assert "alignment" not in inspect.signature(cls).parameters
 
 
-@pytest.mark.parametrize("cls", [*CLASSIFIERS, DeepFeatureExtractor, TargetEntropyScorer])
+@pytest.mark.parametrize("cls", [*ESTIMATORS, TargetEntropyScorer])
 def test_repr_shows_what_was_changed(cls):
     assert repr(cls()) == f"{cls.__name__}()"
 

@@ -12,6 +12,7 @@ def run(code):
 def test_import_pulls_in_no_extra():
     code = (
         "import sys, skda, skda.adaptation, skda.model_selection, skda.feature_extraction;"
+        "import skda.fine_tuning;"
         "print([m for m in ('matplotlib', 'torchvision', 'timm', 'PIL') if m in sys.modules])"
     )
     assert run(code) == ["[]"]

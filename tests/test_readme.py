@@ -8,7 +8,7 @@ import pytest
 import sklearn
 
 README = Path(__file__).parents[1] / "README.md"
-INTRODUCTION, TABLES, IMAGES, SEARCH = re.findall(
+INTRODUCTION, TABLES, IMAGES, FINE_TUNING, SEARCH = re.findall(
     r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
 
@@ -28,6 +28,11 @@ def test_tables(capsys):
     assert features.shape == (899, 64)
     accuracy, _ = capsys.readouterr().out.split()
     assert float(accuracy) > 0.57
+
+
+def test_fine_tuning(capsys):
+    _run(FINE_TUNING)
+    assert float(capsys.readouterr().out) > 0.7
 
 
 def test_grid_search_without_target_labels():

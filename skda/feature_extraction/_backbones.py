@@ -1,6 +1,8 @@
 """Networks by the name that a library gives them, and weights from files."""
 
+import hashlib
 import pickle
+from collections.abc import Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+from skda.feature_extraction._preprocess import CROP_MODES, ImagePreprocess
 
 
 def import_vision(name):
@@ -38,7 +42,29 @@ def import_vision(name):
         ) from error
 
 
-def make_named_backbone(backbone, weights, keywords):
+# What DeCAF calls the layers of AlexNet: pool5 flattened, fc6 and fc7 after their ReLU.
+_LAYER_NAMES = {
+    "torchvision/alexnet": {"pool5": "classifier.0", "fc6": "classifier.2", "fc7": "classifier.5"}
+}
+
+
+def layer_names(backbone):
+    """Return paths of submodules by the names that the literature has for them.
+
+    Parameters
+    ----------
+    backbone : object
+        The parameter of the estimator.
+
+    Returns
+    -------
+    names : dict of str to str
+        Empty for most networks.
+    """
+    return _LAYER_NAMES.get(backbone, {}) if isinstance(backbone, str) else {}
+
+
+def make_named_backbone(backbone, weights, keywords, *, sha256=None):
     """Build a network of timm or torchvision without its classifier.
 
     Parameters
@@ -46,11 +72,15 @@ def make_named_backbone(backbone, weights, keywords):
     backbone : str
         ``"timm/NAME"`` or ``"torchvision/NAME"``.
 
-    weights : "pretrained", None, str or path
-        The library's weights, random ones, or a file of the whole network, classifier included.
+    weights : "pretrained", None, str, path or mapping
+        The library's weights, random ones, or a file or state dict of the whole network,
+        classifier included.
 
     keywords : dict
         For the library's constructor.
+
+    sha256 : str, default=None
+        Of the file of weights, in hexadecimal.
 
     Returns
     -------
@@ -75,19 +105,24 @@ def make_named_backbone(backbone, weights, keywords):
             "backbone: a network is named with its library, 'timm/NAME' or 'torchvision/NAME', "
             f"got {backbone!r}; write 'timm/{name}' or 'torchvision/{name}'."
         )
-    return _LIBRARIES[library](name, weights, keywords)
+    return _LIBRARIES[library](name, weights, keywords, sha256)
 
 
-def load_weights(module, path):
-    """Load a file of weights into `module`, in place; every key and shape must agree.
+def load_weights(module, weights, *, sha256=None):
+    """Load weights into `module`, in place; every key and shape must agree.
+
+    No code of a file is run: a pickle of anything but tensors is refused before it is built.
 
     Parameters
     ----------
     module : torch.nn.Module
         The network. Weights of another precision are converted to its own.
 
-    path : str or path
-        A ``.safetensors`` file, or a state dict that ``torch.save`` wrote.
+    weights : str, path or mapping
+        A ``.safetensors`` file, a state dict that ``torch.save`` wrote, or a state dict.
+
+    sha256 : str, default=None
+        That the file must have, in hexadecimal.
 
     Raises
     ------
@@ -95,41 +130,62 @@ def load_weights(module, path):
         If there is no such file.
 
     ValueError
-        If the file cannot be read, or with the list of keys that are missing, unexpected or of
-        another shape.
+        If the file cannot be read or has another hash, or with the list of keys that are
+        missing, unexpected or of another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"weights: {fspath(path)!r} is no file; pass the path of a file, 'pretrained' or None."
-        )
-    if path.suffix == ".safetensors":
-        read, failures = import_vision("safetensors.torch").load_file, (Exception,)
+    if isinstance(weights, Mapping):
+        name, state = "the mapping", weights
     else:
-        read, failures = _read_state_dict, (RuntimeError, EOFError, pickle.UnpicklingError)
-    try:
-        state = read(path)
-    except failures as error:
-        raise ValueError(f"weights: {path} cannot be read as weights: {error}") from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        name, state = _read_weights(weights, sha256)
+    strangers = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+    if strangers:
         raise ValueError(
-            f"weights: {path} holds no state dict (tensors by name); save "
-            "module.state_dict() and nothing around it."
+            f"weights: {name} holds no state dict (tensors by name): its {strangers[0]!r} is a "
+            f"{type(state[strangers[0]]).__name__}; pass what module.state_dict() returns and "
+            "nothing around it."
         )
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(
-            f"weights: {path} does not fit {type(module).__name__}. {error}"
+            f"weights: {name} does not fit {type(module).__name__}. {error}"
         ) from error
+
+
+def _read_weights(path, sha256):
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights: {fspath(path)!r} is no file; pass the path of a file, 'pretrained' or None."
+        )
+    if sha256 is not None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != sha256.lower():
+            raise ValueError(
+                f"weights_sha256={sha256!r}, but that of {path} is {digest}; the file is damaged "
+                "or another one."
+            )
+    is_safetensors = path.suffix == ".safetensors"
+    read = import_vision("safetensors.torch").load_file if is_safetensors else _read_state_dict
+    try:
+        state = read(path)
+    except pickle.UnpicklingError as error:  # torch's message invites to run the code
+        raise ValueError(
+            f"weights: {path} cannot be read as weights: it holds other things than tensors, and "
+            "a pickle of those is refused because it may run code."
+        ) from error
+    except Exception as error:  # whatever the damage makes of the reader
+        raise ValueError(f"weights: {path} cannot be read as weights: {error}") from error
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            f"weights: {path} holds no state dict (tensors by name) but a "
+            f"{type(state).__name__}; save module.state_dict()."
+        )
+    return path, state
 
 
 def _read_state_dict(path):
     return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _is_file(weights):
-    return weights is not None and weights != "pretrained"
 
 
 def _check_known(library, name, names):
@@ -157,7 +213,7 @@ def _named_errors(backbone, weights):
         ) from error
 
 
-def _make_timm(name, weights, keywords):
+def _make_timm(name, weights, keywords, sha256):
     timm = import_vision("timm")
     # A name may end in the tag of its weights: resnet18.a1_in1k.
     _check_known("timm", name.partition(".")[0], timm.list_models())
@@ -165,23 +221,28 @@ def _make_timm(name, weights, keywords):
         module = timm.create_model(
             name, pretrained=weights == "pretrained", **{**keywords, "num_classes": 0}
         )
-    if _is_file(weights):
+    if weights not in ("pretrained", None):
         complete = timm.create_model(name, **keywords)
-        load_weights(complete, weights)
+        load_weights(complete, weights, sha256=sha256)
         state = complete.state_dict()
         module.load_state_dict({key: state[key] for key in module.state_dict()})
     config = timm.data.resolve_data_config({}, model=module)
-    return module, timm.data.create_transform(**config, is_training=False)
+    if config["crop_mode"] not in CROP_MODES:
+        return module, timm.data.create_transform(**config, is_training=False)
+    entries = ("crop_pct", "mean", "std", "interpolation", "crop_mode")
+    return module, ImagePreprocess(
+        size=config["input_size"][1:], **{name: config[name] for name in entries}
+    )
 
 
-def _make_torchvision(name, weights, keywords):
+def _make_torchvision(name, weights, keywords, sha256):
     models = import_vision("torchvision.models")
     _check_known("torchvision", name, models.list_models(module=models))
     published = models.get_model_weights(name).DEFAULT if weights == "pretrained" else None
     with _named_errors(f"torchvision/{name}", weights):
         module = models.get_model(name, weights=published, **keywords)
-    if _is_file(weights):
-        load_weights(module, weights)
+    if weights not in ("pretrained", None):
+        load_weights(module, weights, sha256=sha256)
     linear = [path for path, part in module.named_modules() if isinstance(part, nn.Linear)]
     if not linear:
         raise ValueError(
@@ -190,18 +251,18 @@ def _make_torchvision(name, weights, keywords):
         )
     parent, _, child = linear[-1].rpartition(".")
     setattr(module.get_submodule(parent), child, nn.Identity())
-    return module, published.transforms() if published else _imagenet_preprocess()
+    return module, _published_preprocess(published) if published else ImagePreprocess()
 
 
-def _imagenet_preprocess():
-    transforms = import_vision("torchvision.transforms")
-    return transforms.Compose(
-        [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
-            transforms.ToTensor(),
-            transforms.Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-        ]
+def _published_preprocess(weights):
+    own = weights.transforms()
+    size, resized = own.crop_size[0], own.resize_size[0]
+    return ImagePreprocess(
+        size=size,
+        crop_pct=size / resized,
+        mean=own.mean,
+        std=own.std,
+        interpolation=own.interpolation.value,
     )
 
 

@@ -2,32 +2,43 @@
 
 import copy
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import field
-from numbers import Integral
-from threading import Lock
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
+from tqdm import tqdm
 
-from skda._inputs import check_images, n_dimensions
+from skda._inputs import channels_first_shape, check_images, n_dimensions
 from skda._params import PrefixedParams, estimator
 from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
-from skda.feature_extraction._backbones import load_weights, make_named_backbone
-from skda.feature_extraction._images import as_image_list, read_image
-from skda.nn import record_activations
+from skda.feature_extraction._arrays import as_host_array, check_tensor, unflatten
+from skda.feature_extraction._backbones import layer_names, load_weights, make_named_backbone
+from skda.feature_extraction._cache import RowCache
+from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
+from skda.feature_extraction._decoding import decoded_batches
+from skda.feature_extraction._digests import content_keys, digest
+from skda.feature_extraction._engines import ENGINES, PRECISIONS, make_engine
+from skda.feature_extraction._features import FeatureModule
+from skda.feature_extraction._images import ImageRows, UnreadableImageError, as_image_list
+from skda.feature_extraction._preprocess import resolve_preprocess
+from skda.feature_extraction._versions import AUGMENTATIONS, image_versions
+from skda.nn._activations import check_submodules
 from skda.training import AdaptationModule
 from skda.training._batches import as_tensor
 
-# Hooks fire for every thread that runs the network, so one thread at a time may have them.
-_HOOKS = Lock()
+_ROWS_PER_LOOKUP = 1024  # of the cache at a time
 
 
 @estimator
@@ -36,13 +47,17 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     The network is not trained: rows go through it once, in eval mode, ::
 
-        features(x) = [pool(a_1(x)), pool(a_2(x)), ...]
+        a(x) = [pool(a_1(x)), pool(a_2(x)), ...]            layers side by side
+        b(x) = mean of a(v) over the versions v of x        `augment`
+        c(x) = sign(b(x)) * |b(x)| ** power
+        features(x) = c(x) / ||c(x)||                       if `normalize`
 
     where a_l is the output of the l-th of the chosen `layers`. With a network pretrained on
-    ImageNet and a linear support vector machine after it this is the recipe of [1]_ and [2]_;
-    layers close to the end transfer better between domains than early ones [1]_. Unlike there,
-    no unit norm, dropout or power is applied: put a
-    :class:`sklearn.preprocessing.Normalizer` after the extractor.
+    ImageNet and a linear support vector machine after it this is the recipe of DeCAF [1]_ and
+    of Razavian et al. [2]_; layers close to the end transfer better between domains than early
+    ones [1]_. In [2]_ the classifier is trained on all versions of an image and its responses
+    to them are added at test time; for a linear classifier and without `power` and `normalize`
+    the sum of the responses is the response to the averaged features, up to a factor.
 
     Parameters
     ----------
@@ -63,33 +78,93 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     layers : str or tuple of str, default="features"
         Where features are read; several layers are put side by side. ``"features"`` is the
         output of the network; in a named network, that of the pooling before its classifier.
+        ``"torchvision/alexnet"`` has the layers of DeCAF [1]_: ``"pool5"`` (9216 values),
+        ``"fc6"`` and ``"fc7"`` (4096 each, after their ReLU).
         Every other name is the path of a submodule, as ``module.named_modules()`` spells it; of
         a submodule that runs several times the last output counts.
 
-    weights : {"pretrained"}, path or None, default="pretrained"
+    weights : {"pretrained"}, path, mapping or None, default="pretrained"
         ``"pretrained"`` takes the library's weights of a named network, downloaded on first use,
         and leaves every other backbone as it is. None gives a named network random weights. A
-        path is that of a ``.safetensors`` file or of a state dict saved with ``torch.save``,
-        and every key must fit the network, its classifier included.
+        path is that of a ``.safetensors`` file or of a state dict saved with ``torch.save``, a
+        mapping is a state dict. Every key must fit the network, its classifier included;
+        other precisions are converted. No code of a file is run.
 
-    pooling : {"avg", "max", "flatten"}, default="avg"
+    weights_sha256 : str, default=None
+        Hash that the file of `weights` must have, in hexadecimal.
+
+    pooling : {"avg", "max", "flatten"} or None, default="avg"
         What becomes of activations with more than 2 dimensions: the average or maximum over
         positions, or all values. Positions are the dimensions after the second, and the second
-        one in activations of shape (n, n_tokens, n_channels).
+        one in activations of shape (n, n_tokens, n_channels). None pools nothing, and layers
+        with more than 2 dimensions are an error.
 
-    preprocess : {"auto"} or callable, default="auto"
-        From a PIL image in RGB to a tensor or array of shape (C, H, W). ``"auto"`` is what a
-        named network wants; with weights that are not torchvision's, its networks get ImageNet's
-        usual resize to 256 pixels, centre crop to 224 and normalisation. Before other networks
-        images are only scaled to [0, 1] and must be of one size. Float arrays are taken as they
-        are.
+    preprocess : {"auto"}, dict or callable, default="auto"
+        From a PIL image in RGB to a tensor or array of shape (C, H, W). ``"auto"`` is what the
+        weights of a named network want; with weights that are not torchvision's, its networks
+        get ImageNet's usual resize to 256 pixels, centre crop to 224 and normalisation. Before
+        other networks images are only scaled to [0, 1] and must be of one size.
+
+        A dict changes that, or the usual one of ImageNet for other networks: ``size`` of the
+        input in pixels, ``crop_pct`` (the shorter side is resized to size / crop_pct before the
+        crop), ``mean`` and ``std`` of pixels in [0, 1], ``interpolation`` (a filter of PIL, such
+        as ``"bilinear"``) and ``crop_mode`` (``"center"``; ``"squash"`` resizes both sides,
+        whatever the aspect ratio, as DeCAF does).
+
+        Float arrays are taken as they are.
+
+    image_shape : tuple of int, default=None
+        Shape of an image if the rows of a 2-d X are flat images: (n_channels, height, width) for
+        floats, (height, width, n_channels) for uint8, where channels first will do too if the
+        last number can be none of channels, or (height, width). None takes 2-d rows for tables.
+
+    augment : {"none", "flip", "five_crop", "sixteen"}, default="none"
+        Versions of an image whose features are averaged: the image and its mirror image; the
+        four corners and the centre, each 4/9 of the area; or the 16 of [2]_: the image, the five
+        crops and two rotations (by 15 degrees; the paper gives no angle), with their mirror
+        images. They are made from the network's input, after `preprocess`.
+
+    power : float, default=1.0
+        Exponent of the signed power of every feature.
+
+    normalize : bool, default=False
+        Whether rows are brought to unit Euclidean norm at the end. Rows of zeros stay so.
+
+    on_error : {"raise", "nan"}, default="raise"
+        What an image that cannot be read is: an error with its path, or a row of NaN and one
+        warning for all of them.
 
     batch_size : int, default=32
         Rows that are decoded and run through the network at a time. Features do not depend on it
         beyond rounding.
 
     device : str or torch.device, default="auto"
-        Where the network runs; ``"auto"`` takes a CUDA device where there is one.
+        Where the network runs; ``"auto"`` takes the device of X if that is a tensor outside of
+        the CPU, else a CUDA device where there is one.
+
+    engine : {"auto", "eager", "compile", "openvino", "onnxruntime"}, default="auto"
+        What runs the network: torch, :func:`torch.compile` (slow to start, needs a C++
+        compiler), or the library of that name (an extra; converting a network takes seconds).
+        ``"auto"`` takes on a CPU the first of openvino, onnxruntime and torch that is installed
+        and can run the network, and torch for small networks and on other devices.
+
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Of the network; features are float32. ``"auto"`` is float32, but bfloat16 for networks
+        that are not small where the processor is made for it: a CUDA device of compute
+        capability 8.0, or a CPU with AMX. Features then differ by about 1 %.
+
+    cache : str or path, default=None
+        Folder on a disk of this machine that remembers the features of every row, by its content
+        and by all that they depend on; None remembers nothing. Processes may share it.
+
+    cache_size_limit : int, default=None
+        Size of the cache in bytes from which on the oldest rows are dropped.
+
+    n_jobs : int, default=None
+        Threads that decode images while the network runs. None means 1, and -1 all processors.
+
+    verbose : int, default=0
+        Whether transform shows a progress bar.
 
     random_state : int, RandomState instance or None, default=None
         Seeds random weights. The global generator of torch is not touched.
@@ -122,6 +197,14 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     --------
     skda.adaptation.DeepCORALClassifier : Learns features that suit a target domain.
 
+    Notes
+    -----
+    Files are decoded by threads, at most two batches ahead of the one that the network has, so
+    that memory does not grow with their number. Pickled extractors work in other processes, on
+    blocks of rows: a dask array or bag given to ``transform`` becomes a dask array, and with ray
+    it is ``dataset.map_batches(lambda rows: {"x": extractor.transform(rows["image"])})`` for a
+    column of encoded images, paths or pixels.
+
     References
     ----------
     .. [1] J. Donahue et al. DeCAF: A Deep Convolutional Activation Feature for Generic Visual
@@ -151,22 +234,47 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     backbone: Any = field(default=None, kw_only=False)
     layers: str | tuple[str, ...] = "features"
     weights: Any = "pretrained"
-    pooling: str = "avg"
-    preprocess: str | Callable = "auto"
+    weights_sha256: str | None = None
+    pooling: str | None = "avg"
+    preprocess: str | dict | Callable = "auto"
+    image_shape: tuple[int, ...] | None = None
+    augment: str = "none"
+    power: float = 1.0
+    normalize: bool = False
+    on_error: str = "raise"
     batch_size: int = 32
     device: Any = "auto"
+    engine: str = "auto"
+    precision: str = "auto"
+    cache: str | os.PathLike | None = None
+    cache_size_limit: int | None = None
+    n_jobs: int | None = None
+    verbose: int = 0
     random_state: Any = None
 
     _prefixes = ("module",)
+    __metadata_request__transform = {"out": UNUSED}
 
     _parameter_constraints = {
         "backbone": [str, nn.Module, callable, BaseEstimator, None],
         "layers": [str, tuple, list],
-        "weights": [str, os.PathLike, None],
-        "pooling": [StrOptions({"avg", "max", "flatten"})],
-        "preprocess": [StrOptions({"auto"}), callable],
+        "weights": [str, os.PathLike, Mapping, None],
+        "weights_sha256": [str, None],
+        "pooling": [StrOptions({"avg", "max", "flatten"}), None],
+        "preprocess": [StrOptions({"auto"}), Mapping, callable],
+        "image_shape": [tuple, list, None],
+        "augment": [StrOptions(set(AUGMENTATIONS))],
+        "power": [Interval(Real, 0, None, closed="neither")],
+        "normalize": ["boolean"],
+        "on_error": [StrOptions({"raise", "nan"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
+        "engine": [StrOptions(set(ENGINES))],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "cache": [str, os.PathLike, None],
+        "cache_size_limit": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
@@ -178,8 +286,10 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         ----------
         X : array-like of shape (n_samples, n_features), or images
             Tables; or images: floats of shape (n_samples, n_channels, height, width), uint8 of
-            shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column
-            of PIL images or of paths.
+            shape (n_samples, height, width, n_channels), flat rows of `image_shape`, or a list,
+            Series or DataFrame column of PIL images, of paths or of encoded images (bytes).
+            Arrays may be memory maps (read batch by batch if float32 or uint8), tensors on any
+            device, or dask arrays; a dask bag is a list of images.
 
         y : None
             Ignored.
@@ -201,37 +311,37 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
             If an optional library is needed that is not installed.
         """
         self._check_param_names()
-        layers = self._layer_names()
+        self._check_weights_hash()
+        self._engines = {}
+        self._layer_names()
+        if is_dask(X):
+            X = first_rows(X)
         X = self._validate_X(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        device = resolve_device(self.device)
+        device = self._device_for(X)
         with local_torch_state(device):
             seed_generators(seed, device)
-            # A named network says how images become inputs, inputs say how wide others are.
-            module, self.preprocess_ = None, None
+            # A named network says how images become inputs, and a fitted estimator knows; inputs
+            # say how wide others are.
+            module, own_preprocess = None, getattr(self.backbone, "preprocess_", None)
             if isinstance(self.backbone, str):
-                module, self.preprocess_ = make_named_backbone(
-                    self.backbone, self.weights, self._params_for("module")
+                module, own_preprocess = make_named_backbone(
+                    self.backbone,
+                    self.weights,
+                    self._params_for("module"),
+                    sha256=self.weights_sha256,
                 )
-            if callable(self.preprocess):
-                self.preprocess_ = self.preprocess
-            example = self._read(X, slice(0, 1))
+            self.preprocess_ = resolve_preprocess(self.preprocess, own_preprocess)
+            example = self._first_input(X)
             self.input_shape_ = tuple(example.shape[1:])
             if module is None:
                 module = self._make_module()
             self.module_ = module.to(device).eval()
-            try:
-                activations = self._activations(example.to(device), layers)
-            except (AssertionError, RuntimeError, TypeError) as error:
-                raise ValueError(
-                    f"backbone: {type(self.module_).__name__} failed on an input of shape "
-                    f"{tuple(example.shape)}: {error}. It must take the rows of X, after the "
-                    "preprocessing of images."
-                ) from error
-        self.layer_sizes_ = {layer: x.shape[1] for layer, x in activations.items()}
+            features = self._first_features(example.to(device))
+        self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
         return self
 
-    def transform(self, X):
+    def transform(self, X, out=None):
         """Return the features of every row.
 
         Parameters
@@ -239,22 +349,56 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         X : array-like of shape (n_samples, n_features), or images as in fit
             Rows.
 
+        out : array of floats of shape (n_samples, n_features_out), default=None
+            Where features are written, batch by batch: an ndarray, a memory map, a tensor, a
+            dataset of h5py or an array of zarr (fastest where `batch_size` is a multiple of the
+            rows of its chunks). It is what is returned then.
+
         Returns
         -------
-        features : ndarray of shape (n_samples, n_features_out)
-            In float32.
+        features : ndarray, torch.Tensor or dask array of shape (n_samples, n_features_out)
+            In float32; a tensor on the same device if X is a tensor, a lazy dask array if X is a
+            dask array or bag.
+
+        Raises
+        ------
+        ValueError
+            If rows or `out` are not as described, or if an image cannot be read and `on_error`
+            is ``"raise"``.
+
+        Warns
+        -----
+        UserWarning
+            Once, if images could not be read and `on_error` is ``"nan"``.
         """
         check_is_fitted(self)
+        if is_dask(X):
+            if out is not None:
+                raise ValueError(
+                    "out: features of a dask collection are computed later; store what transform "
+                    "returns, such as with to_zarr or dask.array.store."
+                )
+            return transform_blocks(self, X, self._n_features_out)
         X = self._validate_X(X, reset=False)
-        features = np.empty((len(X), self._n_features_out), dtype=np.float32)
-        device = resolve_device(self.device)
-        self.module_.to(device)
-        with local_torch_state(device):
-            for start in range(0, len(X), self.batch_size):
-                rows = slice(start, start + self.batch_size)
-                inputs = self._read(X, rows, self.input_shape_).to(device)
-                activations = self._activations(inputs, self.layer_sizes_)
-                features[rows] = torch.cat(list(activations.values()), dim=1).cpu().numpy()
+        features = self._empty_features(X) if out is None else self._check_out(out, len(X))
+        device = self._device_for(X)
+        unreadable = []
+        progress = tqdm(total=len(X), unit=" rows", disable=not self.verbose)
+        compute = self._computed if self.cache is None else self._remembered
+        with local_torch_state(device), torch.inference_mode(), progress:
+            for rows, values, errors in compute(X, device):
+                unreadable += errors
+                if isinstance(features, torch.Tensor):
+                    features[rows] = torch.as_tensor(values).to(features.device)
+                else:
+                    features[rows] = torch.as_tensor(values).cpu().numpy()
+                progress.update(len(values))
+        if unreadable:
+            warnings.warn(
+                f"{len(unreadable)} of {len(X)} images could not be read, their features are NaN; "
+                f"the first: {unreadable[0]}",
+                stacklevel=3,
+            )
         return features
 
     def get_feature_names_out(self, input_features=None):
@@ -291,6 +435,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     def __getstate__(self):
         state = dict(super().__getstate__())
+        state["_engines"] = {}  # made again where they are needed
         module = state.get("module_")
         if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
             # A machine without this one's devices must be able to load it.
@@ -305,17 +450,20 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     def _validate_X(self, X, *, reset):
         """Return rows as a float32 table, as float32 or uint8 images, or as a list of images."""
-        images = as_image_list(X)
-        if images is None:
+        rows, n_features = as_image_list(X), 1
+        if rows is None:
+            rows = check_tensor(X) if isinstance(X, torch.Tensor) else X
             try:
-                n_dims = n_dimensions(X)
+                n_dims = n_dimensions(rows)
             except ValueError as error:  # numpy's, for a ragged list
                 raise ValueError(
                     "X is a list of rows of different shapes; give all rows one shape, or pass a "
                     f"list of PIL images or paths. ({error})"
                 ) from error
+            if n_dims == 2 and self.image_shape is not None:
+                rows, n_dims = unflatten(rows, self.image_shape), 4
             if n_dims < 3:
-                return self._validate_table(X, reset=reset)
+                return self._validate_table(rows, reset=reset)
             if n_dims != 4:
                 raise ValueError(
                     f"X has {n_dims} dimensions; pass a table of shape (n_samples, "
@@ -323,54 +471,147 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
                     "width) or uint8 of shape (n_samples, height, width, n_channels). Images of "
                     "one channel need that dimension too."
                 )
-            X, shape = check_images(X, "X")
-            if not reset and shape != self.input_shape_ and not self._is_preprocessed(X):
+            if isinstance(rows, torch.Tensor):
+                shape = channels_first_shape(rows, "X")
+            else:
+                rows, shape = check_images(rows, "X")
+            if not reset and shape != self.input_shape_ and not self._is_preprocessed(rows):
                 raise ValueError(
                     f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
                     f"of shape {self.input_shape_}; resize them to that shape."
                 )
+            n_features = int(np.prod(shape))
         if reset or hasattr(X, "columns"):
             validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)  # names
         if reset:
-            self.n_features_in_ = int(np.prod(shape)) if images is None else 1
-        return X if images is None else images
+            self.n_features_in_ = n_features
+        return rows
 
     def _validate_table(self, X, *, reset):
         if not reset and len(self.input_shape_) == 3:
             raise ValueError(
                 f"X has {n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
-                f"images, inputs of shape {self.input_shape_}; pass images."
+                f"images, inputs of shape {self.input_shape_}; pass images, or flat ones with "
+                "image_shape."
             )
+        if reset and self.augment != "none":
+            raise ValueError(
+                f"augment={self.augment!r} makes versions of images, but X is a table; pass "
+                "images, flat ones with image_shape, or leave it at 'none'."
+            )
+        if isinstance(X, torch.Tensor) and X.ndim == 2:
+            validate_data(self, X, reset=reset, skip_check_array=True)  # the width
+            return X.float()
         return validate_data(self, X, dtype=np.float32, reset=reset)
 
     def _is_preprocessed(self, X):
-        return isinstance(X, list) or (X.dtype == np.uint8 and self.preprocess_ is not None)
+        is_uint8 = getattr(X, "dtype", None) in (np.uint8, torch.uint8)
+        return isinstance(X, list) or (is_uint8 and self.preprocess_ is not None)
 
-    def _read(self, X, rows, shape=None):
-        """Return some rows as inputs of the network, of the given shape."""
+    def _image_rows(self, X, row_shape):
+        return ImageRows(as_host_array(X), self.preprocess_, row_shape)
+
+    def _first_input(self, X):
+        """Return the first row, or the first image that can be read, as a batch."""
         if not self._is_preprocessed(X):
-            return AdaptationModule.as_input(as_tensor(X[rows]))
-        inputs = []
-        for number, item in enumerate(X[rows], start=rows.start):
-            inputs.append(self._as_input(read_image(item)))
-            if shape is not None and inputs[-1].shape != shape:
-                raise ValueError(
-                    f"X[{number}] becomes an input of shape {tuple(inputs[-1].shape)}, but the "
-                    f"first row of fit one of shape {shape}; pass as preprocess a callable that "
-                    "resizes images to one size."
-                )
-        return torch.stack(inputs)
+            return AdaptationModule.as_input(as_tensor(X[:1]))
+        images, first_error = self._image_rows(X, None), None
+        for number in range(len(images)):
+            try:
+                return images.read(number)[None]
+            except UnreadableImageError as error:
+                if self.on_error == "raise":
+                    raise
+                first_error = first_error or error
+        raise ValueError(
+            f"None of the {len(images)} images of X can be read; the first: {first_error}"
+        )
 
-    def _as_input(self, image):
-        if self.preprocess_ is None:
-            return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
-        array = self.preprocess_(image)
-        if not hasattr(array, "ndim") or array.ndim != 3:
-            raise ValueError(
-                "preprocess must return a tensor or array of shape (C, H, W), got "
-                f"{getattr(array, 'shape', type(array).__name__)}."
+    def _batches(self, X, batches, device):
+        """Yield rows, inputs of the network, and errors by position in the batch."""
+        if self._is_preprocessed(X):
+            yield from decoded_batches(
+                self._image_rows(X, self.input_shape_),
+                batches,
+                n_jobs=effective_n_jobs(self.n_jobs),
+                skip_unreadable=self.on_error == "nan",
+                pin_memory=torch.device(device).type == "cuda",
             )
-        return torch.as_tensor(array, dtype=torch.float32)
+        else:
+            for rows in batches:
+                yield rows, AdaptationModule.as_input(as_tensor(X[rows])), {}
+
+    def _computed(self, X, device):
+        """Yield rows, their features, and messages of those that cannot be read."""
+        size = self.batch_size
+        batches = (slice(start, start + size) for start in range(0, len(X), size))
+        for rows, inputs, errors in self._batches(X, batches, device):
+            values = self._features(inputs, device)
+            values[list(errors)] = torch.nan
+            yield rows, values, list(errors.values())
+
+    def _remembered(self, X, device):
+        """Yield the same, computed only where the cache does not know it."""
+        cache = RowCache(
+            self.cache, self._digest(device), self._n_features_out, self.cache_size_limit
+        )
+        try:
+            for start in range(0, len(X), _ROWS_PER_LOOKUP):
+                rows = slice(start, start + _ROWS_PER_LOOKUP)
+                keys = content_keys(X[rows])
+                found, values = cache.get(keys)
+                missing, messages = np.flatnonzero(~found), []
+                batches = (
+                    start + missing[first : first + self.batch_size]
+                    for first in range(0, len(missing), self.batch_size)
+                )
+                for numbers, inputs, errors in self._batches(X, batches, device):
+                    places = numbers - start
+                    values[places] = self._features(inputs, device).cpu().numpy()
+                    values[places[list(errors)]] = np.nan
+                    new = np.delete(places, list(errors))
+                    cache.put([keys[place] for place in new], values[new])
+                    messages += errors.values()
+                yield rows, values, messages
+        finally:
+            cache.close()
+
+    def _digest(self, device):
+        """Return a digest of all that features depend on beside the row."""
+        try:
+            return digest(
+                self.module_,
+                self._layer_paths(),
+                [getattr(self, name) for name in ("pooling", "augment", "power", "normalize")],
+                self.preprocess_,
+                self.input_shape_,
+                [self.engine, self.precision, torch.device(device).type, torch.__version__],
+            )
+        except TypeError as error:
+            raise ValueError(
+                f"cache: features cannot be told from those of other settings ({error}) Pass "
+                "functions or plain objects as backbone and preprocess, or cache=None."
+            ) from error
+
+    def _device_for(self, X):
+        if self.device == "auto" and isinstance(X, torch.Tensor) and X.device.type != "cpu":
+            return X.device
+        return resolve_device(self.device)
+
+    def _empty_features(self, X):
+        shape = len(X), self._n_features_out
+        if isinstance(X, torch.Tensor):
+            return torch.empty(shape, device=X.device)
+        return np.empty(shape, dtype=np.float32)
+
+    def _check_out(self, out, n_rows):
+        wanted, shape = (n_rows, self._n_features_out), tuple(getattr(out, "shape", ()))
+        dtype = getattr(out, "dtype", type(out).__name__)
+        if shape != wanted or "float" not in str(dtype):
+            raise ValueError(
+                f"out must be an array of floats of shape {wanted}, got shape {shape} of {dtype}."
+            )
+        return out
 
     # -- the network --------------------------------------------------------------------------
 
@@ -387,8 +628,16 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
             keywords = self._params_for("module")
             module = build_backbone(self.backbone, self.input_shape_, keywords, "backbone")
         if self.weights not in ("pretrained", None):
-            load_weights(module, self.weights)
+            load_weights(module, self.weights, sha256=self.weights_sha256)
         return module
+
+    def _check_weights_hash(self):
+        is_file = isinstance(self.weights, str | os.PathLike) and self.weights != "pretrained"
+        if self.weights_sha256 is not None and not is_file:
+            given = "a mapping" if isinstance(self.weights, Mapping) else repr(self.weights)
+            raise ValueError(
+                f"weights_sha256 is the hash of a file, but weights is {given}; leave it out."
+            )
 
     def _copy_backbone(self):
         """Return a copy of the backbone if it is built already."""
@@ -415,44 +664,58 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
             )
         return copy.deepcopy(backbone)
 
-    def _activations(self, inputs, layers):
-        """Return the pooled activations of a batch by layer."""
-        module, adapted = self.module_, isinstance(self.module_, AdaptationModule)
-        outputs = _PooledOutputs(self.pooling)
-        inside = [layer for layer in layers if layer != "features"]
-        with _HOOKS, torch.inference_mode():
-            handles = record_activations(module.backbone if adapted else module, inside, outputs)
-            try:
-                output = module(inputs)
-            finally:
-                for handle in handles:
-                    handle.remove()
-            outputs["features"] = output[1]["features"] if adapted else output
-        for layer in layers:
-            output = outputs.get(layer)
-            shape = getattr(output, "shape", ())
-            if len(shape) != 2 or len(output) != len(inputs):
-                given = f"shape {tuple(shape)}" if shape else type(output).__name__
-                raise ValueError(
-                    f"layers: {layer!r} must give one row of activations per sample, got {given}; "
-                    "choose another layer."
-                )
-        return {layer: outputs[layer] for layer in layers}
+    def _layer_paths(self):
+        """Return the submodules that the names of the layers stand for."""
+        names = layer_names(self.backbone)
+        return tuple(names.get(layer, layer) for layer in self._layer_names())
 
+    def _feature_module(self):
+        return FeatureModule(self.module_, self._layer_paths(), self.pooling)
 
-class _PooledOutputs(dict):
-    """Outputs of layers, pooled when they come: a later layer may overwrite them in place."""
+    def _first_features(self, example):
+        """Return the features of the first row by layer."""
+        layers, adapted = self._layer_names(), isinstance(self.module_, AdaptationModule)
+        check_submodules(
+            self.module_.backbone if adapted else self.module_,
+            layers,
+            "layers",
+            also=(*layer_names(self.backbone), "features"),
+        )
+        try:
+            with torch.inference_mode():
+                return dict(zip(layers, self._feature_module()(example), strict=True))
+        except (AssertionError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"backbone: {type(self.module_).__name__} failed on an input of shape "
+                f"{tuple(example.shape)}: {error}. It must take the rows of X, after the "
+                "preprocessing of images."
+            ) from error
 
-    def __init__(self, pooling):
-        self.pooling = pooling
+    def _engine_for(self, device, example):
+        """Return what runs the network on a device; made when it is first needed."""
+        device = torch.device(device)
+        if device not in self._engines:
+            self._engines[device] = make_engine(
+                self._feature_module(),
+                example,
+                engine=self.engine,
+                precision=self.precision,
+                device=device,
+            )
+        return self._engines[device]
 
-    def __setitem__(self, layer, output):
-        if isinstance(output, torch.Tensor) and output.ndim >= 2:
-            output = self._pool(output.float())
-        super().__setitem__(layer, output)
-
-    def _pool(self, x):
-        if x.ndim == 2 or self.pooling == "flatten":
-            return x.flatten(1).clone()
-        x = x.transpose(1, 2) if x.ndim == 3 else x.flatten(2)
-        return x.mean(dim=2) if self.pooling == "avg" else x.amax(dim=2)
+    def _features(self, inputs, device):
+        """Return the finished features of a batch."""
+        inputs = inputs.to(device, non_blocking=True)
+        engine = self._engine_for(device, inputs)
+        total = n_versions = 0
+        for version in image_versions(inputs, self.augment):
+            total += torch.cat(engine(version), dim=1)
+            n_versions += 1
+        features = total / n_versions
+        if self.power != 1:
+            features = features.abs().pow(self.power).copysign(features)
+        if self.normalize:
+            norms = features.norm(dim=1, keepdim=True)
+            features = features / norms.where(norms > 0, 1)
+        return features

@@ -55,13 +55,39 @@ def record_activations(module, names, store):
     >>> outputs["hidden1"].shape
     torch.Size([5, 8])
     """
-    submodules = dict(module.named_modules())
+    check_submodules(module, names, "layers")
+    return [
+        module.get_submodule(name).register_forward_hook(_Recorder(store, name)) for name in names
+    ]
+
+
+def check_submodules(module, names, parameter, also=()):
+    """Raise if `module` has no submodule of one of these names.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+
+    names : iterable of str
+        Paths of submodules.
+
+    parameter : str
+        Where the user gave them, for the message.
+
+    also : iterable of str, default=()
+        Other names that are valid.
+
+    Raises
+    ------
+    ValueError
+        With the nearest names.
+    """
+    known = [*also, *(path for path, _ in module.named_modules(remove_duplicate=False) if path)]
     for name in names:
-        if name not in submodules or name == "":
-            known = [path for path in submodules if path]
-            near = get_close_matches(name, known, n=5, cutoff=0.4) or known[:10]
+        if name not in known:
+            near = get_close_matches(str(name), known, n=5, cutoff=0.4) or known[:10]
             raise ValueError(
-                f"layers: {type(module).__name__} has no submodule {name!r}; the nearest are "
+                f"{parameter}: {type(module).__name__} has no submodule {name!r}; the nearest are "
                 f"{', '.join(map(repr, near)) or 'none'}."
             )
-    return [submodules[name].register_forward_hook(_Recorder(store, name)) for name in names]

@@ -116,7 +116,7 @@ class DomainBatchNorm(nn.Module):
         pooled.running_var.copy_(variances.mean(dim=0) + means.var(dim=0, correction=0))
 
     @staticmethod
-    def convert(module, n_domains, rows):
+    def convert(module, n_domains, rows, skip=()):
         """Replace every batch norm inside `module`, in place, and return the module.
 
         Parameters
@@ -130,15 +130,20 @@ class DomainBatchNorm(nn.Module):
         rows : DomainRows
             Shared by the new layers.
 
+        skip : iterable of torch.nn.Module, default=()
+            Parts of `module` that stay as they are.
+
         Returns
         -------
         module : torch.nn.Module
             The same network, or its replacement if it is a batch norm itself.
         """
-        return _convert(module, n_domains, rows, {})
+        return _convert(module, n_domains, rows, {part: part for part in skip})
 
 
 def _convert(module, n_domains, rows, converted):
+    if module in converted:
+        return converted[module]
     if isinstance(module, DomainBatchNorm):
         if module.rows is rows:  # met before, in a block that is used twice
             return module

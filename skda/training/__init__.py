@@ -1,6 +1,8 @@
-"""The engine: a skorch net that trains on two domains at once."""
+"""The engine: skorch nets that train on one domain or on two at once."""
 
 from skda.training._batches import DomainDataset, PairedBatches, RowBatches
+from skda.training._blocks import Block, list_blocks
+from skda.training._fine_tuning import FineTuningNet
 from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
 from skda.training._schedules import annealing, progressive
@@ -8,9 +10,12 @@ from skda.training._schedules import annealing, progressive
 __all__ = [
     "AdaptationModule",
     "AdaptationNet",
+    "Block",
     "DomainDataset",
+    "FineTuningNet",
     "PairedBatches",
     "RowBatches",
     "annealing",
+    "list_blocks",
     "progressive",
 ]

@@ -12,7 +12,8 @@ class DomainDataset(skorch.dataset.Dataset):
     Parameters
     ----------
     X : ndarray or torch.Tensor of shape (n_source, ...)
-        Source rows.
+        Source rows; or an object with the same ``shape``, ``dtype`` and ``len``, and rows of
+        which are read when it is indexed.
 
     y : ndarray of int64 of shape (n_source,)
         Class numbers.
@@ -42,13 +43,46 @@ class DomainDataset(skorch.dataset.Dataset):
 
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""
-        if any(isinstance(_storage(rows), np.memmap) for rows in self.domains):
+        if not all(is_in_memory(rows) for rows in self.domains):
             return False
         if torch.device(device).type != "cuda":
             return True
         # Half of the free memory is the network's.
         n_bytes = sum(rows.nbytes for rows in self.domains)
         return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def is_in_memory(rows):
+    """Whether rows are neither in a memory-mapped file nor read when they are indexed."""
+    return isinstance(rows, np.ndarray | torch.Tensor) and not isinstance(_storage(rows), np.memmap)
+
+
+class RowSubset:
+    """Some of the rows of an array, read when they are indexed.
+
+    Parameters
+    ----------
+    rows : array-like
+        The array.
+
+    indices : ndarray of int
+        Which rows.
+    """
+
+    def __init__(self, rows, indices):
+        self.rows, self.indices = rows, indices
+        self.shape, self.dtype = (len(indices), *rows.shape[1:]), rows.dtype
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, key):
+        return self.rows[self.indices[key]]
+
+
+def take_rows(rows, indices):
+    """Return the rows of these numbers, without reading what is not in memory."""
+    return rows[indices] if is_in_memory(rows) else RowSubset(rows, indices)
 
 
 def _storage(rows):

@@ -31,6 +31,10 @@ class AdaptationModule(nn.Module):
     moments : list of (torch.Tensor, torch.Tensor), default=None
         Mean and standard deviation of every domain's inputs, with which they are standardised.
 
+    frozen : sequence of Block, default=()
+        Blocks of the backbone that do not learn. Their batch norms, which are not kept per
+        domain, and their dropouts stay in eval mode while the rest trains.
+
     Examples
     --------
     >>> import torch
@@ -51,6 +55,7 @@ class AdaptationModule(nn.Module):
         n_targets=0,
         batch_norm="domain",
         moments=None,
+        frozen=(),
     ):
         super().__init__()
         self.layers = tuple(layers)
@@ -58,8 +63,13 @@ class AdaptationModule(nn.Module):
         self._recorded = {}
         # Several targets: one more set of statistics, their mixture, serves predictions.
         n_statistics = 1 + n_targets + (n_targets > 1)
+        self.frozen = tuple(frozen)
+        fixed = [part for block in self.frozen for part in block.get_modules(backbone)]
         if batch_norm == "domain" and n_targets:
-            backbone = DomainBatchNorm.convert(backbone, n_statistics, self.rows)
+            backbone = DomainBatchNorm.convert(backbone, n_statistics, self.rows, skip=fixed)
+        for block in self.frozen:
+            for parameter in block.get_parameters(backbone):
+                parameter.requires_grad_(False)
         # After the conversion: a named batch norm is to give the rows of all domains.
         hooked = [name for name in self.layers if name not in ("features", "logits")]
         forget_recorders(backbone)  # left by an earlier training
@@ -93,6 +103,23 @@ class AdaptationModule(nn.Module):
         activations = {**self._recorded, "features": features, "logits": logits}
         self._recorded.clear()
         return logits, {name: activations[name] for name in self.layers}
+
+    def train(self, mode=True):
+        """Set the training mode, of all parts but the frozen ones."""
+        super().train(mode)
+        for block in self.frozen:
+            for part in block.get_modules(self.backbone):
+                part.eval()
+        if self.frozen and not any(p.requires_grad for p in self.backbone.parameters()):
+            self.backbone.eval()
+        return self
+
+    def unfreeze(self):
+        """Let the last of the frozen blocks learn again."""
+        *frozen, last = self.frozen
+        for parameter in last.get_parameters(self.backbone):
+            parameter.requires_grad_(True)
+        self.frozen = tuple(frozen)
 
     @staticmethod
     def as_input(X):

@@ -18,6 +18,16 @@ from skda.training._schedules import SCHEDULES, constant
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def _split_by_rate(groups, multipliers, default_lr):
+    """Yield groups of parameters with one learning rate each."""
+    for group in groups:
+        lr = group.get("lr", default_lr)
+        factors = [multipliers.get(parameter, 1) for parameter in group["params"]]
+        for factor in dict.fromkeys(factors):
+            pairs = zip(group["params"], factors, strict=True)
+            yield {**group, "params": [p for p, f in pairs if f == factor], "lr": lr * factor}
+
+
 def _implements(callback, hook):
     return getattr(type(callback), hook) is not getattr(Callback, hook)
 
@@ -158,24 +168,29 @@ class AdaptationNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly=None):
         """Initialise the optimiser, with its fused form where torch has one."""
-        new = list(self.module_.head.named_parameters(prefix="head"))
-        new += self.alignment_.named_parameters(prefix="alignment")
-        new += self.criterion_.named_parameters(prefix="criterion")
         named = [(f"backbone.{k}", p) for k, p in self.module_.backbone.named_parameters()]
-        named = [(name, p) for name, p in named + new if p.requires_grad]
+        named = [(name, p) for name, p in named + self._new_parameters() if self._learns(p)]
         (groups,), kwargs = self.get_params_for_optimizer("optimizer", named)
-        if self.head_lr_multiplier != 1:
-            groups = list(self._with_faster_head(groups, {id(p) for _, p in new}, kwargs["lr"]))
+        multipliers = self._lr_multipliers()
+        if any(multiplier != 1 for multiplier in multipliers.values()):
+            groups = list(_split_by_rate(groups, multipliers, kwargs["lr"]))
         self.optimizer_ = self._fused_if_possible(groups, kwargs)
         return self
 
-    def _with_faster_head(self, groups, new, default_lr):
-        for group in groups:
-            lr = group.get("lr", default_lr)
-            for is_new, factor in ((False, 1), (True, self.head_lr_multiplier)):
-                chosen = [p for p in group["params"] if (id(p) in new) == is_new]
-                if chosen:
-                    yield {**group, "params": chosen, "lr": lr * factor}
+    def _new_parameters(self):
+        """Return the named parameters of all but the backbone."""
+        new = list(self.module_.head.named_parameters(prefix="head"))
+        new += self.alignment_.named_parameters(prefix="alignment")
+        new += self.criterion_.named_parameters(prefix="criterion")
+        return new
+
+    def _learns(self, parameter):
+        """Whether the optimiser is to know a parameter."""
+        return parameter.requires_grad
+
+    def _lr_multipliers(self):
+        """Return by parameter the factors of the learning rate, 1 for what is left out."""
+        return {p: self.head_lr_multiplier for _, p in self._new_parameters()}
 
     def _fused_if_possible(self, groups, kwargs):
         has_fused = self.optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
@@ -284,7 +299,8 @@ class AdaptationNet(NeuralNet):
         means = torch.stack([torch.stack(row) for row in losses]).double().mean(dim=0).tolist()
         for name, mean in zip(names, means, strict=True):
             self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
-        self.history.record("trade_off", step["trade_off"])
+        if "trade_off" in step:
+            self.history.record("trade_off", step["trade_off"])
         earlier = [row[f"{prefix}_loss"] for row in self.history[:-1]]
         self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
@@ -509,10 +525,11 @@ class AdaptationNet(NeuralNet):
                     norm.reset_running_stats()
                     norm.momentum = None  # the plain average over batches
                     norm.train()
-                rows = rows if len(rows) > 1 else np.concatenate([rows, rows])
-                n_batches = -(-len(rows) // self.iterator_valid__batch_size)
-                for part in np.array_split(np.arange(len(rows)), n_batches):
-                    self.infer(as_tensor(rows[part[0] : part[-1] + 1]))
+                # Batch statistics need two rows; a lone row is repeated.
+                order = np.arange(max(2, len(rows))) % len(rows)
+                n_batches = -(-len(order) // self.iterator_valid__batch_size)
+                for part in np.array_split(order, n_batches):
+                    self.infer(as_tensor(rows[part]))
                 for norm, momentum in zip(statistics, momenta, strict=True):
                     norm.momentum = momentum
         self._set_training(False)

@@ -1,10 +1,11 @@
 """DeepFeatureExtractor: backbones, weights, layers, images, and the scikit-learn contract."""
 
+import hashlib
 import os
 import pickle
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
@@ -148,6 +150,138 @@ def test_read_only_memmap(tmp_path):
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     extractor = DeepFeatureExtractor(random_state=0).fit(images)
     np.testing.assert_array_equal(extractor.transform(images), extractor.transform(IMAGES))
+
+
+@pytest.mark.parametrize("X", [TABLE, IMAGES, PIXELS], ids=["table", "images", "uint8"])
+def test_tensor_in_tensor_out(X):
+    extractor = DeepFeatureExtractor(random_state=0).fit(torch.from_numpy(X))
+    assert extractor.n_features_in_ == np.prod(X.shape[1:])
+    features = extractor.transform(torch.from_numpy(X).requires_grad_(X.dtype == np.float32))
+    assert isinstance(features, torch.Tensor) and features.dtype == torch.float32
+    np.testing.assert_array_equal(features, extractor.transform(X))
+
+
+def test_tensor_of_features_can_be_trained_on():
+    features = DeepFeatureExtractor().fit_transform(torch.from_numpy(TABLE))
+    head = nn.Linear(64, 1)
+    head(features).sum().backward()
+    assert head.weight.grad is not None
+
+
+def test_array_api_estimators_go_on_with_tensors():
+    code = """
+import sklearn, torch
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from skda.feature_extraction import DeepFeatureExtractor
+X = torch.from_numpy(load_digits().data[:200])
+with sklearn.config_context(array_api_dispatch=True):
+    pipeline = make_pipeline(DeepFeatureExtractor(), PCA(5, svd_solver="full")).fit(X)
+    assert isinstance(pipeline.transform(X), torch.Tensor)
+"""
+    # Read by scipy when it is imported.
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+
+
+def test_uint8_tensor_is_preprocessed(pictures):
+    extractor = DeepFeatureExtractor(preprocess=to_array, random_state=0).fit(pictures)
+    np.testing.assert_array_equal(
+        extractor.transform(torch.from_numpy(PIXELS)), extractor.transform(pictures)
+    )
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (torch.full((3, 6), torch.nan), "contains NaN"),
+        (torch.zeros(3, 6, dtype=torch.complex64), "Complex"),
+        (torch.zeros(0, 6), "at least one row"),
+        (torch.zeros(3, 5), "5 features"),
+    ],
+    ids=["nan", "complex", "empty", "width"],
+)
+def test_bad_tensor(X, message):
+    extractor = DeepFeatureExtractor().fit(TABLE)
+    with pytest.raises(ValueError, match=message):
+        extractor.transform(X)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "frame"])
+def test_flat_float_images(kind):
+    flat = IMAGES.reshape(10, -1)
+    if kind == "frame":
+        flat = pytest.importorskip("pandas").DataFrame(flat).add_prefix("pixel")
+    elif kind == "tensor":
+        flat = torch.from_numpy(flat)
+    extractor = DeepFeatureExtractor(image_shape=(3, 16, 12), random_state=0).fit(flat)
+    assert extractor.input_shape_ == (3, 16, 12) and extractor.n_features_in_ == 3 * 16 * 12
+    np.testing.assert_array_equal(extractor.transform(flat), extractor.transform(IMAGES))
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_flat_uint8_images(channels):
+    last = channels == "last"
+    flat = (PIXELS if last else PIXELS.transpose(0, 3, 1, 2)).reshape(10, -1)
+    shape = (16, 12, 3) if last else (3, 16, 12)
+    extractor = DeepFeatureExtractor(image_shape=shape, random_state=0).fit(flat)
+    np.testing.assert_array_equal(extractor.transform(flat), extractor.transform(PIXELS))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_flat_grey_images(dtype):
+    X = load_digits().data.astype(dtype)[:5]
+    extractor = DeepFeatureExtractor(image_shape=(8, 8)).fit(X)
+    assert extractor.input_shape_ == (1, 8, 8)
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (2, 2, 2, 8)])
+def test_image_shape_that_does_not_fit(shape):
+    with pytest.raises(ValueError, match=r"image_shape=.* the columns of X, 64"):
+        DeepFeatureExtractor(image_shape=shape).fit(load_digits().data)
+
+
+def test_flat_images_in_a_grid_search():
+    X, y = load_digits(return_X_y=True)
+    svm = make_pipeline(DeepFeatureExtractor(image_shape=(8, 8), random_state=0), LinearSVC())
+    search = GridSearchCV(svm, {"deepfeatureextractor__pooling": ["avg"]}, cv=2)
+    assert search.fit(X[:300], y[:300]).best_score_ > 0.5
+
+
+@pytest.mark.parametrize("kind", ["array", "memmap", "tensor", "zarr", "h5py"])
+def test_out_receives_the_features(kind, tmp_path):
+    extractor = DeepFeatureExtractor(batch_size=4, random_state=0).fit(TABLE)
+    if kind == "array":
+        out = np.zeros((30, 64))
+    elif kind == "memmap":
+        out = np.memmap(tmp_path / "out", dtype=np.float32, mode="w+", shape=(30, 64))
+    elif kind == "tensor":
+        out = torch.zeros(30, 64)
+    elif kind == "zarr":
+        zarr = pytest.importorskip("zarr")
+        out = zarr.create_array(tmp_path / "out", shape=(30, 64), chunks=(8, 64), dtype="f4")
+    else:
+        out = pytest.importorskip("h5py").File(tmp_path / "out", "w")
+        out = out.create_dataset("features", shape=(30, 64), dtype="f4")
+    assert extractor.transform(TABLE, out=out) is out
+    np.testing.assert_array_equal(out[:], extractor.transform(TABLE))
+
+
+@pytest.mark.parametrize(
+    "out", [np.zeros((30, 63)), np.zeros((30, 64), dtype=int), [0.0]], ids=["shape", "int", "list"]
+)
+def test_out_that_does_not_fit(out):
+    with pytest.raises(ValueError, match=r"out must be an array of floats of shape \(30, 64\)"):
+        DeepFeatureExtractor().fit(TABLE).transform(TABLE, out=out)
+
+
+def test_progress_bar(capsys):
+    extractor = DeepFeatureExtractor(batch_size=10).fit(TABLE)
+    extractor.transform(TABLE)
+    assert capsys.readouterr().err == ""
+    extractor.set_params(verbose=1).transform(TABLE)
+    assert "30/30" in capsys.readouterr().err
 
 
 def test_dataframe_names_and_pandas_output():
@@ -330,6 +464,35 @@ def test_keyword_that_a_named_network_does_not_take():
         extractor.fit(IMAGES)
 
 
+class Viewed(nn.Module):
+    """Needs its activations contiguous."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return x.view(len(x), -1)
+
+
+def test_network_that_needs_contiguous_activations():
+    module = Viewed()
+    features = DeepFeatureExtractor(module).fit_transform(IMAGES)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(IMAGES)).numpy()
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_activations_have_channels_last():
+    seen = []
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    extractor = DeepFeatureExtractor(module).fit(IMAGES)
+    extractor.module_[0].register_forward_hook(lambda layer, inputs, output: seen.append(output))
+    extractor.transform(IMAGES)
+    assert seen[-1].is_contiguous(memory_format=torch.channels_last) and seen[-1].is_inference()
+
+
 # -- weights ------------------------------------------------------------------------------------
 
 
@@ -371,6 +534,43 @@ def test_safetensors_file(tmp_path):
     np.testing.assert_allclose(extractor.fit_transform(TABLE), 2 * TABLE, rtol=1e-6)
 
 
+def test_mapping_of_weights():
+    state = {"weight": torch.eye(6, dtype=torch.float16), "bias": torch.zeros(6)}
+    features = DeepFeatureExtractor(nn.Linear(6, 6), weights=state).fit_transform(TABLE)
+    np.testing.assert_allclose(features, TABLE, rtol=1e-6)
+
+
+def test_mapping_of_weights_of_a_named_network():
+    timm = pytest.importorskip("timm")
+    state = timm.create_model("resnet10t", num_classes=7).state_dict()
+    extractor = DeepFeatureExtractor("timm/resnet10t", weights=state, module__num_classes=7)
+    module = extractor.fit(IMAGES.repeat(4, axis=2).repeat(4, axis=3)).module_
+    assert torch.equal(module.conv1[0].weight, state["conv1.0.weight"])
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_hash_of_the_file(change, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(nn.Linear(6, 2).state_dict(), path)
+    digest = change(hashlib.sha256(path.read_bytes()).hexdigest())
+    DeepFeatureExtractor(nn.Linear(6, 2), weights=path, weights_sha256=digest).fit(TABLE)
+
+
+def test_other_hash(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(nn.Linear(6, 2).state_dict(), path)
+    extractor = DeepFeatureExtractor(nn.Linear(6, 2), weights=path, weights_sha256="0" * 64)
+    with pytest.raises(ValueError, match=r"weights_sha256=.*weights\.pt is [0-9a-f]{64}"):
+        extractor.fit(TABLE)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", nn.Linear(6, 2).state_dict()], ids=type)
+def test_hash_without_a_file(weights):
+    extractor = DeepFeatureExtractor(nn.Linear(6, 2), weights=weights, weights_sha256="0" * 64)
+    with pytest.raises(ValueError, match="weights_sha256 is the hash of a file"):
+        extractor.fit(TABLE)
+
+
 @pytest.mark.parametrize(
     ("state", "problem"),
     [
@@ -391,11 +591,40 @@ def test_weights_that_do_not_fit(state, problem, tmp_path):
         extractor.fit(TABLE)
 
 
-def test_weights_with_code_are_refused(tmp_path):
-    torch.save(nn.Linear(6, 2), tmp_path / "weights.pt")
-    extractor = DeepFeatureExtractor(nn.Linear(6, 2), weights=tmp_path / "weights.pt")
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch", "legacy", "nested"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_weights_with_code_are_refused(how, tmp_path):
+    path, trace = tmp_path / "weights.pt", tmp_path / "trace"
+    if how == "pickle":
+        path.write_bytes(pickle.dumps(Payload(trace)))
+    elif how == "nested":
+        torch.save({"weight": torch.zeros(2, 6), "bias": Payload(trace)}, path)
+    else:
+        torch.save(Payload(trace), path, _use_new_zipfile_serialization=how == "torch")
+    with pytest.raises(ValueError, match=r"weights: .*cannot be read .*may run code"):
+        DeepFeatureExtractor(nn.Linear(6, 2), weights=path).fit(TABLE)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\x89PNG no weights", bytes(200)], ids=len)
+def test_damaged_weights(content, suffix, tmp_path):
+    if suffix == ".safetensors":
+        pytest.importorskip("safetensors")
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
     with pytest.raises(ValueError, match=r"weights: .*cannot be read"):
-        extractor.fit(TABLE)
+        DeepFeatureExtractor(nn.Linear(6, 2), weights=path).fit(TABLE)
 
 
 def test_missing_file_of_weights(tmp_path):
@@ -427,6 +656,16 @@ def test_pooling_over_positions(pooling):
     expected = output.mean(axis=(2, 3)) if pooling == "avg" else output.max(axis=(2, 3))
     features = DeepFeatureExtractor(module, pooling=pooling).fit_transform(IMAGES)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_no_pooling_of_rows():
+    features = DeepFeatureExtractor(nn.Flatten(), pooling=None).fit_transform(IMAGES)
+    np.testing.assert_array_equal(features, IMAGES.reshape(10, -1))
+
+
+def test_no_pooling_of_maps():
+    with pytest.raises(ValueError, match=r"'features' must give .* \(1, 4, 14, 10\).*or pooling="):
+        DeepFeatureExtractor(nn.Conv2d(3, 4, 3), pooling=None).fit(IMAGES)
 
 
 def test_pooling_over_tokens():
@@ -474,6 +713,88 @@ def test_layers_must_differ(layers):
 def test_layer_without_a_row_per_sample(layer, given):
     with pytest.raises(ValueError, match=f"layers: '{layer}' must give one row.*{given}"):
         DeepFeatureExtractor(Branches(), layers=layer).fit(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def alexnet_images():
+    pytest.importorskip("torchvision")
+    return np.random.RandomState(0).normal(size=(2, 3, 224, 224)).astype(np.float32)
+
+
+def test_layers_of_decaf(alexnet_images):
+    extractor = DeepFeatureExtractor(
+        "torchvision/alexnet", layers=("pool5", "fc6", "fc7"), weights=None, random_state=0
+    ).fit(alexnet_images)
+    assert extractor.layer_sizes_ == {"pool5": 9216, "fc6": 4096, "fc7": 4096}
+    features, module = extractor.transform(alexnet_images), extractor.module_
+    with torch.no_grad():
+        pool5 = module.features(torch.from_numpy(alexnet_images)).flatten(1)
+        fc6 = module.classifier[1](pool5).relu()
+        fc7 = module.classifier[4](fc6).relu()
+    expected = torch.cat([pool5, fc6, fc7], dim=1).numpy()
+    assert features.min() == 0
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_layer_that_decaf_does_not_name(alexnet_images):
+    extractor = DeepFeatureExtractor("torchvision/alexnet", layers="fc8", weights=None)
+    with pytest.raises(ValueError, match=r"layers: .*'fc8'; the nearest are '(fc6|fc7)'"):
+        extractor.fit(alexnet_images)
+
+
+# -- power, norm and versions of images ---------------------------------------------------------
+
+
+def signed_power(X):
+    return np.sign(X) * np.abs(X) ** 0.5
+
+
+def test_power_and_norm_are_those_of_a_pipeline():
+    extractor = DeepFeatureExtractor(MLP, layers="hidden1.0", random_state=0)
+    steps = make_pipeline(extractor, FunctionTransformer(signed_power), Normalizer())
+    recipe = clone(extractor).set_params(power=0.5, normalize=True)
+    np.testing.assert_allclose(
+        recipe.fit_transform(TABLE), steps.fit_transform(TABLE), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2])
+@pytest.mark.parametrize("augment", ["none", "five_crop"])
+def test_unit_norm(power, augment):
+    extractor = DeepFeatureExtractor(power=power, normalize=True, augment=augment)
+    norms = np.linalg.norm(extractor.fit_transform(IMAGES), axis=1)
+    np.testing.assert_allclose(norms, 1, rtol=1e-5)
+
+
+def test_power_is_odd():
+    extractor = DeepFeatureExtractor(nn.Identity(), power=0.5).fit(TABLE)
+    np.testing.assert_array_equal(extractor.transform(-TABLE), -extractor.transform(TABLE))
+
+
+def test_rows_of_zeros_stay_zeros():
+    X = np.vstack([np.zeros(6), TABLE])
+    features = DeepFeatureExtractor(nn.Identity(), power=0.5, normalize=True).fit_transform(X)
+    assert not features[0].any() and np.isfinite(features).all()
+
+
+def test_features_of_versions_are_averaged():
+    extractor = DeepFeatureExtractor(ConvNet, random_state=0).fit(IMAGES)
+    single = [extractor.transform(x) for x in (IMAGES, np.ascontiguousarray(IMAGES[..., ::-1]))]
+    averaged = extractor.set_params(augment="flip").transform(IMAGES)
+    np.testing.assert_allclose(averaged, np.mean(single, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_average_comes_before_power_and_norm():
+    extractor = DeepFeatureExtractor(ConvNet, augment="sixteen", random_state=0).fit(IMAGES)
+    averaged = extractor.transform(IMAGES)
+    expected = Normalizer().transform(signed_power(averaged))
+    recipe = extractor.set_params(power=0.5, normalize=True).transform(IMAGES)
+    np.testing.assert_allclose(recipe, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_versions_of_tables():
+    with pytest.raises(ValueError, match="augment='flip' makes versions of images"):
+        DeepFeatureExtractor(augment="flip").fit(TABLE)
 
 
 # -- images and files ---------------------------------------------------------------------------
@@ -529,21 +850,58 @@ def test_callable_preprocess_must_return_an_array(pictures):
         DeepFeatureExtractor(preprocess=lambda image: image).fit(pictures)
 
 
-def test_images_are_decoded_batch_by_batch(pictures):
-    alive, most = set(), []
+def test_preprocess_as_a_dict(pictures):
+    preprocess = dict(size=(8, 9), crop_pct=0.5, mean=0.5, std=0.25, crop_mode="squash")
+    extractor = DeepFeatureExtractor(nn.Flatten(), preprocess=preprocess).fit(pictures)
+    assert extractor.input_shape_ == (3, 8, 9)
+    resized = np.stack([picture.resize((18, 16), 2) for picture in pictures])[:, 4:12, 4:13]
+    expected = (resized.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(extractor.transform(pictures), expected.reshape(10, -1), atol=1e-5)
 
-    class Decoded(np.ndarray):
-        def __del__(self):
-            alive.discard(id(self))
+
+def test_dict_changes_the_preprocessing_of_a_named_network(pictures):
+    pytest.importorskip("timm")
+    extractor = DeepFeatureExtractor(
+        "timm/mobilenetv2_035", weights=None, preprocess=dict(size=64)
+    ).fit(pictures)
+    own = DeepFeatureExtractor("timm/mobilenetv2_035", weights=None).fit(pictures).preprocess_
+    assert extractor.input_shape_ == (3, 64, 64)
+    assert extractor.preprocess_.std == own.std and extractor.preprocess_.size != own.size
+
+
+def test_encoded_images(files):
+    extractor = DeepFeatureExtractor(random_state=0, batch_size=4).fit(files)
+    encoded = [path.read_bytes() for path in files]
+    np.testing.assert_array_equal(extractor.transform(encoded), extractor.transform(files))
+    column = np.array(encoded, dtype=object)[:, None]
+    np.testing.assert_array_equal(extractor.transform(column), extractor.transform(files))
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_features_do_not_depend_on_threads(n_jobs, files):
+    extractor = DeepFeatureExtractor(random_state=0, batch_size=3).fit(files)
+    one = extractor.transform(files)
+    np.testing.assert_array_equal(extractor.set_params(n_jobs=n_jobs).transform(files), one)
+
+
+def test_images_are_decoded_little_ahead_of_the_network(pictures):
+    decoded, seen = [], []
 
     def decode(image):
-        array = to_array(image).view(Decoded)
-        alive.add(id(array))
-        most.append(len(alive))
-        return array
+        decoded.append(image)
+        return to_array(image)
 
-    DeepFeatureExtractor(preprocess=decode, batch_size=2).fit(pictures).transform(pictures)
-    assert max(most) <= 2
+    class Watching(nn.Flatten):
+        def forward(self, x):
+            seen.append(len(decoded))
+            return super().forward(x)
+
+    extractor = DeepFeatureExtractor(Watching(), preprocess=decode, batch_size=2, n_jobs=2)
+    extractor.fit(pictures[:1])
+    decoded.clear(), seen.clear()
+    extractor.transform(pictures * 20)
+    # Of the batches of 2: the one in use, and two that follow.
+    assert all(n <= 2 * number + 6 for number, n in enumerate(seen))
 
 
 def test_images_of_different_sizes(pictures):
@@ -557,6 +915,32 @@ def test_unreadable_file_is_named(files, tmp_path):
     extractor = DeepFeatureExtractor().fit(files)
     with pytest.raises(ValueError, match=r"broken\.png.*cannot be read"):
         extractor.transform([files[0], tmp_path / "broken.png"])
+
+
+@pytest.fixture
+def with_damage(files, tmp_path):
+    (tmp_path / "broken.png").write_bytes(files[0].read_bytes()[:60])
+    return [*files[:3], tmp_path / "broken.png", *files[3:6], tmp_path / "nothing.png"]
+
+
+def test_unreadable_files_become_nan_with_one_warning(with_damage, files):
+    extractor = DeepFeatureExtractor(on_error="nan", batch_size=2, random_state=0).fit(with_damage)
+    with pytest.warns(UserWarning, match=r"2 of 8 images .*broken\.png") as warned:
+        features = extractor.transform(with_damage)
+    assert len(warned) == 1
+    assert np.isnan(features[[3, 7]]).all()
+    np.testing.assert_array_equal(features[[0, 1, 2, 4, 5, 6]], extractor.transform(files[:6]))
+
+
+def test_first_files_unreadable(with_damage):
+    DeepFeatureExtractor(on_error="nan").fit(with_damage[::-1])
+    with pytest.raises(ValueError, match=r"nothing\.png"):
+        DeepFeatureExtractor().fit(with_damage[::-1])
+
+
+def test_all_files_unreadable(with_damage):
+    with pytest.raises(ValueError, match=r"None of the 2 images of X can be read.*nothing\.png"):
+        DeepFeatureExtractor(on_error="nan").fit([with_damage[-1], with_damage[3]])
 
 
 def test_missing_file_is_named(pillow, tmp_path):
@@ -663,30 +1047,29 @@ def test_factory_that_returns_no_module():
 # -- real data ----------------------------------------------------------------------------------
 
 
-def imagenet_inception_style(image):
-    """Resize to 256 x 256 whatever the aspect ratio, centre crop, scale to [-1, 1]."""
-    pillow = pytest.importorskip("PIL.Image")
-    image = image.resize((256, 256), pillow.Resampling.BILINEAR).crop((16, 16, 240, 240))
-    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1
+PREPROCESS = dict(mean=0.5, std=0.5, interpolation="bilinear")
 
 
-def test_stored_features_of_office_caltech():
+@pytest.fixture
+def mobilenet(data_home):
+    """Keywords for the ImageNet network of the data folder."""
     pytest.importorskip("timm")
-    pytest.importorskip("PIL")
-    data = Path(os.environ.get("SKDA_DATA", ""))
-    stored = data / "office_caltech10_mobilenetv2" / "office_caltech10_mobilenetv2_1280.npz"
-    if "SKDA_DATA" not in os.environ or not stored.is_file():
-        pytest.skip("the environment variable SKDA_DATA names no folder with Office-Caltech10")
-    root = data / "office_caltech10_images" / "full_size_sample"
-    files = sorted(root.glob("*/*/*.jpg"))
-    extractor = DeepFeatureExtractor(
-        "timm/mobilenetv2_100",
-        weights=data / "weights" / "mobilenetv2_100_imagenet_timm.safetensors",
+    pytest.importorskip("safetensors")
+    return dict(
+        backbone="timm/mobilenetv2_100",
+        weights=data_home / "weights" / "mobilenetv2_100_imagenet_timm.safetensors",
         module__pad_type="same",
         module__bn_eps=1e-3,
-        preprocess=imagenet_inception_style,
     )
-    features = extractor.fit_transform(files)
+
+
+def test_stored_features_of_office_caltech(mobilenet, data_home):
+    root = data_home / "office_caltech10_images" / "full_size_sample"
+    files = sorted(root.glob("*/*/*.jpg"))
+    # Made from images resized to 256 x 256 whatever their aspect ratio.
+    preprocess = dict(PREPROCESS, size=224, crop_pct=0.875, crop_mode="squash")
+    features = DeepFeatureExtractor(**mobilenet, preprocess=preprocess).fit_transform(files)
+    stored = data_home / "office_caltech10_mobilenetv2" / "office_caltech10_mobilenetv2_1280.npz"
     with np.load(stored) as archive:
         rows = {
             path: row
@@ -696,3 +1079,21 @@ def test_stored_features_of_office_caltech():
     expected = np.stack([rows[file.relative_to(root).as_posix()] for file in files])
     # Half a unit in the last place of float16, and rounding.
     np.testing.assert_allclose(features, expected.astype(np.float32), rtol=2**-11, atol=1e-3)
+
+
+def test_photographs_are_named(mobilenet, data_home):
+    """The classifier of the network, applied to the features, as the README of the data says."""
+    weights = data_home / "weights"
+    photos = [weights / "photos" / f"{name}_224.png" for name in ("cat", "parrot", "bird")]
+    photos.append(weights / "photos" / "sunflower_224.png")
+    preprocess = dict(PREPROCESS, size=224, crop_pct=1.0)
+    features = DeepFeatureExtractor(**mobilenet, preprocess=preprocess).fit_transform(photos)
+    state = pytest.importorskip("safetensors.torch").load_file(mobilenet["weights"])
+    matrix, bias = (state[f"classifier.{name}"].float() for name in ("weight", "bias"))
+    probabilities = (torch.from_numpy(features) @ matrix.T + bias).softmax(dim=1)
+    most, classes = probabilities.max(dim=1)
+    labels = (weights / "imagenet_labels_1000.txt").read_text().splitlines()
+    names = [labels[number] for number in classes]
+    for name, expected in zip(names, ("Egyptian cat", "macaw", "chickadee", "daisy"), strict=True):
+        assert expected in name
+    np.testing.assert_allclose(most, [0.958, 0.996, 0.998, 0.991], atol=1e-3)

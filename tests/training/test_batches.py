@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from skorch.dataset import Dataset
 
 from skda.training import DomainDataset, PairedBatches, RowBatches
+from skda.training._batches import take_rows
 
 
 def _rows(n, start=0.0):
@@ -218,3 +220,64 @@ def test_row_batches_are_consecutive():
     assert [len(X) for X, _ in parts] == [4, 4, 2] and len(batches) == 3
     assert torch.cat([X for X, _ in parts])[:, 0].tolist() == list(range(10))
     assert torch.cat([y for _, y in parts]).tolist() == list(range(10))
+
+
+# -- rows that are read when they are indexed -------------------------------------------------
+
+
+class _Lazy:
+    """Rows 0, 1, 2, ... that are made when they are read, and how many were read at a time."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, n):
+        self.shape, self.sizes = (n, 1), []
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, key):
+        rows = np.arange(len(self), dtype=np.float32)[key][:, None]
+        self.sizes.append(len(rows))
+        return torch.from_numpy(rows)
+
+
+def test_lazy_rows_give_the_batches_of_an_array():
+    lazy = _Lazy(20)
+    array = np.arange(20, dtype=np.float32)[:, None]
+    for with_array, with_lazy in zip(
+        PairedBatches(DomainDataset(array, np.arange(20) % 2, (array,)), batch_size=8),
+        PairedBatches(DomainDataset(lazy, np.arange(20) % 2, (lazy,)), batch_size=8),
+        strict=True,
+    ):
+        assert torch.equal(with_array[0], with_lazy[0])
+        assert torch.equal(with_array[1], with_lazy[1])
+    assert set(lazy.sizes) == {8}
+
+
+def test_row_batches_read_a_batch_at_a_time():
+    lazy = _Lazy(20)
+    batches = [X for X, _ in RowBatches(Dataset(lazy, length=20), batch_size=8)]
+    assert torch.cat(batches).flatten().tolist() == list(range(20))
+    assert lazy.sizes == [8, 8, 4]
+
+
+def test_part_of_lazy_rows_is_not_read():
+    lazy = _Lazy(20)
+    part = take_rows(lazy, np.array([3, 5, 8]))
+    assert len(part) == 3 and part.shape == (3, 1) and lazy.sizes == []
+    assert part[1:].flatten().tolist() == [5, 8]
+    assert part[np.array([2, 0])].flatten().tolist() == [8, 3]
+
+
+def test_part_of_an_array_is_an_array():
+    part = take_rows(np.arange(4), np.array([3, 1]))
+    assert isinstance(part, np.ndarray) and part.tolist() == [3, 1]
+
+
+def test_part_of_a_file_is_not_read(tmp_path):
+    np.save(tmp_path / "rows.npy", np.arange(20, dtype=np.float32)[:, None])
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    part = take_rows(rows, np.array([7, 2]))
+    assert not isinstance(part, np.ndarray)
+    assert np.asarray(part[:]).flatten().tolist() == [7, 2]

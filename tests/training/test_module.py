@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from skda.nn import MLP, DomainBatchNorm
-from skda.training import AdaptationModule
+from skda.training import AdaptationModule, list_blocks
 
 
 def _module(**keywords):
@@ -89,3 +89,47 @@ def test_uint8_images_become_floats_with_channels_first():
 def test_other_inputs_pass_unchanged():
     x = torch.randn(2, 3, 5, 6)
     assert AdaptationModule.as_input(x) is x
+
+
+# -- frozen blocks ----------------------------------------------------------------------------
+
+
+def _partly_frozen(n_frozen, **keywords):
+    backbone = MLP(4, hidden_layer_sizes=(8, 6), dropout=0.5)
+    frozen = list_blocks(backbone)[:n_frozen]
+    return AdaptationModule(backbone, nn.Linear(6, 3), frozen=frozen, **keywords)
+
+
+def test_frozen_blocks_stay_in_eval_mode():
+    module = _partly_frozen(1).train()
+    assert {part.training for part in module.backbone.hidden1.children()} == {False}
+    assert all(part.training for part in module.backbone.hidden2.modules())
+    assert module.backbone.training and module.head.training
+
+
+def test_a_frozen_backbone_is_in_eval_mode_as_a_whole():
+    module = _partly_frozen(2).train()
+    assert not any(part.training for part in module.backbone.modules()) and module.head.training
+
+
+def test_frozen_parameters_get_no_gradient():
+    module = _partly_frozen(1)
+    module(torch.randn(5, 4))[0].sum().backward()
+    assert all(p.grad is None for p in module.backbone.hidden1.parameters())
+    assert all(p.grad is not None for p in module.backbone.hidden2.parameters())
+
+
+def test_unfreezing_begins_with_the_last_block():
+    module = _partly_frozen(2)
+    module.unfreeze()
+    assert [block.name for block in module.frozen] == ["hidden1.0"]
+    module.train()
+    assert module.backbone.hidden2[1].training and not module.backbone.hidden1[1].training
+    assert all(p.requires_grad for p in module.backbone.hidden2.parameters())
+
+
+def test_frozen_batch_norms_are_not_kept_per_domain():
+    module = _partly_frozen(1, n_targets=1)
+    assert isinstance(module.backbone.hidden1[1], nn.BatchNorm1d)
+    assert isinstance(module.backbone.hidden2[1], DomainBatchNorm)
+    assert len(module.domain_batch_norms()) == 1

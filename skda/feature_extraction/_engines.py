@@ -1,0 +1,348 @@
+"""What runs a network: torch itself, compiled torch, OpenVINO or ONNX Runtime."""
+
+import tempfile
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+ENGINES = ("auto", "eager", "compile", "openvino", "onnxruntime")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+_LIBRARIES = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "onnxscript"], "eager": []}
+_AUTO_ON_CPU = ("openvino", "onnxruntime", "eager")
+
+# Converting a network takes seconds. Below this number of operations per row it hardly ever pays.
+MIN_FLOPS = 2e7
+
+# Largest difference from eager float32 that a converted network may show, in units of the norm.
+_TOLERANCES = {"float32": 1e-4, "bfloat16": 0.2, "float16": 0.05}
+
+
+def make_engine(feature_module, example, *, engine="auto", precision="auto", device="cpu"):
+    """Return what computes the features of batches.
+
+    Parameters
+    ----------
+    feature_module : FeatureModule
+        The network, in eval mode and on `device`. Engines of torch use its weights where they
+        are; the others copy them.
+
+    example : torch.Tensor of shape (n, ...)
+        Some rows of input, which the network runs on.
+
+    engine : {"auto", "eager", "compile", "openvino", "onnxruntime"}, default="auto"
+        - ``"eager"``: torch, with channels last.
+        - ``"compile"``: :func:`torch.compile`; needs a C++ compiler, and half a minute or more
+          for a network. It computes batches of one size: smaller ones are filled up.
+        - ``"openvino"``, ``"onnxruntime"``: that library, on the CPU. Converting takes seconds.
+        - ``"auto"``: on the CPU the first of openvino, onnxruntime and eager that is installed
+          and can run the network, as that is their order in speed; eager for networks of less
+          than 20 million operations per row, which do not repay the conversion; eager on other
+          devices.
+
+    precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
+        Of the network; pooling and features are float32. ``"auto"`` takes bfloat16 for networks
+        that are not small where it is faster: on CUDA devices that have it (compute capability
+        8.0), and on CPUs with AMX unless the engine is onnxruntime. On CPUs with AVX512_BF16 but
+        without AMX it is slower than float32, which is what is taken there. OpenVINO runs only
+        what the CPU has; onnxruntime only float32.
+
+    device : str or torch.device, default="cpu"
+        Where it runs.
+
+    Returns
+    -------
+    engine : Engine
+        ``engine(batch)`` returns a tuple of float32 tensors, one per layer.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or a combination is not possible, or if the engine cannot run the network.
+
+    ImportError
+        If the library of the engine is not installed.
+    """
+    for name, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
+    made = Engine(feature_module, example, engine, precision, device)
+    made.build()
+    return made
+
+
+class Engine:
+    """A network ready to run; see :func:`make_engine`.
+
+    A pickle holds what the engine was made of and nothing compiled: it is made again, with
+    ``"auto"`` decided anew, when it is first called.
+
+    Attributes
+    ----------
+    name : str
+        The engine that was chosen.
+
+    precision : str
+        The precision that was chosen.
+    """
+
+    def __init__(self, feature_module, example, engine, precision, device):
+        self.feature_module = feature_module
+        with torch.inference_mode(False):
+            self._example = example[:2].clone()
+        self._request = engine, precision, torch.device(device)
+        self._run = None
+        self._lock = Lock()
+
+    def __call__(self, batch):
+        """Return the features of a batch.
+
+        Parameters
+        ----------
+        batch : torch.Tensor of shape (n, ...)
+            Inputs of the network in float32, on any device and in any number.
+
+        Returns
+        -------
+        features : tuple of torch.Tensor of shape (n, n_features)
+            In float32, one per layer, on the device of the engine.
+        """
+        with self._lock:
+            if self._run is None:
+                self.build()
+            with torch.inference_mode():
+                return self._run(batch)
+
+    @torch.inference_mode(False)  # in which weights would be moved for good
+    def build(self):
+        """Choose, convert, and compare with eager float32 on the example."""
+        engine, precision, device = self._request
+        example = self._example.to(device)
+        if len(example) == 1:  # exporters take a size of 1 for a constant
+            example = torch.cat([example, example])
+        flops = FlopCounterMode(display=False)
+        with torch.inference_mode(), flops:
+            expected = self.feature_module(example)
+        is_small = flops.get_total_flops() < MIN_FLOPS * len(example)
+        for self.name, self.precision in engine_choices(
+            engine, precision, device, is_small=is_small
+        ):
+            try:
+                run = _BUILDERS[self.name](self.feature_module, example, self.precision)
+                if self.name != "eager":
+                    with torch.inference_mode():
+                        _check_agreement(run(example), expected, self.precision)
+            except ImportError:
+                raise
+            except Exception as error:  # each exporter has kinds of its own
+                if engine == "auto" and self.name != "eager":
+                    continue
+                raise ValueError(
+                    f"engine: {self.name!r} cannot run {type(self.feature_module.module).__name__} "
+                    f"in {self.precision}: {error} Use engine='eager' or 'auto'."
+                ) from error
+            self._run = run
+            return
+
+    def __getstate__(self):
+        example = torch.zeros_like(self._example, device="cpu")  # no data in a pickle
+        return {"feature_module": self.feature_module, "example": example, "request": self._request}
+
+    def __setstate__(self, state):
+        self.__init__(state["feature_module"], state["example"], *state["request"])
+
+
+def engine_choices(engine, precision, device, *, is_small=False):
+    """Return what :func:`make_engine` tries on this machine, without a network.
+
+    Parameters
+    ----------
+    engine, precision, device
+        As there.
+
+    is_small : bool, default=False
+        Whether the network is small.
+
+    Returns
+    -------
+    choices : tuple of (str, str)
+        Engines and their precisions, the best one first.
+
+    Raises
+    ------
+    ValueError
+        If the combination is not possible.
+    """
+    device = torch.device(device)
+    names = (engine,)
+    if engine == "auto":
+        names = ("eager",)
+        if device.type == "cpu" and not is_small:
+            names = tuple(name for name in _AUTO_ON_CPU if _is_installed(name, precision))
+    return tuple((name, _choose_precision(name, precision, device, is_small)) for name in names)
+
+
+def _is_installed(name, precision):
+    if name == "onnxruntime" and precision not in ("auto", "float32"):
+        return False
+    return all(find_spec(library) for library in _LIBRARIES[name])
+
+
+def _choose_precision(engine, precision, device, is_small):
+    """Return the precision to run in, or raise for an impossible combination."""
+    if engine in ("openvino", "onnxruntime") and device.type != "cpu":
+        raise ValueError(
+            f"engine={engine!r} runs on the CPU, but device is {str(device)!r}; use engine='eager' "
+            "or 'compile', or device='cpu'."
+        )
+    if engine == "onnxruntime":
+        if precision not in ("auto", "float32"):
+            raise ValueError(
+                f"engine='onnxruntime' computes in float32, but precision is {precision!r}; use "
+                "another engine, or precision='float32'."
+            )
+        return "float32"
+    if precision == "auto":
+        return "bfloat16" if _is_bfloat16_fast(device) and not is_small else "float32"
+    return precision
+
+
+def _is_bfloat16_fast(device):
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return device.type == "cpu" and has_amx is not None and has_amx()
+
+
+def _check_agreement(got, expected, precision):
+    for output, reference in zip(got, expected, strict=True):
+        error = torch.linalg.norm(output - reference)
+        if not error <= _TOLERANCES[precision] * torch.linalg.norm(reference) + 1e-6:
+            raise ValueError("its features are not those of torch.")
+
+
+# -- engines --------------------------------------------------------------------------------------
+
+
+def _make_eager(feature_module, example, precision):
+    device = example.device
+
+    def run(batch):
+        with _autocast(device, precision):
+            return feature_module(batch.to(device).contiguous(memory_format=memory_format))
+
+    # Channels last is faster, but some networks need their activations contiguous, for a view.
+    formats = [torch.channels_last] if example.ndim == 4 else []
+    for memory_format in (*formats, torch.contiguous_format):
+        feature_module.to(memory_format=memory_format)
+        try:
+            with torch.inference_mode():
+                run(example)
+            break
+        except RuntimeError:
+            if memory_format == torch.contiguous_format:
+                raise
+    return run
+
+
+def _make_compiled(feature_module, example, precision):
+    from torch._inductor import config
+
+    device, size = example.device, 0
+    with _autocast(device, precision):  # an exported graph checks types of activations
+        graph = _export(feature_module, example).module()
+    compiled = torch.compile(graph, dynamic=False)
+
+    def run(batch):
+        nonlocal size
+        # Every size is compiled for itself, so smaller batches are filled up to the largest.
+        size = max(size, len(batch))
+        full = torch.cat([batch, batch[-1:].expand(size - len(batch), *batch.shape[1:])])
+        with config.patch(freezing=True), _autocast(device, precision):
+            outputs = compiled(_as_channels_last(full.to(device)))
+        return tuple(output[: len(batch)] for output in outputs)
+
+    return run
+
+
+def _make_openvino(feature_module, example, precision):
+    (openvino,) = _import_libraries("openvino")
+    core = openvino.Core()
+    capabilities = {"float32": "FP32", "bfloat16": "BF16", "float16": "FP16"}
+    if capabilities[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise ValueError("this CPU does not have that precision.")
+    model = core.compile_model(
+        openvino.convert_model(_export(feature_module, example)),
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[
+                precision
+            ],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        },
+    )
+    return lambda batch: _as_tensors(model(_as_array(batch), share_inputs=True).values())
+
+
+def _make_onnxruntime(feature_module, example, precision):
+    onnxruntime, _ = _import_libraries("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        program = _export(feature_module, example)
+        torch.onnx.export(program, dynamo=True, verbose=False).save(path)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: _as_tensors(session.run(None, {name: _as_array(batch)}))
+
+
+_BUILDERS = {
+    "eager": _make_eager,
+    "compile": _make_compiled,
+    "openvino": _make_openvino,
+    "onnxruntime": _make_onnxruntime,
+}
+
+
+def _import_libraries(engine):
+    try:
+        return [import_module(library) for library in _LIBRARIES[engine]]
+    except ImportError as error:
+        raise ImportError(
+            f"engine={engine!r} needs {' and '.join(_LIBRARIES[engine])}, and that cannot be "
+            f"imported ({error}); install it with: pip install skda[{engine}]"
+        ) from error
+
+
+def _export(feature_module, example):
+    """Return the network as a graph, for batches of any size."""
+    batch = torch.export.Dim("batch")
+    with torch.no_grad():
+        return torch.export.export(
+            feature_module, (example,), dynamic_shapes=({0: batch},), strict=False
+        )
+
+
+def _autocast(device, precision):
+    return torch.autocast(
+        device.type, dtype=getattr(torch, precision), enabled=precision != "float32"
+    )
+
+
+def _as_channels_last(batch):
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
+
+
+def _as_array(batch):
+    return np.ascontiguousarray(batch.cpu().numpy())
+
+
+def _as_tensors(arrays):
+    return tuple(torch.from_numpy(np.array(array)) for array in arrays)

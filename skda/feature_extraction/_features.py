@@ -1,0 +1,132 @@
+"""The part of a network that gives the chosen layers."""
+
+from threading import RLock
+
+import torch
+from torch import nn
+
+from skda.nn import record_activations
+from skda.training import AdaptationModule
+
+# Hooks fire for every thread that runs the network, so one thread at a time may have them.
+_HOOKS = RLock()
+
+
+class FeatureModule(nn.Module):
+    r"""Pooled activations of the chosen layers of a network, and no more work than they need.
+
+    The first forward runs the whole network and counts how often every layer runs. Later ones stop
+    as soon as the last of them has run as often, so a network must run its layers equally often
+    for every batch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, in eval mode; of an :class:`skda.training.AdaptationModule` layers are looked
+        for in its backbone. It is used, not copied.
+
+    layers : tuple of str
+        Paths of submodules, or ``"features"`` for the output of the network. Of a submodule that
+        runs several times the last output counts.
+
+    pooling : {"avg", "max", "flatten"} or None
+        What becomes of activations with more than 2 dimensions: the average or maximum over
+        positions, or all values. Positions are the dimensions after the second, and the second
+        one in activations of shape (n, n_tokens, n_channels). With None there must be none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.feature_extraction._features import FeatureModule
+    >>> from skda.nn import ConvNet
+    >>> module = ConvNet(3, (16, 16)).eval()
+    >>> features = FeatureModule(module, ("conv1", "features"), "avg")
+    >>> [tuple(x.shape) for x in features(torch.zeros(5, 3, 16, 16))]
+    [(5, 32), (5, 100)]
+    """
+
+    def __init__(self, module, layers, pooling):
+        super().__init__()
+        self.module, self.layers, self.pooling = module, tuple(layers), pooling
+        self._n_runs = None
+
+    def forward(self, x):
+        """Return the features of every layer.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n, ...)
+            Inputs of the network.
+
+        Returns
+        -------
+        features : tuple of torch.Tensor of shape (n, n_features)
+            In float32, one per layer.
+
+        Raises
+        ------
+        ValueError
+            If the network has no such layer, or if a layer does not give one row per sample.
+        """
+        adapted = isinstance(self.module, AdaptationModule)
+        inside = [layer for layer in self.layers if layer != "features"]
+        # Exporters lose their way when a module is left half-way, and drop unused parts themselves.
+        may_stop = "features" not in self.layers and not torch.compiler.is_compiling()
+        outputs = _Outputs(self.pooling, self._n_runs if may_stop else None)
+        with _HOOKS:
+            handles = record_activations(
+                self.module.backbone if adapted else self.module, inside, outputs
+            )
+            try:
+                output = self.module(x)
+                outputs["features"] = output[1]["features"] if adapted else output
+                self._n_runs = {layer: outputs.n_runs.get(layer, 0) for layer in inside}
+            except _Complete:
+                pass
+            finally:
+                for handle in handles:
+                    handle.remove()
+                if adapted:  # what its own hooks recorded before a stop
+                    self.module._recorded.clear()
+        for layer in self.layers:
+            self._check(layer, outputs.get(layer), x)
+        return tuple(outputs[layer] for layer in self.layers)
+
+    def _check(self, layer, output, x):
+        shape = getattr(output, "shape", ())
+        if len(shape) == 2 and shape[0] == x.shape[0]:
+            return
+        given = f"shape {tuple(shape)}" if len(shape) else type(output).__name__
+        advice = "choose another layer"
+        if len(shape) > 2 and self.pooling is None:
+            advice += ", or pooling='avg', 'max' or 'flatten'"
+        raise ValueError(
+            f"layers: {layer!r} must give one row of activations per sample, got {given}; {advice}."
+        )
+
+
+class _Complete(BaseException):
+    """Every layer has run. No Exception: a network may catch those."""
+
+
+class _Outputs(dict):
+    """Outputs of layers, pooled when they come: a later layer may overwrite them in place."""
+
+    def __init__(self, pooling, expected_runs=None):
+        self.pooling, self.expected_runs, self.n_runs = pooling, expected_runs, {}
+
+    def __setitem__(self, layer, output):
+        if isinstance(output, torch.Tensor) and output.ndim >= 2:
+            output = self._pool(output.float())
+        super().__setitem__(layer, output)
+        self.n_runs[layer] = self.n_runs.get(layer, 0) + 1
+        if self.n_runs == self.expected_runs:
+            raise _Complete
+
+    def _pool(self, x):
+        if x.ndim == 2 or self.pooling is None:
+            return x.clone()
+        if self.pooling == "flatten":
+            return x.flatten(1).clone()
+        x = x.transpose(1, 2) if x.ndim == 3 else x.flatten(2)
+        return x.mean(dim=2) if self.pooling == "avg" else x.amax(dim=2)

@@ -1,0 +1,248 @@
+"""Training that goes on from the weights of another task."""
+
+from collections.abc import Callable
+from numbers import Integral, Real
+
+import numpy as np
+
+from skda._deep_classifier import DeepClassifier
+from skda._params import estimator
+from skda._sklearn_compat import Interval, fit_context
+from skda._torch import local_torch_state, seed_generators
+from skda.training import DomainDataset, FineTuningNet, list_blocks
+
+
+@estimator
+class FineTuneClassifier(DeepClassifier):
+    r"""Classifier that goes on training a network, all of it or the part that is not frozen.
+
+    A linear head F is put on a backbone G, and what is not frozen learns from ::
+
+        loss = cross_entropy(F(G(x)), y)
+
+    With a backbone that was trained on another task this is fine-tuning, the usual transfer
+    learning. Of its blocks the first `n_transfer` keep their weights, and of these the first
+    `n_frozen` never change. Low blocks are general; higher ones are specific to their task, and
+    were trained together: cutting between two that depend on each other costs accuracy unless
+    both go on learning [1]_. Without a pretrained backbone this is an ordinary deep network,
+    trained on one domain.
+
+    Frozen blocks are bit-identical after training, statistics of batch norms included, their
+    dropouts are off, and the optimiser does not know them. With ``freeze="all"`` the head is a
+    linear probe of the features.
+
+    Parameters
+    ----------
+    n_transfer : int, default=None
+        How many of the module's leading blocks keep their weights; the others get new random
+        ones. None keeps all. With 0 the network is trained from scratch.
+
+    unfreeze_every : int, default=None
+        Gradual unfreezing [2]_: after so many epochs the last frozen block begins to learn, after
+        as many more the one below it, and so on. None keeps frozen what is frozen.
+
+    layer_decay : float, default=1.0
+        Every transferred block learns by this factor slower than what is above it, the last one
+        than the head would without its own multiplier; in [0, 1].
+
+    head_lr_multiplier : float or "auto", default="auto"
+        How much faster the head and the blocks with new weights learn than the others. ``"auto"``
+        is 10 for a module that comes with weights (a named network, a file, an instance, a
+        fitted estimator) and keeps some of them, and 1 for others.
+
+    augment : callable, default=None
+        From a training row, a tensor of shape `input_shape_` as the module takes it, to another
+        of this shape, at every use anew; a torchvision transform of tensors will do.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*``, ``criterion__*`` (of
+        :class:`torch.nn.CrossEntropyLoss`, as in ``criterion__label_smoothing=0.1``),
+        ``callbacks__*``, ``iterator_train__*`` (of :class:`skda.training.PairedBatches`),
+        ``iterator_valid__*`` and ``compile__*``.
+
+    Attributes
+    ----------
+    history_ : skorch.history.History
+        One entry per epoch, with ``train_loss`` and the ``valid_*`` figures:
+        ``history_[:, "train_loss"]``.
+
+    net_ : skda.training.FineTuningNet
+        The trained net.
+
+    See Also
+    --------
+    skda.feature_extraction.DeepFeatureExtractor : Features without training, also of a fitted
+        FineTuneClassifier as its `backbone`.
+    skda.base.DeepAdaptationClassifier : Adapts to an unlabeled target domain; a fitted
+        FineTuneClassifier can be its `module`.
+    skda.training.list_blocks : The blocks of a network.
+    transferability_curve : Accuracy by the number of transferred blocks.
+
+    References
+    ----------
+    .. [1] J. Yosinski, J. Clune, Y. Bengio, H. Lipson. How transferable are features in deep
+       neural networks? NIPS 2014.
+
+    .. [2] J. Howard, S. Ruder. Universal Language Model Fine-tuning for Text Classification.
+       ACL 2018, section 3.3.
+
+    Examples
+    --------
+    A network learns the digits of one scanner, and its last layers those of another scanner from
+    a few examples. A pretrained one is ``module="timm/mobilenetv2_100"``.
+
+    >>> from skda.datasets import load_shifted_digits
+    >>> from skda.fine_tuning import FineTuneClassifier
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> old = FineTuneClassifier(max_epochs=20, random_state=0).fit(digits.X, digits.y)
+    >>> new = FineTuneClassifier(module=old, n_frozen=1, max_epochs=20, random_state=0)
+    >>> new = new.fit(digits.X_target[:100], digits.y_target[:100])
+    >>> X_test, y_test = digits.X_target[100:], digits.y_target[100:]
+    >>> new.score(X_test, y_test) > old.score(X_test, y_test)
+    True
+    """
+
+    n_transfer: int | None = None
+    unfreeze_every: int | None = None
+    layer_decay: float = 1.0
+    augment: Callable | None = None
+
+    _net_class = FineTuningNet
+
+    _parameter_constraints = {
+        **DeepClassifier._parameter_constraints,
+        "n_transfer": [Interval(Integral, 0, None, closed="left"), None],
+        "unfreeze_every": [Interval(Integral, 1, None, closed="left"), None],
+        "layer_decay": [Interval(Real, 0, 1, closed="both")],
+        "augment": [callable, None],
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Train on labelled rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            Rows. Images are floats of shape (n_samples, n_channels, height, width), uint8 of
+            shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column of
+            PIL images or paths of image files, which are decoded when they are needed.
+
+        y : array-like of shape (n_samples,)
+            Labels of any type.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are not as described.
+
+        TypeError
+            If X is sparse, or if a parameter does not exist.
+        """
+        self._check_param_names()
+        start = self._start()
+        X = self._validate_X(X, reset=True)
+        codes = self._validate_y(y, X)
+        self._train(DomainDataset(X, codes), start)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None):
+        """Train for one epoch on these rows, going on from where training was.
+
+        The learning rate stays at `lr`, and no row is held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images as in fit
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will come. Needed in the first call, unless fit came before.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing or changes, if y holds another label, or with
+            ``early_stopping=True``.
+        """
+        self._check_param_names()
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True needs the whole training in one call; use fit, or "
+                "early_stopping=False with partial_fit."
+            )
+        is_first = not hasattr(self, "net_")
+        start = self._start() if is_first else self._draw_seeds()
+        X = self._validate_X(X, reset=is_first)
+        y = self._check_labels(y, X)
+        self._set_classes(classes, is_first)
+        strangers = np.setdiff1d(y, self.classes_)
+        if len(strangers):
+            raise ValueError(
+                f"y holds {strangers[:5].tolist()}, which are not among the classes of the first "
+                f"call, {self.classes_[:5].tolist()}, ...; name all of them there."
+            )
+        dataset = DomainDataset(X, np.searchsorted(self.classes_, y))
+        net = self._make_net(dataset, start) if is_first else self.net_
+        n_before = 0 if is_first else self.n_iter_
+        # Not by set_params, which refuses iterator_train__* of an initialised net.
+        net.iterator_train__random_state = start.order_seed + n_before
+        net.lr_schedule, net.train_split = "constant", None
+        with local_torch_state(net.device):
+            seed_generators(start.training_seed + n_before, net.device)
+            net.partial_fit(dataset, None, epochs=1)
+        self._keep(net)
+        return self
+
+    def _set_classes(self, classes, is_first):
+        if classes is None:
+            if is_first:
+                raise ValueError("classes must be passed in the first call of partial_fit.")
+            return
+        classes = np.unique(classes)
+        if not is_first and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"classes={classes.tolist()} are not those of the first call, "
+                f"{self.classes_.tolist()}; leave them out."
+            )
+        self.classes_ = classes
+        self._check_classes()
+
+    def _prepare_backbone(self, backbone):
+        """Give the blocks that are not transferred new weights."""
+        if self.n_transfer is None:
+            return
+        blocks = list_blocks(backbone)
+        if self.n_transfer > len(blocks):
+            raise ValueError(
+                f"n_transfer={self.n_transfer}, but {type(backbone).__name__} has {len(blocks)} "
+                "blocks; skda.training.list_blocks lists them."
+            )
+        if super()._is_pretrained():  # otherwise all weights are new and random anyway
+            for block in blocks[self.n_transfer :]:
+                block.reset_parameters(backbone)
+
+    def _is_pretrained(self):
+        return super()._is_pretrained() and self.n_transfer != 0
+
+    def _net_params(self, dataset, widths):
+        return {
+            "augment": self.augment,
+            "n_transfer": self.n_transfer,
+            "layer_decay": self.layer_decay,
+            "unfreeze_every": self.unfreeze_every,
+        }

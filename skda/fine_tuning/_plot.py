@@ -1,0 +1,179 @@
+"""The figure of transferability."""
+
+import numpy as np
+
+from skda.fine_tuning._transferability import TREATMENTS, transferability_curve
+
+_STYLES = {
+    "BnB": {"color": "tab:blue", "marker": "o"},
+    "BnB+": {"color": "tab:cyan", "marker": "o", "markerfacecolor": "none"},
+    "AnB": {"color": "tab:red", "marker": "D"},
+    "AnB+": {"color": "tab:orange", "marker": "D", "markerfacecolor": "none"},
+    "random": {"color": "gray", "marker": "x", "linestyle": ":"},
+}
+
+
+class TransferabilityDisplay:
+    """Figure of a transferability curve: the score by the number of copied blocks.
+
+    Make it with :meth:`from_estimator` or :meth:`from_curve`. The constructor's parameters are
+    kept as attributes.
+
+    Parameters
+    ----------
+    treatment : ndarray of shape (n_trainings,)
+        ``"base"``, ``"BnB"``, ``"BnB+"``, ``"AnB"``, ``"AnB+"`` or ``"random"``.
+
+    n_layers : ndarray of shape (n_trainings,)
+        Number of copied blocks.
+
+    score : ndarray of shape (n_trainings,)
+        Score of every training; those of one treatment and number are averaged.
+
+    score_name : str, default="Accuracy"
+        Label of the vertical axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+
+    figure_ : matplotlib Figure
+        The figure.
+
+    lines_ : dict of str to matplotlib Line2D
+        The mean of every treatment.
+
+    See Also
+    --------
+    transferability_curve : Computes the scores.
+
+    Examples
+    --------
+    >>> from skda.fine_tuning import TransferabilityDisplay
+    >>> display = TransferabilityDisplay(
+    ...     treatment=["base", "AnB", "AnB"], n_layers=[0, 1, 2], score=[0.9, 0.8, 0.7]
+    ... )
+    >>> sorted(display.plot().lines_)
+    ['AnB', 'base']
+    """
+
+    def __init__(self, *, treatment, n_layers, score, score_name="Accuracy"):
+        self.treatment = np.asarray(treatment)
+        self.n_layers = np.asarray(n_layers)
+        self.score = np.asarray(score)
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X_a, y_a, X_b, y_b, *, score_name="Accuracy", ax=None, **params
+    ):
+        """Compute a transferability curve and plot it.
+
+        Parameters
+        ----------
+        estimator : FineTuneClassifier
+            The network and its training.
+
+        X_a, y_a : array-likes or None
+            Rows and labels of task A, see :func:`transferability_curve`.
+
+        X_b, y_b : array-likes
+            Rows and labels of task B.
+
+        score_name : str, default="Accuracy"
+            Label of the vertical axis.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        **params : keywords
+            Of :func:`transferability_curve`.
+
+        Returns
+        -------
+        display : TransferabilityDisplay
+            The plotted figure.
+        """
+        curve = transferability_curve(estimator, X_a, y_a, X_b, y_b, **params)
+        return cls.from_curve(curve, score_name=score_name, ax=ax)
+
+    @classmethod
+    def from_curve(cls, curve, *, score_name="Accuracy", ax=None):
+        """Plot what :func:`transferability_curve` returned.
+
+        Parameters
+        ----------
+        curve : Bunch, dict or DataFrame
+            With the columns ``treatment``, ``n_layers`` and ``score``.
+
+        score_name : str, default="Accuracy"
+            Label of the vertical axis.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : TransferabilityDisplay
+            The plotted figure.
+        """
+        columns = {name: curve[name] for name in ("treatment", "n_layers", "score")}
+        return cls(**columns, score_name=score_name).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Plot the mean of every treatment, and its standard deviation as a band.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : TransferabilityDisplay
+            With ``ax_``, ``figure_`` and ``lines_``.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            try:
+                import matplotlib.pyplot as plt
+            except ImportError as error:
+                raise ImportError(
+                    f"matplotlib is needed and cannot be imported ({error}); install it with: "
+                    "pip install skda[examples]"
+                ) from error
+            _, ax = plt.subplots()
+        self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
+        _, base, spread = self._summary("base")
+        if len(base):
+            line = ax.axhline(base[0], color="black", linestyle="--", label="base", zorder=1)
+            ax.axhspan(*(base[0] + side * spread[0] for side in (-1, 1)), color="black", alpha=0.08)
+            self.lines_["base"] = line
+        for treatment in TREATMENTS:
+            numbers, mean, spread = self._summary(treatment)
+            if not len(numbers):
+                continue
+            style = _STYLES[treatment]
+            (self.lines_[treatment],) = ax.plot(numbers, mean, label=treatment, **style)
+            ax.fill_between(
+                numbers, mean - spread, mean + spread, color=style["color"], alpha=0.12, linewidth=0
+            )
+        ax.set(
+            xlabel="Number n of copied blocks",
+            ylabel=self.score_name,
+            xticks=np.unique(self.n_layers[self.n_layers > 0]),
+        )
+        ax.legend()
+        return self
+
+    def _summary(self, treatment):
+        """Return numbers of layers, means and standard deviations."""
+        chosen = self.treatment == treatment
+        numbers = np.unique(self.n_layers[chosen])
+        scores = [self.score[chosen & (self.n_layers == number)] for number in numbers]
+        return numbers, *(np.array([f(s) for s in scores]) for f in (np.mean, np.std))

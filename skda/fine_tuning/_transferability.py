@@ -1,0 +1,258 @@
+"""How well the layers of a network transfer from one task to another."""
+
+import time
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+
+from skda.fine_tuning._classifier import FineTuneClassifier
+from skda.training import list_blocks
+
+# From which network the first n blocks are copied, and whether they are frozen.
+TREATMENTS = {
+    "BnB": ("B", True),
+    "BnB+": ("B", False),
+    "AnB": ("A", True),
+    "AnB+": ("A", False),
+    "random": (None, True),
+}
+
+
+def transferability_curve(
+    estimator,
+    X_a,
+    y_a,
+    X_b,
+    y_b,
+    *,
+    n_layers=None,
+    treatments=tuple(TREATMENTS),
+    test_size=0.25,
+    scoring=None,
+    n_repeats=3,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Score networks for task B by how many blocks they take over, and from where.
+
+    The experiment of [1]_. A network is trained on task A and one on task B. The first n blocks
+    of one of them are copied, the blocks above get new random weights, and the whole is trained
+    on task B:
+
+    - ``"AnB"``: n blocks of the network for A, frozen. Falls where features become specific to A,
+      and where a cut parts blocks that depend on each other.
+    - ``"AnB+"``: the same blocks learn as well. Above ``"base"``, the copy helps.
+    - ``"BnB"``: n blocks of the network for B, frozen: the control for the cut alone.
+    - ``"BnB+"``: these blocks learn as well.
+    - ``"random"``: n frozen blocks with random weights: the control for what they learned.
+    - ``"base"``: the network for B itself, with n = 0.
+
+    All are trained alike, and scored on the same held-out rows of B.
+
+    Parameters
+    ----------
+    estimator : FineTuneClassifier
+        The network and its training. It is cloned; `n_transfer`, `n_frozen`, `freeze` and
+        `random_state` are set here, and a `head_lr_multiplier` of ``"auto"`` is 1, so that all
+        blocks learn alike.
+
+    X_a : array-like of shape (n_samples_a, n_features), or images as in fit, or None
+        Rows of task A. None takes the module of `estimator`, with the weights that it comes
+        with, as the network for A.
+
+    y_a : array-like of shape (n_samples_a,), or None
+        Labels of task A.
+
+    X_b : array-like of shape (n_samples_b, n_features), or images as in fit
+        Rows of task B.
+
+    y_b : array-like of shape (n_samples_b,)
+        Labels of task B.
+
+    n_layers : iterable of int, default=None
+        Numbers of copied blocks, as :func:`skda.training.list_blocks` counts them; None is 1 to
+        all.
+
+    treatments : iterable of {"BnB", "BnB+", "AnB", "AnB+", "random"}, default=all
+        What is done for every number.
+
+    test_size : float or int, default=0.25
+        Rows of B that are held out, stratified by class.
+
+    scoring : str or callable, default=None
+        As in scikit-learn; None is the accuracy.
+
+    n_repeats : int, default=3
+        How often all is repeated, each time with another split and other random weights.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the repeats.
+
+    n_jobs : int, default=None
+        Number of trainings at a time, as in scikit-learn.
+
+    verbose : int, default=0
+        Of :class:`joblib.Parallel`.
+
+    Returns
+    -------
+    curve : sklearn.utils.Bunch
+        Columns of a table with a row per training; ``pandas.DataFrame(curve)`` shows it.
+
+        treatment : ndarray of str
+            ``"base"`` or one of `treatments`.
+        n_layers : ndarray of int
+            Number of copied blocks, 0 for ``"base"``.
+        random_state : ndarray of int
+            Of the repeat.
+        score : ndarray of float
+            On the held-out rows of B.
+        fit_time : ndarray of float
+            In seconds.
+
+    Raises
+    ------
+    ValueError
+        If a treatment or a number of layers does not exist, or if X_a is None and the module
+        comes without weights.
+
+    See Also
+    --------
+    TransferabilityDisplay : The figure of the curve.
+
+    References
+    ----------
+    .. [1] J. Yosinski, J. Clune, Y. Bengio, H. Lipson. How transferable are features in deep
+       neural networks? NIPS 2014, section 3.
+
+    Examples
+    --------
+    Task A is to tell the digits 0 to 4 apart, task B the digits 5 to 9.
+
+    >>> from sklearn.datasets import load_digits
+    >>> from skda.fine_tuning import FineTuneClassifier, transferability_curve
+    >>> X, y = load_digits(return_X_y=True)
+    >>> is_a = y < 5
+    >>> curve = transferability_curve(
+    ...     FineTuneClassifier(max_epochs=5), X[is_a], y[is_a], X[~is_a], y[~is_a],
+    ...     treatments=["AnB", "random"], n_repeats=1, random_state=0,
+    ... )
+    >>> list(zip(curve.treatment.tolist(), curve.n_layers.tolist()))
+    [('base', 0), ('AnB', 1), ('random', 1), ('AnB', 2), ('random', 2)]
+    """
+    treatments = _check_treatments(treatments)
+    estimator = _check_estimator(estimator)
+    if X_a is None and not estimator._is_pretrained():
+        raise ValueError(
+            "X_a is None, but the module of estimator comes without weights; pass the rows of "
+            "task A, or a pretrained module."
+        )
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
+    splits = {
+        seed: train_test_split(X_b, y_b, test_size=test_size, stratify=y_b, random_state=seed)
+        for seed in seeds.tolist()
+    }
+    parallel = Parallel(n_jobs=n_jobs, verbose=verbose)
+    sources = ["B"] if X_a is None else ["B", "A"]
+    fits = parallel(
+        delayed(_fit)(
+            _with_params(estimator, n_transfer=0, random_state=seed),
+            *((X_a, y_a) if source == "A" else splits[seed][::2]),
+        )
+        for seed in splits
+        for source in sources
+    )
+    keys = [(source, seed) for seed in splits for source in sources]
+    bases = dict(zip(keys, fits, strict=True))
+    score = check_scoring(estimator, scoring)
+    rows = [
+        ("base", 0, seed, score(base, *splits[seed][1::2]), seconds)
+        for (source, seed), (base, seconds) in bases.items()
+        if source == "B"
+    ]
+    jobs = [
+        (treatment, number, seed)
+        for seed in splits
+        for number in _check_n_layers(n_layers, fits[0][0])
+        for treatment in treatments
+    ]
+    rows += parallel(
+        delayed(_fit_treatment)(
+            job, estimator, bases.get((TREATMENTS[job[0]][0], job[2])), score, *splits[job[2]]
+        )
+        for job in jobs
+    )
+    rows.sort(key=lambda row: (seeds.tolist().index(row[2]), row[1]))
+    names = ("treatment", "n_layers", "random_state", "score", "fit_time")
+    return Bunch(**dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True)))
+
+
+def _check_treatments(treatments):
+    treatments = [treatments] if isinstance(treatments, str) else list(treatments)
+    for treatment in treatments:
+        if treatment not in TREATMENTS:
+            raise ValueError(
+                f"treatments holds {treatment!r}; it may hold {', '.join(map(repr, TREATMENTS))}."
+            )
+    return treatments
+
+
+def _check_n_layers(n_layers, base):
+    n_blocks = len(list_blocks(base.net_.module_.backbone))
+    n_layers = range(1, n_blocks + 1) if n_layers is None else list(n_layers)
+    for number in n_layers:
+        if not 0 < number <= n_blocks:
+            raise ValueError(
+                f"n_layers holds {number!r}, but the network has {n_blocks} blocks; give numbers "
+                f"from 1 to {n_blocks}."
+            )
+    return n_layers
+
+
+def _check_estimator(estimator):
+    """Return an estimator in which all blocks learn alike."""
+    if not isinstance(estimator, FineTuneClassifier):
+        raise TypeError(
+            f"estimator must be a FineTuneClassifier, got {type(estimator).__name__}; pass "
+            "FineTuneClassifier(module=...) for a network."
+        )
+    multiplier = estimator.head_lr_multiplier
+    return _with_params(
+        estimator,
+        n_transfer=None,
+        n_frozen=0,
+        freeze="none",
+        head_lr_multiplier=1.0 if multiplier == "auto" else multiplier,
+    )
+
+
+def _with_params(estimator, **changed):
+    # Not a clone: a module that is a fitted estimator must stay fitted.
+    params = estimator.get_params(deep=False)
+    if "module" in changed:  # another one, which is built already
+        params = {name: value for name, value in params.items() if name[:8] != "module__"}
+    return type(estimator)(**{**params, **changed})
+
+
+def _fit(estimator, X, y):
+    start = time.perf_counter()
+    estimator.fit(X, y)
+    return estimator, time.perf_counter() - start
+
+
+def _fit_treatment(job, estimator, base, score, X_train, X_test, y_train, y_test):
+    treatment, n_layers, seed = job
+    source, is_frozen = TREATMENTS[treatment]
+    changed = {
+        "n_transfer": n_layers if source else 0,
+        "n_frozen": n_layers if is_frozen else 0,
+        "random_state": seed,
+    }
+    if base is not None:
+        changed |= {"module": base[0], "weights": "pretrained"}
+    fitted, seconds = _fit(_with_params(estimator, **changed), X_train, y_train)
+    return treatment, n_layers, seed, score(fitted, X_test, y_test), seconds
