@@ -418,7 +418,7 @@ class DeepClassifier(
         preprocess = getattr(self.module, "preprocess_", None)
         if isinstance(self.module, str):
             with local_torch_state(start.device), _own_name("backbone", "module"):
-                seed_generators(start.library_seed, start.device)
+                seed_generators(start.backbone_seed, start.device)
                 start.backbone, preprocess = make_named_backbone(
                     self.module, self.weights, self._params_for("module")
                 )
@@ -669,7 +669,7 @@ class _Start:
     alignment_seed: int
     order_seed: int
     training_seed: int
-    library_seed: int
+    backbone_seed: int
     backbone: nn.Module | None = None
 
 

@@ -29,7 +29,7 @@ from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
 from skda.feature_extraction._decoding import decoded_batches
 from skda.feature_extraction._digests import content_keys, digest
-from skda.feature_extraction._engines import ENGINES, PRECISIONS, make_engine
+from skda.feature_extraction._engines import ENGINES, PRECISIONS, engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._images import ImageRows, UnreadableImageError, as_image_list
 from skda.feature_extraction._preprocess import resolve_preprocess
@@ -585,7 +585,8 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
                 [getattr(self, name) for name in ("pooling", "augment", "power", "normalize")],
                 self.preprocess_,
                 self.input_shape_,
-                [self.engine, self.precision, torch.device(device).type, torch.__version__],
+                list(engine_choices(self.engine, self.precision, torch.device(device))),
+                [torch.device(device).type, torch.__version__],
             )
         except TypeError as error:
             raise ValueError(
