@@ -16,7 +16,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -25,8 +24,17 @@ from skorch.callbacks import EarlyStopping
 from skorch.dataset import Dataset
 from torch import nn
 
+from skda._backbones import (
+    copy_instance,
+    layer_names,
+    load_weights,
+    make_named_backbone,
+    network_of,
+)
+from skda._images import ImageRows, as_image_list
 from skda._inputs import channels_first_shape, check_images, n_dimensions
 from skda._params import PrefixedParams, check_keywords, estimator
+from skda._preprocess import resolve_preprocess
 from skda._sklearn_compat import Interval, StrOptions
 from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
 from skda.nn import record_activations
@@ -364,8 +372,6 @@ class DeepClassifier(
 
     def _as_images(self, X, name):
         """Return images (None if X is a table), and whether X is a list of images or paths."""
-        from skda.feature_extraction._images import ImageRows, as_image_list
-
         items = as_image_list(X)
         if items is not None:
             return ImageRows(items, self.preprocess_), True
@@ -410,9 +416,6 @@ class DeepClassifier(
 
     def _start(self):
         """Draw seeds, and build a named network: it says how images become its inputs."""
-        from skda.feature_extraction._backbones import make_named_backbone
-        from skda.feature_extraction._preprocess import resolve_preprocess
-
         start = self._draw_seeds()
         # A fitted estimator knows how images became its inputs.
         preprocess = getattr(self.module, "preprocess_", None)
@@ -515,8 +518,6 @@ class DeepClassifier(
 
     def _layer_paths(self):
         """Return `layers` with the paths of those that the literature has other names for."""
-        from skda.feature_extraction._backbones import layer_names
-
         paths = layer_names(self.module)
         return [paths.get(layer, layer) for layer in self.layers]
 
@@ -532,35 +533,23 @@ class DeepClassifier(
         if isinstance(module, BaseEstimator):
             module = self._backbone_of(module)
         if isinstance(module, nn.Module):
-            if self.weights is None:
-                raise ValueError(
-                    f"weights: None asks for random weights, but module is an instance of "
-                    f"{type(self.module).__name__} and has its own; pass a class instead, or "
-                    "leave weights at 'pretrained'."
-                )
-            backbone = self._make_part("module", module, None).cpu()
+            keywords = self._params_for("module")
+            backbone = copy_instance(module, self.weights, keywords, "module").cpu()
         else:
             keywords = self._params_for("module")
             backbone = build_backbone(module, self.input_shape_, keywords, "module")
         if self.weights not in ("pretrained", None):
-            from skda.feature_extraction._backbones import load_weights
-
             load_weights(backbone, self.weights)
         return backbone
 
     def _backbone_of(self, fitted):
         """Return a copy of the backbone of a fitted estimator, all of which learns."""
-        name = type(fitted).__name__
-        if not hasattr(fitted, "net_"):
-            raise NotFittedError(
-                f"module: this {name} is not fitted; fit it first. If it was, it has been cloned: "
-                "wrap it in sklearn.frozen.FrozenEstimator."
-            )
-        module = copy.deepcopy(fitted.net_.module_)
+        module = copy.deepcopy(network_of(fitted, "module"))
         if module.standardizer is not None and getattr(self, "standardize", None) is None:
             raise ValueError(
-                f"module: this {name} was fitted with standardize='domain', and its backbone takes "
-                "standardized rows; fit it with standardize=None, or let both standardize."
+                f"module: this {type(fitted).__name__} was fitted with standardize='domain', and "
+                "its backbone takes standardized rows; fit it with standardize=None, or let both "
+                "standardize."
             )
         while module.frozen:
             module.unfreeze()

@@ -107,7 +107,7 @@ def test_source_and_target_may_come_in_different_forms(pictures, paths):
     ids=str,
 )
 def test_files_never_lie_in_memory_together(pictures, paths, params, monkeypatch):
-    from skda.feature_extraction._images import ImageRows
+    from skda._images import ImageRows
 
     sizes = []
     read = ImageRows.__getitem__

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from skda.feature_extraction._images import UnreadableImageError
+from skda._images import UnreadableImageError
 
 
 def decoded_batches(images, batches, *, n_jobs, skip_unreadable=False, pin_memory=False):

@@ -12,27 +12,32 @@ import numpy as np
 import torch
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm import tqdm
 
+from skda._backbones import (
+    copy_instance,
+    layer_names,
+    load_weights,
+    make_named_backbone,
+    network_of,
+)
+from skda._images import ImageRows, UnreadableImageError, as_image_list
 from skda._inputs import channels_first_shape, check_images, n_dimensions
 from skda._params import PrefixedParams, estimator
+from skda._preprocess import resolve_preprocess
 from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
 from skda.feature_extraction._arrays import as_host_array, check_tensor, unflatten
-from skda.feature_extraction._backbones import layer_names, load_weights, make_named_backbone
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
 from skda.feature_extraction._decoding import decoded_batches
 from skda.feature_extraction._digests import content_keys, digest
 from skda.feature_extraction._engines import ENGINES, PRECISIONS, engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
-from skda.feature_extraction._images import ImageRows, UnreadableImageError, as_image_list
-from skda.feature_extraction._preprocess import resolve_preprocess
 from skda.feature_extraction._versions import AUGMENTATIONS, image_versions
 from skda.nn._activations import check_submodules
 from skda.training import AdaptationModule
@@ -642,28 +647,12 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     def _copy_backbone(self):
         """Return a copy of the backbone if it is built already."""
-        backbone, name = self.backbone, type(self.backbone).__name__
+        backbone = self.backbone
         if isinstance(backbone, BaseEstimator):
-            if not hasattr(backbone, "net_"):
-                raise NotFittedError(
-                    f"backbone: this {name} is not fitted; fit it first. If it was, it has been "
-                    "cloned: wrap it in sklearn.frozen.FrozenEstimator."
-                )
-            backbone = backbone.net_.module_
+            backbone = network_of(backbone, "backbone")
         if not isinstance(backbone, nn.Module):
             return None
-        keywords = self._params_for("module")
-        if keywords:
-            raise TypeError(
-                f"module__{min(keywords)}: backbone is an instance of {name} and built already; "
-                "pass the class instead, or leave out the module__ keywords."
-            )
-        if self.weights is None:
-            raise ValueError(
-                f"weights: None asks for random weights, but backbone is an instance of {name} "
-                "and has its own; pass the class instead, or leave weights at 'pretrained'."
-            )
-        return copy.deepcopy(backbone)
+        return copy_instance(backbone, self.weights, self._params_for("module"), "backbone")
 
     def _layer_paths(self):
         """Return the submodules that the names of the layers stand for."""

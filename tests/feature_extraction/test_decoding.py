@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from skda.feature_extraction import _images
+from skda import _images
+from skda._images import ImageRows
 from skda.feature_extraction._decoding import decoded_batches
-from skda.feature_extraction._images import ImageRows
 
 pillow = pytest.importorskip("PIL.Image")
 

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 import torch
 
-from skda.feature_extraction._backbones import import_vision
+from skda._backbones import import_vision
 
 _ENCODED = (bytes, bytearray, memoryview)
 
@@ -133,7 +133,7 @@ class ImageRows:
     --------
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from skda.feature_extraction._images import ImageRows
+    >>> from skda._images import ImageRows
     >>> rows = ImageRows([Image.new("RGB", (8, 6)) for _ in range(5)], None)
     >>> rows.shape, rows[1:3].shape, rows[np.array([4, 0, 4])].dtype
     ((5, 3, 6, 8), torch.Size([2, 3, 6, 8]), torch.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skda.feature_extraction._preprocess import ImagePreprocess, resolve_preprocess
+from skda._preprocess import ImagePreprocess, resolve_preprocess
 
 pillow = pytest.importorskip("PIL.Image")
 
@@ -36,7 +36,7 @@ def test_same_pixels_as_timm(size, crop_pct, interpolation, crop_mode):
 @pytest.mark.parametrize("name", ["alexnet", "regnet_y_800mf", "swin_v2_t", "vit_b_16"])
 def test_same_pixels_as_torchvision(name):
     models = pytest.importorskip("torchvision.models")
-    from skda.feature_extraction._backbones import _published_preprocess
+    from skda._backbones import _published_preprocess
 
     weights = models.get_model_weights(name).DEFAULT
     own, theirs = _published_preprocess(weights), weights.transforms()

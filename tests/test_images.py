@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from skda.feature_extraction._images import (
+from skda._images import (
     ImageRows,
     UnreadableImageError,
     as_image_list,

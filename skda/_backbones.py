@@ -1,5 +1,6 @@
 """Networks by the name that a library gives them, and weights from files."""
 
+import copy
 import hashlib
 import pickle
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from os import fspath
 from pathlib import Path
 
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from skda.feature_extraction._preprocess import CROP_MODES, ImagePreprocess
+from skda._preprocess import CROP_MODES, ImagePreprocess
 
 
 def import_vision(name):
@@ -267,3 +269,73 @@ def _published_preprocess(weights):
 
 
 _LIBRARIES = {"timm": _make_timm, "torchvision": _make_torchvision}
+
+
+def network_of(fitted, name):
+    """Return the network of a fitted estimator.
+
+    Parameters
+    ----------
+    fitted : estimator
+        A deep estimator of this package.
+
+    name : str
+        Of the parameter, for messages.
+
+    Returns
+    -------
+    module : skda.training.AdaptationModule
+        Its network, no copy.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
+    if not hasattr(fitted, "net_"):
+        raise NotFittedError(
+            f"{name}: this {type(fitted).__name__} is not fitted; fit it first. If it was, it has "
+            "been cloned: wrap it in sklearn.frozen.FrozenEstimator."
+        )
+    return fitted.net_.module_
+
+
+def copy_instance(instance, weights, keywords, name):
+    """Return a copy of a network that is built already.
+
+    Parameters
+    ----------
+    instance : torch.nn.Module
+        The network.
+
+    weights, keywords : object and dict
+        What was asked for beside it, ``weights`` and ``module__*``.
+
+    name : str
+        Of the parameter, for messages.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        A copy.
+
+    Raises
+    ------
+    ValueError
+        If random weights were asked for.
+
+    TypeError
+        If there are keywords.
+    """
+    what = f"{name} is an instance of {type(instance).__name__}"
+    if keywords:
+        raise TypeError(
+            f"module__{min(keywords)}: {what} and built already; pass the class instead, or leave "
+            "out the module__ keywords."
+        )
+    if weights is None:
+        raise ValueError(
+            f"weights: None asks for random weights, but {what} and has its own; pass a class "
+            "instead, or leave weights at 'pretrained'."
+        )
+    return copy.deepcopy(instance)

@@ -43,7 +43,7 @@ class ImagePreprocess:
     Examples
     --------
     >>> from PIL import Image
-    >>> from skda.feature_extraction._preprocess import ImagePreprocess
+    >>> from skda._preprocess import ImagePreprocess
     >>> ImagePreprocess(size=32, mean=0.5, std=0.5)(Image.new("RGB", (80, 60))).shape
     torch.Size([3, 32, 32])
     """
