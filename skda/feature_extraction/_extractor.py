@@ -700,7 +700,8 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         engine = self._engine_for(device, inputs)
         total = n_versions = 0
         for version in image_versions(inputs, self.augment):
-            total += torch.cat(engine(version), dim=1)
+            layers = engine(version)
+            total = total + (layers[0] if len(layers) == 1 else torch.cat(layers, dim=1))
             n_versions += 1
         features = total / n_versions
         if self.power != 1:

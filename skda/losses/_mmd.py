@@ -1,106 +1,56 @@
-"""Maximum mean discrepancy with a mixture of Gaussian kernels."""
+"""Maximum mean discrepancy."""
 
+import numpy as np
 import torch
-from torch.autograd.function import once_differentiable
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import nnls
 
+from skda.losses._kernels import discrepancy, gaussian_mixture, quadruple_distances
 from skda.losses._numerics import at_least_float32
 
-# Rows of a kernel matrix that exist at a time, and rows of a domain that tell its bandwidth.
-_CHUNK_ROWS = 1024
-_BANDWIDTH_ROWS = 256
+#: Multipliers of the 33 kernels of DAN: the powers of two from -8 to 8 in steps of a half.
+DAN_MULTIPLIERS = tuple(2.0 ** (step / 2) for step in range(-16, 17))
 
 
-def _squared_distances(a, b):
-    distances = torch.addmm(b.square().sum(dim=1), a, b.T, alpha=-2)
-    return distances.add_(a.square().sum(dim=1, keepdim=True)).clamp_(min=0)
+def linear_mmd(source, target):
+    r"""Squared distance between the means of two domains: MMD with a linear kernel.
 
+    .. math:: \ell = \Bigl\lVert \frac{1}{n_s} \sum_i x^s_i
+              - \frac{1}{n_t} \sum_j x^t_j \Bigr\rVert^2
 
-def _bandwidth(source, target, rule):
-    """Median or mean squared distance between different rows of the pooled batch."""
-    pooled = torch.cat([rows[:: -(-len(rows) // _BANDWIDTH_ROWS)] for rows in (source, target)])
-    n = len(pooled)
-    distances = _squared_distances(pooled, pooled)
-    # Every pair stands twice beside the diagonal of zeros.
-    mean = distances.sum() / max(n * (n - 1), 1)
-    if rule == "mean":
-        bandwidth = mean
-    else:
-        rank = min(n + n * (n - 1) // 2, n * n)
-        median = distances.flatten().kthvalue(rank).values
-        # Collapsed features: most distances are zero, the mean still tells a scale.
-        bandwidth = torch.where(median > 0, median, mean)
-    return bandwidth.clamp(min=torch.finfo(distances.dtype).tiny ** 0.5)
+    summed over features. Blind to all but the means. Computed in float32, or in float64 for
+    float64 input.
 
+    Parameters
+    ----------
+    source : torch.Tensor of shape (n_source, n_features)
+        Features of the source rows.
 
-def _add_kernels(scaled, multipliers, weights):
-    """Mixture of Gaussians of scaled squared distances, and minus its derivative.
+    target : torch.Tensor of shape (n_target, n_features)
+        Features of the target rows.
 
-    Multipliers come in descending order: from one to its half the Gaussian is squared, which is
-    cheaper than another exponential.
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The loss, zero or more, in squared units of the features.
+
+    References
+    ----------
+    E. Tzeng, J. Hoffman, N. Zhang, K. Saenko, T. Darrell. Deep Domain Confusion: Maximizing for
+    Domain Invariance. arXiv:1412.3474, 2014, equation 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import linear_mmd
+    >>> linear_mmd(torch.zeros(4, 2), torch.tensor([[1.0, 2.0]])).item()
+    5.0
     """
-    kernel, slope = torch.zeros_like(scaled), torch.zeros_like(scaled)
-    gaussian, wider = None, None
-    for multiplier, weight in zip(multipliers, weights, strict=True):
-        if wider == 2 * multiplier:
-            gaussian = gaussian.square_()
-        else:
-            gaussian = torch.exp(scaled / -multiplier)
-        wider = multiplier
-        kernel.add_(gaussian, alpha=weight)
-        slope.add_(gaussian, alpha=weight / multiplier)
-    return kernel, slope
-
-
-class _QuadraticMMD(torch.autograd.Function):
-    """MMD over all pairs; the gradient is made with the value, so no kernel matrix is kept."""
-
-    @staticmethod
-    def forward(ctx, source, target, bandwidth, multipliers, weights, unbiased):
-        n_source, n_target = len(source), len(target)
-        same = [1 / (n * (n - 1)) if unbiased else 1 / n**2 for n in (n_source, n_target)]
-        value = source.new_zeros(())
-        gradients = [torch.zeros_like(source), torch.zeros_like(target)]
-        rows = (source, target)
-        for first, second, factor in (
-            (0, 0, same[0]),
-            (1, 1, same[1]),
-            (0, 1, -2 / (n_source * n_target)),
-        ):
-            b = rows[second]
-            for start in range(0, len(rows[first]), _CHUNK_ROWS):
-                a = rows[first][start : start + _CHUNK_ROWS]
-                scaled = _squared_distances(a, b).div_(bandwidth)
-                kernel, slope = _add_kernels(scaled, multipliers, weights)
-                value += factor * kernel.sum()
-                # d kernel(a, b) / da = -2 slope (a - b) / bandwidth; within one domain each
-                # pair is met from both its ends.
-                step = 2 * factor / bandwidth * (2 if first == second else 1)
-                gradients[first][start : start + len(a)] -= step * (
-                    slope.sum(dim=1, keepdim=True) * a - slope @ b
-                )
-                if first != second:
-                    gradients[second] -= step * (slope.sum(dim=0)[:, None] * b - slope.T @ a)
-        if unbiased:  # the diagonals, kernels of zero distance, were summed too
-            value -= sum(weights) * (n_source * same[0] + n_target * same[1])
-        ctx.save_for_backward(*gradients)
-        return value
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        source, target = ctx.saved_tensors
-        return grad * source, grad * target, None, None, None, None
-
-
-def _linear_time(source, target, bandwidth, multipliers, weights):
-    n = min(len(source), len(target)) // 2 * 2
-    s1, s2, t1, t2 = source[0:n:2], source[1:n:2], target[0:n:2], target[1:n:2]
-    value = 0.0
-    for a, b, sign in ((s1, s2, 1), (t1, t2, 1), (s1, t2, -1), (s2, t1, -1)):
-        scaled = (a - b).square().sum(dim=1) / bandwidth
-        for multiplier, weight in zip(multipliers, weights, strict=True):
-            value = value + sign * weight * torch.exp(scaled / -multiplier).mean()
-    return value
+    source, target = at_least_float32(source), at_least_float32(target)
+    # Means lose their digits far from the origin.
+    origin = source[0].detach()
+    difference = (source - origin).mean(dim=0) - (target - origin).mean(dim=0)
+    return difference.square().sum()
 
 
 def mmd(
@@ -131,13 +81,14 @@ def mmd(
 
     bandwidth : {"median", "mean"} or float, default="median"
         :math:`\gamma`: the median or mean squared distance between the rows of this batch (of at
-        most 256 rows a domain), or a fixed number, in squared units of the features.
+        most 512 rows), or a fixed number, in squared units of the features.
 
-    multipliers : tuple of float, default=(0.25, 0.5, 1.0, 2.0, 4.0)
-        The :math:`m_u`, one per kernel.
+    multipliers : sequence of float, default=(0.25, 0.5, 1.0, 2.0, 4.0)
+        The :math:`m_u`, one per kernel; ``DAN_MULTIPLIERS`` is the family of the paper.
 
-    kernel_weights : tuple of float, default=None
-        The :math:`\beta_u`; None weighs all kernels alike, with a sum of one.
+    kernel_weights : sequence of float or torch.Tensor, default=None
+        The :math:`\beta_u`, for instance of :func:`mmd_kernel_weights`; None weighs all kernels
+        alike, with a sum of one.
 
     estimator : {"biased", "unbiased", "linear"}, default="biased"
         Over all pairs with the diagonal (never negative), over all pairs without it (centred on
@@ -170,30 +121,94 @@ def mmd(
     >>> round(loss.item(), 6)  # 2 - 2 k(0, 1.5)
     1.350695
     """
-    if kernel_weights is None:
-        kernel_weights = (1 / len(multipliers),) * len(multipliers)
-    if len(kernel_weights) != len(multipliers):
+    kernel = gaussian_mixture(bandwidth, multipliers, kernel_weights)
+    return discrepancy([kernel], [source], [target], estimator)
+
+
+@torch.no_grad()
+def mmd_kernel_weights(
+    source, target, *, multipliers=DAN_MULTIPLIERS, bandwidth="median", regularization=1e-3
+):
+    r"""Weights of the kernels of :func:`mmd` that tell two domains apart best.
+
+    With the linear-time estimates :math:`d_u` of the discrepancy under each kernel alone and the
+    covariance `Q` of their terms, the weights solve
+
+    .. math:: \min_\beta\; \beta^T (Q + \varepsilon I)\, \beta \quad
+              \text{subject to} \quad d^T \beta = 1,\; \beta \ge 0
+
+    and are then divided by their sum: they maximise the discrepancy over its standard deviation,
+    and so the power of a test. If no kernel sees a positive discrepancy, nothing solves this;
+    all the weight then goes to the kernel with the largest
+    :math:`d_u / \sqrt{Q_{uu} + \varepsilon}`. Noisy on less than some hundred rows: better
+    computed now and then on a large sample than on every batch.
+
+    Parameters
+    ----------
+    source : torch.Tensor of shape (n_source, n_features)
+        Features of the source rows; at least four.
+
+    target : torch.Tensor of shape (n_target, n_features)
+        Features of the target rows; at least four. Consecutive rows make quadruples, so the order
+        of rows must be random.
+
+    multipliers : sequence of float, default=DAN_MULTIPLIERS
+        Those of :func:`mmd`.
+
+    bandwidth : {"median", "mean"} or float, default="median"
+        That of :func:`mmd`.
+
+    regularization : float, default=1e-3
+        :math:`\varepsilon`, greater than zero.
+
+    Returns
+    -------
+    weights : torch.Tensor of shape (n_kernels,)
+        Zero or more, with a sum of one; in float64, on the CPU, without gradient.
+
+    Raises
+    ------
+    ValueError
+        If a domain has less than four rows, or `regularization` is not positive.
+
+    References
+    ----------
+    M. Long, Y. Cao, J. Wang, M. Jordan. Learning Transferable Features with Deep Adaptation
+    Networks. ICML 2015, section 4.2. A. Gretton et al. Optimal Kernel Choice for Large-Scale
+    Two-Sample Tests. NIPS 2012.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import mmd, mmd_kernel_weights
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> source, target = torch.randn(400, 2, generator=rng), torch.randn(400, 2, generator=rng) + 1
+    >>> weights = mmd_kernel_weights(source, target, multipliers=(0.01, 1.0))
+    >>> weights[1].item() > 0.9
+    True
+    >>> loss = mmd(source, target, multipliers=(0.01, 1.0), kernel_weights=weights)
+    """
+    n = min(len(source), len(target)) // 4 * 4
+    if n < 4:
         raise ValueError(
-            f"kernel_weights has {len(kernel_weights)} entries for {len(multipliers)} "
-            "multipliers; give one weight per kernel."
+            "source and target need at least four rows each to tell the variance of a kernel, "
+            f"got {len(source)} and {len(target)}."
         )
-    source, target = at_least_float32(source), at_least_float32(target)
-    # Distances come from inner products, which lose their digits far from the origin. Beside one
-    # of their rows collapsed features are exact zeros, which the mean alone would miss.
-    origin = source[0].detach()
-    source, target = source - origin, target - origin
-    centre = torch.cat([source.detach(), target.detach()]).mean(dim=0)
-    source, target = source - centre, target - centre
-    if isinstance(bandwidth, str):
-        if bandwidth not in ("median", "mean"):
-            raise ValueError(f"bandwidth must be 'median', 'mean' or a number, got {bandwidth!r}.")
-        bandwidth = _bandwidth(source.detach(), target.detach(), bandwidth)
-    kernels = sorted(zip(multipliers, kernel_weights, strict=True), reverse=True)
-    multipliers, weights = zip(*kernels, strict=True)
-    if estimator == "linear":
-        return _linear_time(source, target, bandwidth, multipliers, weights)
-    if estimator not in ("biased", "unbiased"):
-        raise ValueError(f"estimator must be 'biased', 'unbiased' or 'linear', got {estimator!r}.")
-    return _QuadraticMMD.apply(
-        source, target, bandwidth, multipliers, weights, estimator == "unbiased"
-    )
+    if not regularization > 0:
+        raise ValueError(f"regularization must be greater than zero, got {regularization!r}.")
+    kernel = gaussian_mixture(bandwidth, multipliers)
+    distances = quadruple_distances(kernel, source.double(), target.double())[:, : n // 2]
+    gaussians = torch.exp(distances[..., None] / -distances.new_tensor(multipliers))
+    terms = (gaussians[0] + gaussians[1] - gaussians[2] - gaussians[3]).cpu().numpy()
+    discrepancies = terms.mean(axis=0)
+    differences = terms[0::2] - terms[1::2]
+    covariance = differences.T @ differences / len(differences)
+    covariance[np.diag_indices_from(covariance)] += regularization
+    weights = np.zeros(len(discrepancies))
+    if discrepancies.max() > 0:
+        # Up to its scale the solution is that of the least squares b^T Q b / 2 - d^T b, b >= 0.
+        factor = cholesky(covariance, lower=True)
+        weights, _ = nnls(factor.T, solve_triangular(factor, discrepancies, lower=True))
+    if not weights.any():
+        weights[np.argmax(discrepancies / np.sqrt(np.diag(covariance)))] = 1
+    return torch.from_numpy(weights / weights.sum())
