@@ -41,6 +41,7 @@ from skda.nn import record_activations
 from skda.nn._activations import check_submodules
 from skda.training import AdaptationModule, AdaptationNet, Block, DomainDataset, list_blocks
 from skda.training._batches import as_tensor, take_rows
+from skda.training._module import OWN_LAYERS
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -510,7 +511,7 @@ class DeepClassifier(
         module = AdaptationModule(
             backbone,
             head,
-            layers=tuple(dict.fromkeys([*layers, "features"])),
+            layers=tuple(dict.fromkeys([*layers, "features", "logits"])),
             frozen=self._frozen_blocks(backbone),
             **self._module_params(dataset),
         )
@@ -519,7 +520,11 @@ class DeepClassifier(
     def _layer_paths(self):
         """Return `layers` with the paths of those that the literature has other names for."""
         paths = layer_names(self.module)
-        return [paths.get(layer, layer) for layer in self.layers]
+        return [paths.get(layer, layer) for layer in self._layer_names()]
+
+    def _layer_names(self):
+        """Return the names of the layers whose activations are needed."""
+        return self.layers
 
     def _prepare_backbone(self, backbone):
         """Change weights of the backbone, in place, before training."""
@@ -584,8 +589,8 @@ class DeepClassifier(
         check_submodules(backbone, self.freeze, "freeze")
         return [Block(path, (path,)) for path in self.freeze]
 
-    def _make_part(self, name, part, width):
-        """Return a copy of a module, or what a class or factory makes for this width."""
+    def _make_part(self, name, part, *sizes):
+        """Return a copy of a module, or what a class or factory makes for these sizes."""
         keywords = self._params_for(name)
         if isinstance(part, nn.Module):
             if keywords:
@@ -595,7 +600,7 @@ class DeepClassifier(
                 )
             return copy.deepcopy(part)
         check_keywords(name, part, keywords)
-        return part(width, **keywords)
+        return part(*sizes, **keywords)
 
     def _forward(self, X):
         """Return logits and features of rows of the target domain, on the CPU."""
@@ -616,7 +621,7 @@ def _probe(backbone, example, layers):
     """Return the widths of the backbone's features and of the named layers."""
     name = type(backbone).__name__
     outputs = {}
-    inside = [layer for layer in layers if layer not in ("features", "logits")]
+    inside = [layer for layer in layers if layer not in OWN_LAYERS]
     handles = record_activations(backbone, inside, outputs)
     was_training = backbone.training
     backbone.eval()
@@ -632,6 +637,7 @@ def _probe(backbone, example, layers):
         backbone.train(was_training)
         for handle in handles:
             handle.remove()
+    outputs["inputs"] = example
     features = outputs["features"]
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
         shape = getattr(features, "shape", None)

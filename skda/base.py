@@ -11,21 +11,41 @@ import torch
 from sklearn.utils import check_array
 from torch import nn
 
+from skda._alignments import ALIGNMENTS
 from skda._deep_classifier import DeepClassifier
 from skda._inputs import channels_first_shape
 from skda._params import check_keywords, estimator
 from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.domains import encode_target_labels, split_domains
 from skda.exceptions import NoTargetWarning
-from skda.losses import coral, mmd
-from skda.nn import DomainAdversary, LayerwiseAlignment
+from skda.nn import JointAlignment, LayerwiseAlignment, WeightedAlignments
 from skda.training import AdaptationModule, DomainDataset
 from skda.training._batches import as_tensor
 
 __all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "estimator"]
 
 _ROWS_AT_A_TIME = 1024
-ALIGNMENTS = {"coral": coral, "mmd": mmd, "dann": DomainAdversary}
+
+
+def _check_alignment_list(alignment):
+    """Raise unless every entry of a list says what is aligned, where, and how strongly."""
+    if not isinstance(alignment, list):
+        return
+    for number, entry in enumerate(alignment):
+        if not _is_weighted_alignment(entry):
+            raise ValueError(
+                f"alignment[{number}] must be a tuple (alignment, layers, weight) of a name, "
+                "callable or module, a tuple of names of layers, and a number of 0 or more; got "
+                f"{entry!r}. Names are {', '.join(ALIGNMENTS)}."
+            )
+
+
+def _is_weighted_alignment(entry):
+    if not isinstance(entry, tuple) or len(entry) != 3:
+        return False
+    alignment, layers, weight = entry
+    known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
+    return known and isinstance(layers, tuple) and isinstance(weight, Real) and weight >= 0
 
 
 def _moments(rows):
@@ -70,13 +90,19 @@ class DeepAdaptationClassifier(DeepClassifier):
 
     Parameters
     ----------
-    alignment : {"coral", "mmd", "dann"}, callable or torch.nn.Module, default="coral"
-        What is to become small between the domains: a name, a function from source features of
-        shape (n, n_features) and target features of shape (m, n_features) to a scalar tensor, or
-        a module with such a ``forward``, whose parameters learn too. A module with an attribute
-        ``adversarial = True`` is an opponent: the features learn to make its loss large, through
-        gradient reversal. A module *class* is built with the width of the layer. Modules are
-        copied, one copy per layer.
+    alignment : str, callable, torch.nn.Module or list of tuples, default="coral"
+        What is to become small between the domains.
+
+        - A name: one of :data:`skda.base.ALIGNMENTS`.
+        - A function from source features of shape (n, n_features) and target features of shape
+          (m, n_features) to a scalar tensor. One that needs all layers at once, labels or
+          predictions is marked by :func:`skda.nn.joint`.
+        - A module with such a ``forward``, whose parameters learn too. One with an attribute
+          ``adversarial = True`` is an opponent: the features learn to make its loss large,
+          through gradient reversal. A module *class* is built with the width of the layer.
+          Modules are copied, one copy per layer.
+        - A list of (alignment, layers, weight): the sum of several of them, each at layers of its
+          own; `layers` is not used.
 
     layers : tuple of str, default=("features",)
         Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
@@ -152,7 +178,7 @@ class DeepAdaptationClassifier(DeepClassifier):
     (899,)
     """
 
-    alignment: str | Callable = "coral"
+    alignment: str | Callable | list = "coral"
     layers: tuple[str, ...] = ("features",)
     trade_off: float = 1.0
     trade_off_schedule: str | Callable = "constant"
@@ -162,7 +188,7 @@ class DeepAdaptationClassifier(DeepClassifier):
 
     _parameter_constraints = {
         **DeepClassifier._parameter_constraints,
-        "alignment": [StrOptions(set(ALIGNMENTS)), callable],
+        "alignment": [StrOptions(set(ALIGNMENTS)), callable, list],
         "layers": [tuple, list],
         "trade_off": [Interval(Real, 0, None, closed="left")],
         "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
@@ -217,6 +243,7 @@ class DeepAdaptationClassifier(DeepClassifier):
             If X is sparse, or if a parameter does not exist.
         """
         self._check_param_names()
+        _check_alignment_list(self.alignment)
         if sample_domain is not None and y_target is not None:
             raise ValueError(
                 "y_target goes with X_target, not with sample_domain; pass the target rows in "
@@ -287,18 +314,40 @@ class DeepAdaptationClassifier(DeepClassifier):
             "trade_off_schedule": self.trade_off_schedule,
         }
 
+    def _layer_names(self):
+        if not isinstance(self.alignment, list):
+            return self.layers
+        return dict.fromkeys(layer for _, layers, _ in self.alignment for layer in layers)
+
     def _make_alignment(self, widths):
         """Return the module that compares the domains' activations."""
-        return LayerwiseAlignment(
-            {layer: self._make_layer_alignment(widths[layer]) for layer in self._layer_paths()}
-        )
+        if not isinstance(self.alignment, list):
+            return self._make_part_alignment(self.alignment, self._layer_paths(), widths)
+        if keywords := self._params_for("alignment"):
+            raise TypeError(
+                f"alignment__{min(keywords)}: alignment is a list, whose entries take no keywords; "
+                "use functools.partial on an entry."
+            )
+        paths = dict(zip(self._layer_names(), self._layer_paths(), strict=True))
+        alignments = [
+            self._make_part_alignment(alignment, [paths[layer] for layer in layers], widths)
+            for alignment, layers, _ in self.alignment
+        ]
+        return WeightedAlignments(alignments, [weight for _, _, weight in self.alignment])
 
-    def _make_layer_alignment(self, width):
-        alignment = self.alignment
+    def _make_part_alignment(self, alignment, layers, widths):
         if isinstance(alignment, str):
             alignment = ALIGNMENTS[alignment]
+        if getattr(alignment, "joint", False):
+            return JointAlignment(self._make_loss(alignment, layers, widths), layers)
+        return LayerwiseAlignment(
+            {layer: self._make_loss(alignment, widths[layer]) for layer in layers}
+        )
+
+    def _make_loss(self, alignment, *sizes):
+        """Return a loss, with a module built or copied and keywords in place."""
         if isinstance(alignment, nn.Module) or inspect.isclass(alignment):
-            return self._make_part("alignment", alignment, width)
+            return self._make_part("alignment", alignment, *sizes)
         keywords = self._params_for("alignment")
         check_keywords("alignment", alignment, keywords)
         return partial(alignment, **keywords) if keywords else alignment

@@ -1,6 +1,147 @@
-"""Applying one loss at several layers."""
+"""From losses between two batches of features to a loss between two domains."""
 
 from torch import nn
+
+
+class Activations(dict):
+    """Activations of one domain's rows by layer: what a joint alignment gets of each domain.
+
+    Beside the chosen layers there are always ``"features"``, the output of the module, and
+    ``"logits"``.
+
+    Parameters
+    ----------
+    activations : dict of str to torch.Tensor of shape (n, ...)
+        By layer.
+
+    layers : sequence of str
+        The chosen layers, in order.
+
+    labels : torch.Tensor of int64 of shape (n,), default=None
+        Class numbers, -100 for unlabeled rows; None if no row is labelled.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import Activations
+    >>> source = Activations({"logits": torch.zeros(3, 2)}, ("logits",), torch.tensor([0, 1, 1]))
+    >>> source["logits"].shape, source.labels
+    (torch.Size([3, 2]), tensor([0, 1, 1]))
+    """
+
+    def __init__(self, activations, layers, labels=None):
+        super().__init__(activations)
+        self.layers, self.labels = tuple(layers), labels
+
+
+def joint(alignment):
+    """Mark a function or module class as an alignment that sees all layers at once.
+
+    Other alignments are called for every layer, with the features of the domains. A joint one is
+    called once, with two :class:`Activations`, and may look at labels and predictions too.
+
+    Parameters
+    ----------
+    alignment : callable
+        From `source` and `target` to a scalar tensor. A module class is built with `layers`, the
+        names of the chosen layers, and `widths`, a dict of the widths of all known layers.
+
+    Returns
+    -------
+    alignment : callable
+        The same, with an attribute ``joint = True``.
+
+    Examples
+    --------
+    >>> from skda.base import DeepAdaptationClassifier
+    >>> from skda.nn import joint
+    >>> @joint
+    ... def target_confidence(source, target):
+    ...     return -target["logits"].softmax(dim=1).square().sum(dim=1).mean()
+    >>> clf = DeepAdaptationClassifier(alignment=target_confidence)
+    """
+    alignment.joint = True
+    return alignment
+
+
+class JointAlignment(nn.Module):
+    """A joint alignment of chosen layers, as a module.
+
+    Parameters
+    ----------
+    loss : callable
+        A joint alignment, see :func:`joint`.
+
+    layers : sequence of str
+        The layers that it is to align.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import Activations, JointAlignment, joint
+    >>> @joint
+    ... def n_layers(source, target):
+    ...     return torch.tensor(float(len(source.layers)))
+    >>> domain = Activations({"logits": torch.eye(3)}, ())
+    >>> JointAlignment(n_layers, ("logits",))(domain, domain).item()
+    1.0
+    """
+
+    def __init__(self, loss, layers):
+        super().__init__()
+        self.loss, self.layers = loss, tuple(layers)
+
+    @property
+    def adversarial(self):
+        """Whether the features are trained against the loss, by gradient reversal."""
+        return getattr(self.loss, "adversarial", False)
+
+    def forward(self, source, target):
+        """Return the loss.
+
+        Parameters
+        ----------
+        source, target : Activations
+            Of the rows of a batch.
+
+        Returns
+        -------
+        loss : torch.Tensor of shape ()
+            Of this batch.
+        """
+        return self.loss(
+            Activations(source, self.layers, source.labels),
+            Activations(target, self.layers, target.labels),
+        )
+
+
+class WeightedAlignments(nn.ModuleList):
+    """Several alignments, each with a weight.
+
+    Parameters
+    ----------
+    alignments : list of torch.nn.Module
+        The alignments.
+
+    weights : list of float
+        One each.
+
+    Examples
+    --------
+    >>> from skda.losses import coral
+    >>> from skda.nn import LayerwiseAlignment, WeightedAlignments
+    >>> alignments = WeightedAlignments([LayerwiseAlignment({"logits": coral})], [10.0])
+    >>> [weight for _, weight in alignments.parts()]
+    [10.0]
+    """
+
+    def __init__(self, alignments, weights):
+        super().__init__(alignments)
+        self.weights = list(weights)
+
+    def parts(self):
+        """Return pairs of an alignment and its weight."""
+        return zip(self, self.weights, strict=True)
 
 
 class LayerwiseAlignment(nn.Module):

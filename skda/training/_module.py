@@ -6,6 +6,9 @@ from torch import nn
 from skda.nn._activations import forget_recorders, record_activations
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
 
+# What every network has, beside the submodules of its backbone.
+OWN_LAYERS = ("inputs", "features", "logits")
+
 
 class AdaptationModule(nn.Module):
     """A backbone and a linear head that also give the activations of named layers.
@@ -19,8 +22,8 @@ class AdaptationModule(nn.Module):
         From features to logits.
 
     layers : tuple of str, default=("features",)
-        What ``forward`` returns beside the logits: ``"features"``, ``"logits"`` or paths of
-        submodules of the backbone.
+        What ``forward`` returns beside the logits: ``"features"``, ``"logits"``, ``"inputs"`` or
+        paths of submodules of the backbone.
 
     n_targets : int, default=0
         Number of target domains; batch norms keep statistics for the source and each of them.
@@ -30,6 +33,9 @@ class AdaptationModule(nn.Module):
 
     moments : list of (torch.Tensor, torch.Tensor), default=None
         Mean and standard deviation of every domain's inputs, with which they are standardised.
+
+    source_residual : torch.nn.Module, default=None
+        From logits to what the classifier of the source adds to them.
 
     frozen : sequence of Block, default=()
         Blocks of the backbone that do not learn. Their batch norms, which are not kept per
@@ -55,6 +61,7 @@ class AdaptationModule(nn.Module):
         n_targets=0,
         batch_norm="domain",
         moments=None,
+        source_residual=None,
         frozen=(),
     ):
         super().__init__()
@@ -71,13 +78,14 @@ class AdaptationModule(nn.Module):
             for parameter in block.get_parameters(backbone):
                 parameter.requires_grad_(False)
         # After the conversion: a named batch norm is to give the rows of all domains.
-        hooked = [name for name in self.layers if name not in ("features", "logits")]
+        hooked = [name for name in self.layers if name not in OWN_LAYERS]
         forget_recorders(backbone)  # left by an earlier training
         record_activations(backbone, hooked, self._recorded)
         self.n_targets = n_targets
         self.standardizer = DomainStandardizer(moments, self.rows) if moments else None
         self.backbone = backbone
         self.head = head
+        self.source_residual = source_residual
 
     def forward(self, X):
         """Return logits and activations.
@@ -100,9 +108,32 @@ class AdaptationModule(nn.Module):
             X = self.standardizer(X)
         features = self.backbone(X)
         logits = self.head(features)
-        activations = {**self._recorded, "features": features, "logits": logits}
+        activations = {**self._recorded, "inputs": X, "features": features, "logits": logits}
         self._recorded.clear()
         return logits, {name: activations[name] for name in self.layers}
+
+    def labelled_logits(self, logits, n_rows):
+        """Return the logits of the first rows of a batch, by which their labels are learned.
+
+        Parameters
+        ----------
+        logits : torch.Tensor of shape (n, n_classes)
+            Output of the head, source rows first.
+
+        n_rows : int
+            Number of labelled rows.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n_rows, n_classes)
+            Those of the source with its residual, if there is one.
+        """
+        logits = logits[:n_rows]
+        if self.source_residual is None or self.rows.sizes is None:
+            return logits
+        n_source = n_rows if self.rows.sizes == DomainRows.SOURCE_ALONE else self.rows.sizes[0]
+        source, rest = logits[:n_source], logits[n_source:]
+        return torch.cat([source + self.source_residual(source), rest])
 
     def train(self, mode=True):
         """Set the training mode, of all parts but the frozen ones."""

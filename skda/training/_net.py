@@ -10,7 +10,7 @@ from skorch.dataset import unpack_data
 from skorch.utils import TeeGenerator, to_device
 from torch import nn
 
-from skda.nn import reverse_gradient
+from skda.nn import Activations, WeightedAlignments, reverse_gradient
 from skda.nn._domain_norm import DomainRows
 from skda.training._batches import PairedBatches, RowBatches, as_tensor
 from skda.training._schedules import SCHEDULES, constant
@@ -179,7 +179,11 @@ class AdaptationNet(NeuralNet):
 
     def _new_parameters(self):
         """Return the named parameters of all but the backbone."""
-        new = list(self.module_.head.named_parameters(prefix="head"))
+        new = [
+            (name, parameter)
+            for name, parameter in self.module_.named_parameters()
+            if not name.startswith("backbone.")
+        ]
         new += self.alignment_.named_parameters(prefix="alignment")
         new += self.criterion_.named_parameters(prefix="criterion")
         return new
@@ -305,6 +309,9 @@ class AdaptationNet(NeuralNet):
         self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
         self._pool_target_statistics()
+        for part in self.alignment_.modules():
+            if hasattr(part, "end_epoch"):
+                part.end_epoch()
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
@@ -374,7 +381,7 @@ class AdaptationNet(NeuralNet):
         X, y = batch
         y = to_device(y, self.device)
         logits, activations = self.infer(X, **fit_params)
-        labelled = logits[: len(y)]
+        labelled = self.module_.labelled_logits(logits, len(y))
         loss = classification_loss = self.criterion_(labelled, y)
         step = {
             "y_pred": labelled,
@@ -382,7 +389,7 @@ class AdaptationNet(NeuralNet):
             "trade_off": self._trade_off,
         }
         if self.trade_off != 0 and self._is_aligned(len(logits)):
-            alignment_loss, weighted = self.get_alignment_loss(activations)
+            alignment_loss, weighted = self.get_alignment_loss(activations, y)
             loss = classification_loss + weighted
             step["alignment_loss"] = alignment_loss
         step["loss"] = loss
@@ -393,13 +400,16 @@ class AdaptationNet(NeuralNet):
         sizes = self.module_.rows.sizes
         return self.alignment is not None and sizes is not None and sizes[0] < n_rows
 
-    def get_alignment_loss(self, activations):
+    def get_alignment_loss(self, activations, labels):
         """Return the alignment loss, and what it adds to the training loss.
 
         Parameters
         ----------
         activations : dict of str to torch.Tensor
             Activations of a training batch by layer, source rows first.
+
+        labels : torch.Tensor of shape (n_labels,)
+            Class numbers of the first rows of the batch.
 
         Returns
         -------
@@ -409,23 +419,35 @@ class AdaptationNet(NeuralNet):
         weighted : torch.Tensor of shape ()
             The loss with the trade-off in place.
         """
-        adversarial = getattr(self.alignment_, "adversarial", False)
+        if not isinstance(self.alignment_, WeightedAlignments):
+            return self._part_loss(self.alignment_, activations, labels, 1.0)
+        losses = [
+            self._part_loss(alignment, activations, labels, weight)
+            for alignment, weight in self.alignment_.parts()
+        ]
+        return tuple(sum(column) for column in zip(*losses, strict=True))
+
+    def _part_loss(self, alignment, activations, labels, weight):
+        """Return the loss of one alignment times its weight, and what it adds to the training."""
+        adversarial = getattr(alignment, "adversarial", False)
         if adversarial:
             # The reversal carries the trade-off, so that the adversary learns at full strength.
-            activations = {
-                name: reverse_gradient(x, self._trade_off) for name, x in activations.items()
-            }
+            strength = self._trade_off * weight
+            activations = {name: reverse_gradient(x, strength) for name, x in activations.items()}
         n_source = self.module_.rows.sizes[0]
-        loss = self.alignment_(
-            {name: x[:n_source] for name, x in activations.items()},
-            {name: x[n_source:] for name, x in activations.items()},
+        source, target = (
+            Activations({name: x[rows] for name, x in activations.items()}, (), labels[rows])
+            for rows in (slice(None, n_source), slice(n_source, None))
         )
+        if not len(target.labels):
+            target.labels = None
+        loss = alignment(source, target)
         if loss.ndim:
             raise ValueError(
                 f"alignment must return a scalar, but it gave shape {tuple(loss.shape)}; "
                 "average or add up what it returns."
             )
-        return loss, loss if adversarial else self._trade_off * loss
+        return weight * loss, loss if adversarial else self._trade_off * weight * loss
 
     def validation_step(self, batch, **fit_params):
         """Evaluate one batch of held-out source rows."""
@@ -434,6 +456,7 @@ class AdaptationNet(NeuralNet):
         y = to_device(y, self.device)
         with torch.no_grad():
             logits, _ = self.infer(X, **fit_params)
+            logits = self.module_.labelled_logits(logits, len(y))
             loss = self.criterion_(logits, y)
         accuracy = (logits.argmax(dim=1) == y).float().mean()
         self.history.record_batch("valid_accuracy", accuracy.item())

@@ -80,6 +80,6 @@ class DANNClassifier(DeepAdaptationClassifier):
         "discriminator": [nn.Module, callable, None],
     }
 
-    def _make_layer_alignment(self, width):
+    def _make_loss(self, alignment, width):
         discriminator = self.discriminator or DomainDiscriminator
         return DomainAdversary(width, self._make_part("discriminator", discriminator, width))

@@ -1,0 +1,179 @@
+"""Target accuracy of the methods with their defaults, at the last epoch, over random states.
+
+Tasks read the folder that SKDA_DATA names, but for the digits that ship with scikit-learn:
+
+    python benchmarks/bench_accuracy.py --methods DAN DANN --tasks mnist-usps usps-mnist
+    python benchmarks/bench_accuracy.py --methods DAN --tasks shifted --params '{"trade_off": 3}'
+
+``source-only`` is the same training without an alignment. Of the tasks with several pairs of
+domains the mean over the pairs is reported. No target label is used for anything but the table.
+"""
+
+import argparse
+import gzip
+import itertools
+import json
+import os
+import time
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from scipy.ndimage import zoom
+
+import skda.adaptation
+from skda.base import DeepAdaptationClassifier
+from skda.datasets import load_shifted_digits
+
+DATA = Path(os.environ.get("SKDA_DATA", Path.home() / "skda_data"))
+
+
+# -- domains ----------------------------------------------------------------------------------
+
+
+@cache
+def mnist():
+    with gzip.open(DATA / "digits" / "t10k-images-idx3-ubyte.gz") as file:
+        X = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
+    with gzip.open(DATA / "digits" / "t10k-labels-idx1-ubyte.gz") as file:
+        y = np.frombuffer(file.read(), np.uint8, offset=8)
+    return (X / 255).astype(np.float32), y.astype(int)
+
+
+@cache
+def usps():
+    import h5py
+
+    with h5py.File(DATA / "digits" / "usps.h5") as file:
+        X, y = file["train/data"][:].reshape(-1, 16, 16), file["train/target"][:]
+    return zoom(X, (1, 1.75, 1.75), order=1)[:, None].astype(np.float32), y.astype(int)
+
+
+@cache
+def optdigits():
+    rows = np.concatenate(
+        [
+            np.loadtxt(DATA / "digits" / f"optdigits.{part}", delimiter=",")
+            for part in ("tra", "tes")
+        ]
+    )
+    X = rows[:, :64].reshape(-1, 8, 8) / 16
+    return zoom(X, (1, 3.5, 3.5), order=1)[:, None].astype(np.float32), rows[:, 64].astype(int)
+
+
+@cache
+def office_features():
+    file = np.load(DATA / "office_caltech10_mobilenetv2" / "office_caltech10_mobilenetv2_1280.npz")
+    return {
+        domain: (file[f"{domain}_x"].astype(np.float32), file[f"{domain}_y"].astype(int))
+        for domain in ("amazon", "caltech10", "dslr", "webcam")
+    }
+
+
+@cache
+def mnist_m():
+    file = np.load(DATA / "mnist_m" / "mnist_m_test_4000_6500.npz")
+    return file["x"], file["y"].astype(int)
+
+
+# -- tasks: from a random state to lists of (X, y, X_target, y_target) -------------------------
+
+
+def part(domain, n_rows, seed):
+    X, y = domain
+    rows = np.random.RandomState(seed).permutation(len(X))[:n_rows]
+    return X[rows], y[rows]
+
+
+def digits_task(source, n_source, target, n_target):
+    return lambda seed: [(*part(source(), n_source, seed), *part(target(), n_target, seed))]
+
+
+def shifted(angle=30, noise=0.1):
+    def pairs(seed):
+        digits = load_shifted_digits(angle=angle, noise=noise, random_state=seed)
+        return [(digits.X, digits.y, digits.X_target, digits.y_target)]
+
+    return pairs
+
+
+def office(domains=("amazon", "caltech10", "dslr", "webcam")):
+    def pairs(seed):
+        data = office_features()
+        return [(*data[a], *data[b]) for a, b in itertools.permutations(domains, 2)]
+
+    return pairs
+
+
+def mnist_to_mnist_m(seed):
+    X, y = mnist()
+    X = np.repeat(np.pad((X[:4000] * 255).astype(np.uint8), [(0, 0), (0, 0), (2, 2), (2, 2)]), 3, 1)
+    return [(X.transpose(0, 2, 3, 1), y[:4000], *mnist_m())]
+
+
+TASKS = {
+    "shifted": shifted(),
+    "mnist-usps": digits_task(mnist, 2000, usps, 1800),
+    "usps-mnist": digits_task(usps, 1800, mnist, 2000),
+    "office": office(),
+    "mnist-mnistm": mnist_to_mnist_m,
+    # For choosing defaults.
+    "mnist-opt": digits_task(mnist, 2000, optdigits, 1800),
+    "opt-mnist": digits_task(optdigits, 1800, mnist, 2000),
+    "shifted-45": shifted(angle=45, noise=0.0),
+    "shifted-15": shifted(angle=15, noise=0.3),
+    "office-a-w": office(("amazon", "webcam")),
+}
+
+
+# -- the table --------------------------------------------------------------------------------
+
+
+def accuracy(method, params, pair, seed):
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    if method == "source-only":
+        estimator = DeepAdaptationClassifier(trade_off=0, random_state=seed, **params)
+    else:
+        cls = getattr(skda.adaptation, f"{method}Classifier")
+        estimator = cls(random_state=seed, **params)
+    X, y, X_target, y_target = pair
+    start = time.perf_counter()
+    estimator.fit(X, y, X_target=X_target)
+    seconds = time.perf_counter() - start
+    return 100 * estimator.score(X_target, y_target), seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--methods", nargs="+", default=["source-only", "DeepCORAL", "DAN", "DANN"])
+    parser.add_argument("--tasks", nargs="+", default=["shifted"], choices=TASKS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--params", type=json.loads, default={}, help="of all estimators, as JSON")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--pairs", action="store_true", help="show every pair of domains")
+    options = parser.parse_args()
+    print(f"{'task':14}{'method':18}{'mean':>7}{'std':>6}{'s/fit':>8}  by random state")
+    for task, method in itertools.product(options.tasks, options.methods):
+        jobs = [
+            delayed(accuracy)(method, options.params, pair, seed)
+            for seed in options.seeds
+            for pair in TASKS[task](seed)
+        ]
+        results = np.array(Parallel(n_jobs=options.n_jobs)(jobs))
+        scores = results[:, 0].reshape(len(options.seeds), -1)
+        by_seed = scores.mean(axis=1)
+        print(
+            f"{task:14}{method:18}{by_seed.mean():7.1f}{by_seed.std():6.1f}"
+            f"{results[:, 1].mean():8.1f}  {' '.join(f'{score:.1f}' for score in by_seed)}",
+            flush=True,
+        )
+        if options.pairs:
+            print(" " * 14 + " ".join(f"{score:.1f}" for score in scores.mean(axis=0)))
+
+
+if __name__ == "__main__":
+    main()
