@@ -1,10 +1,132 @@
-"""The alignments that have a name."""
+"""The alignments that have a name.
 
-from skda.losses import coral, mmd
-from skda.nn import DomainAdversary
+A function of two batches of features is applied at every layer; one that is marked as joint gets
+the activations of all layers, labels and predictions.
+"""
+
+from skda.losses import (
+    activation_divergence,
+    adaptive_feature_norm,
+    attention_coral,
+    batch_nuclear_norm,
+    coral,
+    entropy,
+    joint_mmd,
+    linear_mmd,
+    local_mmd,
+    minimum_class_confusion,
+    tensor_mmd,
+    transport_cost,
+)
+from skda.nn import DomainAdversary, MultiKernelMMD, joint
+
+_MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+def _flat(activations):
+    """Return the activations of the chosen layers, of shape (n, n_features)."""
+    return [activations[layer].flatten(1) for layer in activations.layers]
+
+
+def _with_probabilities(activations):
+    """Return the same, with the probabilities of the classes in the place of their logits."""
+    return [
+        activations[layer].softmax(dim=1) if layer == "logits" else activations[layer].flatten(1)
+        for layer in activations.layers
+    ]
+
+
+@joint
+def align_jointly(source, target, *, multipliers=_MULTIPLIERS, estimator="biased"):
+    """MMD of the joint distribution of all layers, of logits as probabilities."""
+    return joint_mmd(
+        _with_probabilities(source),
+        _with_probabilities(target),
+        multipliers=multipliers,
+        estimator=estimator,
+    )
+
+
+@joint
+def align_products(source, target, *, multipliers=_MULTIPLIERS, estimator="biased"):
+    """MMD of the outer product of two layers, of logits as probabilities."""
+    return tensor_mmd(
+        _with_probabilities(source),
+        _with_probabilities(target),
+        multipliers=multipliers,
+        estimator=estimator,
+    )
+
+
+@joint
+def align_classes(source, target, *, bandwidth="mean", multipliers=_MULTIPLIERS):
+    """MMD of every class, at every layer."""
+    probabilities = target["logits"].softmax(dim=1)
+    return sum(
+        local_mmd(
+            *layers, source.labels, probabilities, bandwidth=bandwidth, multipliers=multipliers
+        )
+        for layers in zip(_flat(source), _flat(target), strict=True)
+    )
+
+
+@joint
+def align_attention(source, target):
+    """CORAL of the attention maps of convolutional layers."""
+    return sum(attention_coral(source[layer], target[layer]) for layer in source.layers)
+
+
+@joint
+def target_entropy(source, target):
+    """Entropy of the target's predictions."""
+    return entropy(target["logits"])
+
+
+@joint
+def target_confusion(source, target, *, temperature=2.5):
+    """Class confusion of the target's predictions."""
+    return minimum_class_confusion(target["logits"], temperature)
+
+
+@joint
+def target_nuclear_norm(source, target):
+    """Nuclear norm of the target's predictions, negative."""
+    return batch_nuclear_norm(target["logits"])
+
+
+@joint
+def transport(source, target, *, feature_weight=1e-3, label_weight=1e-4):
+    """Cost of moving features and labels of the source onto the target, at every layer."""
+    return sum(
+        transport_cost(
+            *layers,
+            source.labels,
+            target["logits"],
+            feature_weight=feature_weight,
+            label_weight=label_weight,
+        )
+        for layers in zip(_flat(source), _flat(target), strict=True)
+    )
+
+
+def grow_norms(source, target, *, step=1.0):
+    """Growth of the feature norms of both domains."""
+    return adaptive_feature_norm(source, step) + adaptive_feature_norm(target, step)
+
 
 ALIGNMENTS = {
+    "activation_divergence": activation_divergence,
+    "afn": grow_norms,
+    "attention_coral": align_attention,
+    "bnm": target_nuclear_norm,
     "coral": coral,
     "dann": DomainAdversary,
-    "mmd": mmd,
+    "entropy": target_entropy,
+    "jmmd": align_jointly,
+    "linear_mmd": linear_mmd,
+    "lmmd": align_classes,
+    "mcc": target_confusion,
+    "mmd": MultiKernelMMD,
+    "tensor_mmd": align_products,
+    "transport": transport,
 }

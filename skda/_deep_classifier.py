@@ -231,6 +231,7 @@ class DeepClassifier(
     # What a subclass may make a parameter.
     layers: ClassVar[tuple[str, ...]] = ("features",)
 
+    _feature_layer = "features"
     _net_class = AdaptationNet
     _net_prefixes = (
         "optimizer",
@@ -445,7 +446,7 @@ class DeepClassifier(
         with local_torch_state(start.device):
             # Each stage has a seed of its own: what one draws leaves the others as they are.
             seed_generators(start.module_seed, start.device)
-            module, widths = self._make_module(dataset, start.backbone)
+            module, widths = self._make_module(dataset, start)
             seed_generators(start.alignment_seed, start.device)
             own = self._net_params(dataset, widths)
         optimizer = OPTIMIZERS.get(self.optimizer, self.optimizer)
@@ -477,7 +478,6 @@ class DeepClassifier(
             params.update({f"{prefix}__{name}": value for name, value in given.items()})
         return self._net_class(
             module,
-            **own,
             lr_schedule=self.lr_schedule,
             head_lr_multiplier=multiplier,
             precision=self.precision,
@@ -490,21 +490,28 @@ class DeepClassifier(
             compile=self.compile,
             device=start.device,
             verbose=self.verbose,
-            **params,
+            **{**params, **own},
         )
 
     def _net_params(self, dataset, widths):
         """Return the keywords of the net that are a subclass's own."""
         return {}
 
-    def _make_module(self, dataset, backbone):
+    def _make_module(self, dataset, start):
         """Return the network, and the width of every layer that is named."""
-        if backbone is None:
-            backbone = self._make_backbone()
+        backbone = self._make_backbone() if start.backbone is None else start.backbone
         example = as_tensor(dataset.X[np.arange(2) % len(dataset.X)])
-        layers = self._layer_paths()
-        widths = _probe(backbone, AdaptationModule.as_input(example), layers)
-        self._prepare_backbone(backbone)
+        layers = self._layer_paths(backbone)
+        feature_layer = layer_names(self.module).get(self._feature_layer, self._feature_layer)
+        example = AdaptationModule.as_input(example)
+        widths = _probe(backbone, example, [*layers, feature_layer])
+        widths["features"] = widths[feature_layer]
+        self._prepare_backbone(backbone, dataset, start)
+        bottleneck = self._make_bottleneck(widths["features"])
+        if bottleneck is not None:
+            widths["features"] = _probe(bottleneck, torch.zeros(2, widths["features"]), ())[
+                "features"
+            ]
         n_classes = len(self.classes_)
         head = nn.Linear(widths["features"], n_classes)
         widths["logits"] = n_classes
@@ -512,21 +519,26 @@ class DeepClassifier(
             backbone,
             head,
             layers=tuple(dict.fromkeys([*layers, "features", "logits"])),
+            feature_layer=feature_layer,
+            bottleneck=bottleneck,
             frozen=self._frozen_blocks(backbone),
             **self._module_params(dataset),
         )
         return module, widths
 
-    def _layer_paths(self):
+    def _layer_paths(self, backbone):
         """Return `layers` with the paths of those that the literature has other names for."""
         paths = layer_names(self.module)
-        return [paths.get(layer, layer) for layer in self._layer_names()]
+        return [paths.get(layer, layer) for layer in self._layer_names(backbone)]
 
-    def _layer_names(self):
+    def _layer_names(self, backbone):
         """Return the names of the layers whose activations are needed."""
         return self.layers
 
-    def _prepare_backbone(self, backbone):
+    def _make_bottleneck(self, in_features):
+        """Return a module between the backbone and the head, or None."""
+
+    def _prepare_backbone(self, backbone, dataset, start):
         """Change weights of the backbone, in place, before training."""
 
     def _module_params(self, dataset):
@@ -604,14 +616,17 @@ class DeepClassifier(
 
     def _forward(self, X):
         """Return logits and features of rows of the target domain, on the CPU."""
+        activations = self._activations(X)
+        return activations["logits"], activations["features"]
+
+    def _activations(self, X):
+        """Return the activations of rows of the target domain by layer, on the CPU."""
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
-        outputs = [
-            (logits, activations["features"])
-            for logits, activations in self.net_.forward_iter(Dataset(X, length=len(X)))
+        parts = [
+            activations for _, activations in self.net_.forward_iter(Dataset(X, length=len(X)))
         ]
-        logits, features = zip(*outputs, strict=True)
-        return torch.cat(logits), torch.cat(features)
+        return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
 
 
 # -- helpers ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The private parts of scikit-learn that skda uses, imported here and nowhere else."""
+"""The private parts of scikit-learn and joblib that skda uses, imported here and nowhere else."""
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
@@ -6,4 +6,9 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-__all__ = ["Interval", "StrOptions", "fit_context"]
+try:
+    import cloudpickle
+except ImportError:  # before joblib 1.6, which has it as a dependency
+    from joblib.externals import cloudpickle
+
+__all__ = ["Interval", "StrOptions", "cloudpickle", "fit_context"]

@@ -7,11 +7,11 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-import torch
 from sklearn.utils import check_array
 from torch import nn
 
 from skda._alignments import ALIGNMENTS
+from skda._backbones import layer_names
 from skda._deep_classifier import DeepClassifier
 from skda._inputs import channels_first_shape
 from skda._params import check_keywords, estimator
@@ -19,12 +19,10 @@ from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.domains import encode_target_labels, split_domains
 from skda.exceptions import NoTargetWarning
 from skda.nn import JointAlignment, LayerwiseAlignment, WeightedAlignments
-from skda.training import AdaptationModule, DomainDataset
-from skda.training._batches import as_tensor
+from skda.training import DomainDataset
+from skda.training._statistics import standardization
 
 __all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "estimator"]
-
-_ROWS_AT_A_TIME = 1024
 
 
 def _check_alignment_list(alignment):
@@ -46,34 +44,6 @@ def _is_weighted_alignment(entry):
     alignment, layers, weight = entry
     known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
     return known and isinstance(layers, tuple) and isinstance(weight, Real) and weight >= 0
-
-
-def _moments(rows):
-    """Mean and standard deviation of columns or channels; 1 where the deviation is zero."""
-    count, total, squares = 0, 0.0, 0.0
-    # At most 128 MiB.
-    step = int(np.clip(2**24 // np.prod(rows.shape[1:]), 1, _ROWS_AT_A_TIME))
-    for start in range(0, len(rows), step):
-        part = AdaptationModule.as_input(as_tensor(rows[start : start + step])).double()
-        part = part.transpose(0, 1).flatten(1)
-        count += part.shape[1]
-        total, squares = total + part.sum(dim=1), squares + part.square().sum(dim=1)
-    mean = total / count
-    return mean, (squares / count - mean.square()).clamp(min=0).sqrt()
-
-
-def _standardization(domains):
-    """Moments of every domain, and of the mixture of all targets if there are several."""
-    moments = [_moments(rows) for rows in domains]
-    if len(moments) > 2:
-        means, deviations = (torch.stack(part) for part in zip(*moments[1:], strict=True))
-        variance = deviations.square().mean(dim=0) + means.var(dim=0, correction=0)
-        moments.append((means.mean(dim=0), variance.sqrt()))
-    shape = (-1,) + (1,) * (len(domains[0].shape) - 2)
-    return [
-        (mean.float().view(shape), torch.where(scale > 0, scale, 1).float().view(shape))
-        for mean, scale in moments
-    ]
 
 
 @estimator
@@ -255,6 +225,7 @@ class DeepAdaptationClassifier(DeepClassifier):
         codes = self._validate_y(y, X)
         target_labels = None
         if y_target is not None:
+            codes = self._add_target_classes(codes, y_target)
             target_labels = encode_target_labels(y_target, targets, self.classes_)
         targets = tuple(
             self._validate_target(rows, X, "X_target" if len(targets) == 1 else f"X_target[{n}]")
@@ -272,6 +243,10 @@ class DeepAdaptationClassifier(DeepClassifier):
         return self
 
     # -- data ---------------------------------------------------------------------------------
+
+    def _add_target_classes(self, codes, y_target):
+        """Return the source's class numbers; a method may add classes of the target to them."""
+        return codes
 
     def _validate_target(self, rows, X, name):
         """Return the rows of a target domain, in the form of the source's."""
@@ -300,10 +275,13 @@ class DeepAdaptationClassifier(DeepClassifier):
     # -- the network --------------------------------------------------------------------------
 
     def _module_params(self, dataset):
+        moments = None
+        if self.standardize:
+            moments = standardization([dataset.X]) + standardization(dataset.targets)
         return {
             "n_targets": len(dataset.targets),
             "batch_norm": self.batch_norm,
-            "moments": _standardization(dataset.domains) if self.standardize else None,
+            "moments": moments,
         }
 
     def _net_params(self, dataset, widths):
@@ -314,26 +292,27 @@ class DeepAdaptationClassifier(DeepClassifier):
             "trade_off_schedule": self.trade_off_schedule,
         }
 
-    def _layer_names(self):
+    def _layer_names(self, backbone):
         if not isinstance(self.alignment, list):
             return self.layers
-        return dict.fromkeys(layer for _, layers, _ in self.alignment for layer in layers)
+        return list(dict.fromkeys(layer for _, layers, _ in self.alignment for layer in layers))
 
     def _make_alignment(self, widths):
         """Return the module that compares the domains' activations."""
+        paths = layer_names(self.module)
         if not isinstance(self.alignment, list):
-            return self._make_part_alignment(self.alignment, self._layer_paths(), widths)
+            layers = [paths.get(layer, layer) for layer in self.layers]
+            return self._make_part_alignment(self.alignment, layers, widths)
         if keywords := self._params_for("alignment"):
             raise TypeError(
                 f"alignment__{min(keywords)}: alignment is a list, whose entries take no keywords; "
                 "use functools.partial on an entry."
             )
-        paths = dict(zip(self._layer_names(), self._layer_paths(), strict=True))
-        alignments = [
-            self._make_part_alignment(alignment, [paths[layer] for layer in layers], widths)
-            for alignment, layers, _ in self.alignment
+        parts = [
+            self._make_part_alignment(part, [paths.get(layer, layer) for layer in layers], widths)
+            for part, layers, _ in self.alignment
         ]
-        return WeightedAlignments(alignments, [weight for _, _, weight in self.alignment])
+        return WeightedAlignments(parts, [weight for _, _, weight in self.alignment])
 
     def _make_part_alignment(self, alignment, layers, widths):
         if isinstance(alignment, str):

@@ -1,6 +1,7 @@
 """The one place where source and target domains are told apart and put together."""
 
 from itertools import chain
+from numbers import Real
 
 import numpy as np
 from scipy import sparse
@@ -192,6 +193,49 @@ def encode_target_labels(y_target, targets, classes):
         code[~unlabeled] = np.searchsorted(classes, known.astype(classes.dtype))
         codes.append(code)
     return tuple(codes)
+
+
+def list_target_classes(y_target, classes):
+    """Return the classes of the labelled ones among partly labelled target rows.
+
+    Parameters
+    ----------
+    y_target : array-like or tuple of array-likes
+        Labels of the target rows; -1, None or NaN for "no label".
+
+    classes : ndarray of shape (n_classes,)
+        The classes of the source.
+
+    Returns
+    -------
+    target_classes : ndarray of shape (n_target_classes,)
+        Sorted; empty if no row is labelled.
+
+    Raises
+    ------
+    ValueError
+        If the labels of one domain are numbers and those of the other are not, or if they are
+        numbers that are not whole.
+    """
+    known = set()
+    for labels in y_target if isinstance(y_target, tuple) else (y_target,):
+        labels = column_or_1d(_as_label_array(labels))
+        known.update(labels[~is_unlabeled(labels)].tolist())
+    are_numbers = classes.dtype.kind in "biuf"
+    strangers = [
+        label
+        for label in known
+        if isinstance(label, Real) != are_numbers or (are_numbers and not float(label).is_integer())
+    ]
+    if strangers:
+        raise ValueError(
+            f"y_target holds {strangers[:5]!r}, y holds {classes[:5].tolist()!r}; use whole "
+            "numbers in both or text in both."
+        )
+    target_classes = np.array(sorted(known))
+    if classes.dtype.kind in "iu":  # beside NaN they were floats
+        target_classes = target_classes.astype(np.int64)
+    return target_classes
 
 
 def _as_label_array(labels):

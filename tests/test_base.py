@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from functools import partial
 
 import joblib
@@ -624,3 +626,31 @@ def test_failed_fit_leaves_the_fitted_net(few):
 def test_predict_checks_the_width(fitted, shape, message):
     with pytest.raises(ValueError, match=message):
         fitted.predict(np.zeros(shape))
+
+
+def test_worker_processes_give_back_a_module_class_of_a_script(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+from joblib import Parallel, delayed
+from torch import nn
+from skda.base import DeepAdaptationClassifier
+from skda.datasets import load_shifted_digits
+
+
+class Own(nn.Linear):
+    def __init__(self, in_features):
+        super().__init__(in_features, 4)
+
+
+if __name__ == "__main__":
+    digits = load_shifted_digits(random_state=0)
+    clf = DeepAdaptationClassifier(module=Own, max_epochs=1)
+    fit = delayed(clf.fit)(digits.X[:100], digits.y[:100], X_target=digits.X_target[:100])
+    fitted, _ = Parallel(n_jobs=2)([fit, fit])
+    assert type(fitted.net_.module_.backbone) is Own
+    assert fitted.predict(digits.X_target).shape == (899,)
+"""
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

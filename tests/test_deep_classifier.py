@@ -124,7 +124,7 @@ def test_files_never_lie_in_memory_together(pictures, paths, params, monkeypatch
         iterator_valid__batch_size=8,
         **params,
     )
-    monkeypatch.setattr("skda.base._ROWS_AT_A_TIME", 8)
+    monkeypatch.setattr("skda.training._statistics._ROWS_AT_A_TIME", 8)
     fit(clf, paths, pictures[1]).predict(paths)
     assert sizes and max(sizes) <= 8
 

@@ -6,7 +6,13 @@ import pytest
 from scipy import sparse
 
 from skda import stack_domains
-from skda.domains import UNLABELED, as_target_tuple, encode_target_labels, split_domains
+from skda.domains import (
+    UNLABELED,
+    as_target_tuple,
+    encode_target_labels,
+    list_target_classes,
+    split_domains,
+)
 
 X = np.arange(6.0).reshape(3, 2)
 Y = np.array([1, 0, 1])
@@ -315,3 +321,32 @@ def test_wrong_number_of_domains_raises():
 def test_labels_without_rows_raise():
     with pytest.raises(ValueError, match="y_target was given without X_target"):
         encode_target_labels([3, -1], (), NUMBERS)
+
+
+# -- list_target_classes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels, classes, expected",
+    [
+        ([7, -1, 3, 7], NUMBERS, [3, 7]),
+        (([7, -1], [None, 4]), NUMBERS, [4, 7]),
+        ([np.nan, 7.0], NUMBERS, [7]),
+        ([None, "yak", "cow"], NAMES, ["cow", "yak"]),
+        ([-1, -1], NUMBERS, []),
+        ([None, None], NAMES, []),
+    ],
+)
+def test_classes_of_the_target_are_those_of_its_labelled_rows(labels, classes, expected):
+    target_classes = list_target_classes(labels, classes)
+    assert target_classes.tolist() == expected
+    assert target_classes.dtype.kind in classes.dtype.kind + "f" * (not expected)
+
+
+@pytest.mark.parametrize(
+    "labels, classes",
+    [(["cow", None], NUMBERS), ([7, None], NAMES), ([3.5, 3], NUMBERS), ([np.inf, 3], NUMBERS)],
+)
+def test_labels_of_another_kind_raise(labels, classes):
+    with pytest.raises(ValueError, match=r"y_target holds \[('cow'|7|3.5|inf)\], y holds"):
+        list_target_classes(labels, classes)

@@ -222,7 +222,7 @@ class FineTuneClassifier(DeepClassifier):
         self.classes_ = classes
         self._check_classes()
 
-    def _prepare_backbone(self, backbone):
+    def _prepare_backbone(self, backbone, dataset, start):
         """Give the blocks that are not transferred new weights."""
         if self.n_transfer is None:
             return

@@ -1,7 +1,38 @@
-"""Distances between domains: pure functions from two batches of features to a scalar."""
+"""Losses of adaptation: pure functions from batches of features or predictions to a scalar."""
 
-from skda.losses._adversarial import domain_cross_entropy
-from skda.losses._coral import coral
+from skda.losses._activation_divergence import activation_divergence
+from skda.losses._adversarial import domain_confusion, domain_cross_entropy
+from skda.losses._coral import attention_coral, attention_map, coral
+from skda.losses._feature_norms import adaptive_feature_norm, hard_feature_norm
+from skda.losses._joint_mmd import joint_mmd, tensor_mmd
+from skda.losses._local_mmd import local_mmd
 from skda.losses._mmd import DAN_MULTIPLIERS, linear_mmd, mmd, mmd_kernel_weights
+from skda.losses._predictions import batch_nuclear_norm, entropy, minimum_class_confusion
+from skda.losses._reconstruction import reconstruction_error
+from skda.losses._soft_labels import class_soft_labels, soft_label_cross_entropy
+from skda.losses._transport import transport_cost
 
-__all__ = ["DAN_MULTIPLIERS", "coral", "domain_cross_entropy", "linear_mmd", "mmd", "mmd_kernel_weights"]
+__all__ = [
+    "DAN_MULTIPLIERS",
+    "activation_divergence",
+    "adaptive_feature_norm",
+    "attention_coral",
+    "attention_map",
+    "batch_nuclear_norm",
+    "class_soft_labels",
+    "coral",
+    "domain_confusion",
+    "domain_cross_entropy",
+    "entropy",
+    "hard_feature_norm",
+    "joint_mmd",
+    "linear_mmd",
+    "local_mmd",
+    "minimum_class_confusion",
+    "mmd",
+    "mmd_kernel_weights",
+    "reconstruction_error",
+    "soft_label_cross_entropy",
+    "tensor_mmd",
+    "transport_cost",
+]

@@ -1,4 +1,4 @@
-"""The loss of a domain discriminator."""
+"""Losses of a domain discriminator."""
 
 import torch.nn.functional as F
 
@@ -42,3 +42,41 @@ def domain_cross_entropy(source_logits, target_logits):
     source_logits, target_logits = at_least_float32(source_logits), at_least_float32(target_logits)
     # softplus(z) = log(1 + e^z) is -log(1 - D), softplus(-z) is -log D, both free of overflow.
     return 0.5 * (F.softplus(source_logits).mean() + F.softplus(-target_logits).mean())
+
+
+def domain_confusion(logits):
+    r"""Cross-entropy of a domain discriminator against the uniform distribution.
+
+    .. math:: \ell = -\frac{1}{n} \sum_i \frac{1}{D} \sum_d \log q_d(x_i)
+
+    Features that minimise it leave the discriminator undecided. Its gradient does not vanish for
+    a discriminator that is always right, unlike that of a reversed cross-entropy. Computed in
+    float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_domains) or (n, 1)
+        Logits of the rows of all domains; a single column is the logit of the second of two
+        domains.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The loss; at least log(n_domains), which an undecided discriminator reaches.
+
+    References
+    ----------
+    E. Tzeng, J. Hoffman, T. Darrell, K. Saenko. Simultaneous Deep Transfer Across Domains and
+    Tasks. ICCV 2015, equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import domain_confusion
+    >>> round(domain_confusion(torch.zeros(3, 2)).item(), 4)
+    0.6931
+    """
+    logits = at_least_float32(logits)
+    if logits.shape[1] == 1:
+        return 0.5 * (F.softplus(logits) + F.softplus(-logits)).mean()
+    return -F.log_softmax(logits, dim=1).mean()

@@ -1,11 +1,46 @@
 """Correlation alignment."""
 
+import torch
+import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
+
 from skda.losses._numerics import at_least_float32
 
 
-def _covariance(features):
-    centred = features - features.mean(dim=0, keepdim=True)
-    return centred.T @ centred / max(len(features) - 1, 1)
+class _CovarianceDistance(torch.autograd.Function):
+    """``|C_s - C_t|^2`` in products of features or of rows, whichever are fewer."""
+
+    @staticmethod
+    def forward(ctx, *domains):
+        # The deviations a, b of the rows, with covariances a' a and b' b.
+        ctx.scales = [max(len(x) - 1, 1) ** -0.5 for x in domains]
+        a, b = ((x - x.mean(dim=0)).mul_(c) for x, c in zip(domains, ctx.scales, strict=True))
+        ctx.sizes = [len(a), len(b)]
+        ctx.by_rows = sum(ctx.sizes) < a.shape[1]
+        if ctx.by_rows:
+            # |a' a - b' b|^2 = |a a'|^2 + |b b'|^2 - 2 |a b'|^2
+            rows = torch.cat([a, b])
+            products = rows @ rows.T
+            signed = products.clone()
+            signed[: len(a), len(a) :].neg_()
+            signed[len(a) :, : len(a)].neg_()
+            ctx.save_for_backward(rows, signed)
+            return torch.dot(products.flatten(), signed.flatten()).clamp_(min=0)
+        difference = torch.addmm(a.T @ a, b.T, b, alpha=-1)
+        ctx.save_for_backward(a, b, difference)
+        return torch.linalg.vector_norm(difference).square_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        # Deviations sum to zero, and so do these products of theirs: the means add nothing.
+        if ctx.by_rows:
+            rows, signed = ctx.saved_tensors
+            gradients = (signed @ rows).split(ctx.sizes)
+        else:
+            a, b, difference = ctx.saved_tensors
+            gradients = a @ difference, (b @ difference).neg_()
+        return tuple(x.mul_(4 * c * grad) for x, c in zip(gradients, ctx.scales, strict=True))
 
 
 def coral(source, target):
@@ -43,5 +78,87 @@ def coral(source, target):
     (0.0, 9.0)
     """
     source, target = at_least_float32(source), at_least_float32(target)
-    difference = _covariance(source) - _covariance(target)
-    return difference.square().sum() / (4 * source.shape[1] ** 2)
+    return _CovarianceDistance.apply(source, target) / (4 * source.shape[1] ** 2)
+
+
+def attention_map(maps):
+    r"""Where the channels of a convolutional layer are active.
+
+    .. math:: A_{hw} = \sum_c F_{chw}^2
+
+    flattened, and divided by its norm row by row; zeros for a row without activation. Neither the
+    order of channels nor the scale of a row matters. Computed in float32, or in float64 for
+    float64 input.
+
+    Parameters
+    ----------
+    maps : torch.Tensor of shape (n, n_channels, height, width)
+        Activations of a convolutional layer.
+
+    Returns
+    -------
+    attention : torch.Tensor of shape (n, height * width)
+        The maps, each with a norm of one.
+
+    Raises
+    ------
+    ValueError
+        If `maps` does not have four dimensions.
+
+    References
+    ----------
+    S. Zagoruyko, N. Komodakis. Paying More Attention to Attention. ICLR 2017, section 3.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import attention_map
+    >>> attention_map(torch.ones(1, 3, 2, 2))
+    tensor([[0.5000, 0.5000, 0.5000, 0.5000]])
+    """
+    if maps.ndim != 4:
+        raise ValueError(
+            "maps must be activations of shape (n, n_channels, height, width), "
+            f"got shape {tuple(maps.shape)}."
+        )
+    return F.normalize(at_least_float32(maps).square().sum(dim=1).flatten(1), dim=1)
+
+
+def attention_coral(source, target):
+    r"""CORAL loss between the attention maps of two domains.
+
+    :func:`coral` of :func:`attention_map`: matches how activity at the places of an image goes
+    together. Computed in float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    source : torch.Tensor of shape (n_source, n_channels, height, width)
+        Activations of a convolutional layer for the source rows.
+
+    target : torch.Tensor of shape (n_target, n_channels, height, width)
+        Those for the target rows.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The loss, zero or more.
+
+    Raises
+    ------
+    ValueError
+        If an input does not have four dimensions.
+
+    References
+    ----------
+    J. Zhuo, S. Wang, W. Zhang, Q. Huang. Deep Unsupervised Convolutional Domain Adaptation. ACM
+    Multimedia 2017, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import attention_coral
+    >>> maps = torch.rand(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    >>> attention_coral(maps, maps[:, [2, 0, 1]]).item() < 1e-12
+    True
+    """
+    return coral(attention_map(source), attention_map(target))

@@ -81,7 +81,7 @@ def mmd(
 
     bandwidth : {"median", "mean"} or float, default="median"
         :math:`\gamma`: the median or mean squared distance between the rows of this batch (of at
-        most 512 rows), or a fixed number, in squared units of the features.
+        most 256 rows), or a fixed number, in squared units of the features.
 
     multipliers : sequence of float, default=(0.25, 0.5, 1.0, 2.0, 4.0)
         The :math:`m_u`, one per kernel; ``DAN_MULTIPLIERS`` is the family of the paper.

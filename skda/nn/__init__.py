@@ -9,7 +9,9 @@ from skda.nn._alignment import (
     WeightedAlignments,
     joint,
 )
+from skda.nn._domain_alignment import DomainAlignmentNorm
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.nn._multi_kernel_mmd import MultiKernelMMD
 from skda.nn._networks import MLP, ConvNet
 
 __all__ = [
@@ -17,12 +19,14 @@ __all__ = [
     "Activations",
     "ConvNet",
     "DomainAdversary",
+    "DomainAlignmentNorm",
     "DomainBatchNorm",
     "DomainDiscriminator",
     "DomainRows",
     "DomainStandardizer",
     "JointAlignment",
     "LayerwiseAlignment",
+    "MultiKernelMMD",
     "WeightedAlignments",
     "joint",
     "record_activations",

@@ -165,7 +165,7 @@ class LayerwiseAlignment(nn.Module):
 
     def __init__(self, losses):
         super().__init__()
-        self._losses = dict(losses)
+        self.losses = dict(losses)
         # A name like "conv1.0" cannot name a submodule, hence a list.
         self.modules_with_state = nn.ModuleList(
             loss for loss in losses.values() if isinstance(loss, nn.Module)
@@ -174,7 +174,7 @@ class LayerwiseAlignment(nn.Module):
     @property
     def adversarial(self):
         """Whether the features are trained against the loss, by gradient reversal."""
-        return any(getattr(loss, "adversarial", False) for loss in self._losses.values())
+        return any(getattr(loss, "adversarial", False) for loss in self.losses.values())
 
     def forward(self, source, target):
         """Return the sum of the losses.
@@ -191,5 +191,5 @@ class LayerwiseAlignment(nn.Module):
         """
         return sum(
             loss(source[layer].flatten(1), target[layer].flatten(1))
-            for layer, loss in self._losses.items()
+            for layer, loss in self.losses.items()
         )

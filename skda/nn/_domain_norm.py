@@ -91,15 +91,27 @@ class DomainBatchNorm(nn.Module):
 
     def __init__(self, batch_norm, n_domains, rows):
         super().__init__()
-        norms = [batch_norm, *(copy.deepcopy(batch_norm) for _ in range(n_domains - 1))]
-        for norm in norms[1:]:
-            norm.weight, norm.bias = batch_norm.weight, batch_norm.bias
-        self.norms = nn.ModuleList(norms)
+        self.norms = nn.ModuleList([batch_norm])
         self.rows = rows
+        self.set_n_domains(n_domains)
 
     def forward(self, x):
         """Normalise the rows of every domain by that domain's statistics."""
         return self.rows.per_domain(x, self.norms)
+
+    def set_n_domains(self, n_domains):
+        """Keep the source's statistics, and start all others from them.
+
+        Parameters
+        ----------
+        n_domains : int
+            Number of domains, source first.
+        """
+        source = self.norms[0]
+        targets = [copy.deepcopy(source) for _ in range(n_domains - 1)]
+        for norm in targets:
+            norm.weight, norm.bias = source.weight, source.bias
+        self.norms = nn.ModuleList([source, *targets])
 
     def pool_targets(self):
         """Set the last statistics to those of the mixture of all target domains, in equal parts.
@@ -115,8 +127,8 @@ class DomainBatchNorm(nn.Module):
         pooled.running_mean.copy_(means.mean(dim=0))
         pooled.running_var.copy_(variances.mean(dim=0) + means.var(dim=0, correction=0))
 
-    @staticmethod
-    def convert(module, n_domains, rows, skip=()):
+    @classmethod
+    def convert(cls, module, n_domains, rows, skip=()):
         """Replace every batch norm inside `module`, in place, and return the module.
 
         Parameters
@@ -138,10 +150,10 @@ class DomainBatchNorm(nn.Module):
         module : torch.nn.Module
             The same network, or its replacement if it is a batch norm itself.
         """
-        return _convert(module, n_domains, rows, {part: part for part in skip})
+        return _convert(module, cls, n_domains, rows, {part: part for part in skip})
 
 
-def _convert(module, n_domains, rows, converted):
+def _convert(module, cls, n_domains, rows, converted):
     if module in converted:
         return converted[module]
     if isinstance(module, DomainBatchNorm):
@@ -151,11 +163,11 @@ def _convert(module, n_domains, rows, converted):
         module = module.norms[-1]
     if isinstance(module, _BatchNorm):
         if module not in converted:
-            converted[module] = DomainBatchNorm(module, n_domains, rows)
+            converted[module] = cls(module, n_domains, rows)
         return converted[module]
     for name, child in module._modules.items():
         if child is not None:
-            setattr(module, name, _convert(child, n_domains, rows, converted))
+            setattr(module, name, _convert(child, cls, n_domains, rows, converted))
     return module
 
 
@@ -197,6 +209,18 @@ class DomainStandardizer(nn.Module):
         super().__init__()
         self.affines = nn.ModuleList(_Affine(mean, scale) for mean, scale in moments)
         self.rows = rows
+
+    def set_targets(self, moments):
+        """Keep the source's moments, and replace all others.
+
+        Parameters
+        ----------
+        moments : list of (torch.Tensor, torch.Tensor)
+            Mean and standard deviation of every target domain.
+        """
+        source = self.affines[0]
+        targets = [_Affine(mean, scale).to(source.mean.device) for mean, scale in moments]
+        self.affines = nn.ModuleList([source, *targets])
 
     def forward(self, x):
         """Standardise the rows of every domain by that domain's moments."""

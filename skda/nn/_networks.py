@@ -6,20 +6,20 @@ import torch
 from torch import nn
 
 
-def _dense(in_features, out_features, dropout, batch_norm):
+def _dense(in_features, out_features, dropout, batch_norm, activation):
     layers = [nn.Linear(in_features, out_features, bias=not batch_norm)]
     if batch_norm:
         layers.append(nn.BatchNorm1d(out_features))
-    layers.append(nn.ReLU())
+    layers.append(activation())
     if dropout:
         layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 
-def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm):
+def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation=nn.ReLU):
     layers = OrderedDict()
     for number, width in enumerate(hidden_layer_sizes, start=1):
-        layers[f"hidden{number}"] = _dense(in_features, width, dropout, batch_norm)
+        layers[f"hidden{number}"] = _dense(in_features, width, dropout, batch_norm, activation)
         in_features = width
     return layers
 
@@ -27,7 +27,7 @@ def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm):
 class MLP(nn.Sequential):
     """Multi-layer perceptron from a table to features.
 
-    Every hidden layer is a linear map, batch normalisation, ReLU and dropout. The layers are
+    Every hidden layer is a linear map, batch normalisation, activation and dropout. The layers are
     called ``hidden1``, ``hidden2``, ...; the last one gives the features.
 
     Parameters
@@ -44,6 +44,9 @@ class MLP(nn.Sequential):
     batch_norm : bool, default=True
         Whether hidden layers are batch-normalised.
 
+    activation : class or factory, default=torch.nn.ReLU
+        Makes the activation of every hidden layer.
+
     Examples
     --------
     >>> import torch
@@ -52,8 +55,18 @@ class MLP(nn.Sequential):
     torch.Size([5, 4])
     """
 
-    def __init__(self, in_features, *, hidden_layer_sizes=(128, 64), dropout=0.0, batch_norm=True):
-        super().__init__(_dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm))
+    def __init__(
+        self,
+        in_features,
+        *,
+        hidden_layer_sizes=(128, 64),
+        dropout=0.0,
+        batch_norm=True,
+        activation=nn.ReLU,
+    ):
+        super().__init__(
+            _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation)
+        )
 
 
 class ConvNet(nn.Sequential):

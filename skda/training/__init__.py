@@ -2,6 +2,7 @@
 
 from skda.training._batches import DomainDataset, PairedBatches, RowBatches
 from skda.training._blocks import Block, list_blocks
+from skda.training._denoising import DenoisingNet
 from skda.training._fine_tuning import FineTuningNet
 from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
@@ -11,6 +12,7 @@ __all__ = [
     "AdaptationModule",
     "AdaptationNet",
     "Block",
+    "DenoisingNet",
     "DomainDataset",
     "FineTuningNet",
     "PairedBatches",

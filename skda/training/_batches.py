@@ -95,11 +95,12 @@ def _storage(rows):
 
 
 def as_tensor(rows):
-    """A tensor of `rows`, copied if they are read-only."""
+    """A tensor of `rows`, copied if they are read-only or run backwards."""
     if isinstance(rows, torch.Tensor):
         return rows
     rows = np.asarray(rows)
-    return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    as_they_are = rows.flags.writeable and min(rows.strides, default=0) >= 0
+    return torch.from_numpy(rows if as_they_are else rows.copy())
 
 
 class _BatchReader(Dataset):

@@ -4,10 +4,18 @@ import torch
 from torch import nn
 
 from skda.nn._activations import forget_recorders, record_activations
+from skda.nn._domain_alignment import DomainAlignmentNorm
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
 
 # What every network has, beside the submodules of its backbone.
 OWN_LAYERS = ("inputs", "features", "logits")
+
+_DOMAIN_NORMS = {"domain": DomainBatchNorm, "aligned": DomainAlignmentNorm}
+
+
+def _n_statistics(n_targets):
+    """Sets of statistics: of several targets their mixture has one too, for predictions."""
+    return 1 + n_targets + (n_targets > 1)
 
 
 class AdaptationModule(nn.Module):
@@ -28,11 +36,18 @@ class AdaptationModule(nn.Module):
     n_targets : int, default=0
         Number of target domains; batch norms keep statistics for the source and each of them.
 
-    batch_norm : {"domain", "shared"}, default="domain"
-        Whether batch norms are kept per domain.
+    batch_norm : {"domain", "aligned", "shared"}, default="domain"
+        Whether batch norms are kept per domain, as :class:`skda.nn.DomainBatchNorm` or as
+        :class:`skda.nn.DomainAlignmentNorm`.
 
     moments : list of (torch.Tensor, torch.Tensor), default=None
         Mean and standard deviation of every domain's inputs, with which they are standardised.
+
+    feature_layer : str, default="features"
+        Path of the submodule of the backbone whose output is taken for that of the backbone.
+
+    bottleneck : torch.nn.Module, default=None
+        From the backbone's output to the features; None takes the output as it is.
 
     source_residual : torch.nn.Module, default=None
         From logits to what the classifier of the source adds to them.
@@ -61,30 +76,30 @@ class AdaptationModule(nn.Module):
         n_targets=0,
         batch_norm="domain",
         moments=None,
+        feature_layer="features",
+        bottleneck=None,
         source_residual=None,
         frozen=(),
     ):
         super().__init__()
-        self.layers = tuple(layers)
+        self.layers, self.feature_layer = tuple(layers), feature_layer
         self.rows = DomainRows()
         self._recorded = {}
-        # Several targets: one more set of statistics, their mixture, serves predictions.
-        n_statistics = 1 + n_targets + (n_targets > 1)
         self.frozen = tuple(frozen)
         fixed = [part for block in self.frozen for part in block.get_modules(backbone)]
-        if batch_norm == "domain" and n_targets:
-            backbone = DomainBatchNorm.convert(backbone, n_statistics, self.rows, skip=fixed)
+        if batch_norm != "shared" and n_targets:
+            convert = _DOMAIN_NORMS[batch_norm].convert
+            backbone = convert(backbone, _n_statistics(n_targets), self.rows, skip=fixed)
         for block in self.frozen:
             for parameter in block.get_parameters(backbone):
                 parameter.requires_grad_(False)
-        # After the conversion: a named batch norm is to give the rows of all domains.
-        hooked = [name for name in self.layers if name not in OWN_LAYERS]
-        forget_recorders(backbone)  # left by an earlier training
-        record_activations(backbone, hooked, self._recorded)
         self.n_targets = n_targets
         self.standardizer = DomainStandardizer(moments, self.rows) if moments else None
         self.backbone = backbone
+        # After the conversion: a named batch norm is to give the rows of all domains.
+        self._record()
         self.head = head
+        self.bottleneck = bottleneck
         self.source_residual = source_residual
 
     def forward(self, X):
@@ -107,10 +122,43 @@ class AdaptationModule(nn.Module):
         if self.standardizer is not None:
             X = self.standardizer(X)
         features = self.backbone(X)
+        if self.feature_layer != "features":
+            features = self._recorded[self.feature_layer].flatten(1)
+        if self.bottleneck is not None:
+            features = self.bottleneck(features)
         logits = self.head(features)
         activations = {**self._recorded, "inputs": X, "features": features, "logits": logits}
         self._recorded.clear()
         return logits, {name: activations[name] for name in self.layers}
+
+    def _record(self):
+        forget_recorders(self.backbone)  # left by an earlier training
+        hooked = {*self.layers, self.feature_layer}.difference(OWN_LAYERS)
+        record_activations(self.backbone, hooked, self._recorded)
+
+    def set_targets(self, n_targets, moments=None):
+        """Put other target domains in the place of those that there are.
+
+        The source's statistics and all parameters stay as they are, the targets' start from the
+        source's. All batch norms are kept per domain from now on, those of frozen blocks too.
+
+        Parameters
+        ----------
+        n_targets : int
+            Number of target domains, at least 1.
+
+        moments : list of (torch.Tensor, torch.Tensor), default=None
+            Mean and standard deviation of the inputs of every target domain, if the network
+            standardises them.
+        """
+        self.n_targets = n_targets
+        if self.standardizer is not None:
+            self.standardizer.set_targets(moments)
+        n_statistics = _n_statistics(n_targets)
+        for norm in self.domain_batch_norms():
+            norm.set_n_domains(n_statistics)
+        self.backbone = DomainBatchNorm.convert(self.backbone, n_statistics, self.rows)
+        self._record()
 
     def labelled_logits(self, logits, n_rows):
         """Return the logits of the first rows of a batch, by which their labels are learned.

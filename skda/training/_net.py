@@ -1,8 +1,8 @@
 """The skorch net behind every adaptation estimator."""
 
 import contextlib
+import pickle
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
@@ -10,11 +10,16 @@ from skorch.dataset import unpack_data
 from skorch.utils import TeeGenerator, to_device
 from torch import nn
 
+from skda._sklearn_compat import cloudpickle
 from skda.nn import Activations, WeightedAlignments, reverse_gradient
 from skda.nn._domain_norm import DomainRows
 from skda.training._batches import PairedBatches, RowBatches, as_tensor
 from skda.training._schedules import SCHEDULES, constant
+from skda.training._statistics import set_population_statistics
 
+# Of fewer rows a matrix product is rounded otherwise: a row's prediction would depend on how many
+# are predicted with it.
+_ROWS_OF_A_KERNEL = 16
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -53,7 +58,8 @@ class AdaptationNet(NeuralNet):
         From two dicts of activations (source, target) to a scalar; its parameters learn with the
         network's. With an attribute ``adversarial = True`` the features learn against it: their
         gradient is reversed and scaled by the trade-off, while the alignment itself learns at
-        full strength.
+        full strength. It may return a pair of the loss and a loss of its own parameters, which is
+        added as it is.
 
     trade_off : float, default=1.0
         Weight of the alignment. With 0 training is that of the source alone.
@@ -265,9 +271,10 @@ class AdaptationNet(NeuralNet):
         return self
 
     def _complete_target_statistics(self, X):
-        if not self._needs_target(X):
-            self.estimate_target_statistics(X)
-        self._pool_target_statistics()
+        if self._needs_target(X):
+            self._pool_target_statistics()
+        else:
+            self.estimate_target_statistics(X.targets)
 
     def _pool_target_statistics(self):
         if self.module_.n_targets > 1:
@@ -442,12 +449,17 @@ class AdaptationNet(NeuralNet):
         if not len(target.labels):
             target.labels = None
         loss = alignment(source, target)
-        if loss.ndim:
+        # An alignment with an opponent that learns by another loss returns both.
+        loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)
+        if not isinstance(loss, torch.Tensor) or loss.ndim:
+            shape = getattr(loss, "shape", None)
+            given = type(loss).__name__ if shape is None else f"shape {tuple(shape)}"
             raise ValueError(
-                f"alignment must return a scalar, but it gave shape {tuple(loss.shape)}; "
-                "average or add up what it returns."
+                f"alignment must return a scalar tensor, but it gave {given}; name at least one "
+                "layer, and average or add up what the alignment returns."
             )
-        return weight * loss, loss if adversarial else self._trade_off * weight * loss
+        weighted = loss if adversarial else self._trade_off * weight * loss
+        return weight * loss, weighted + opponent_loss
 
     def validation_step(self, batch, **fit_params):
         """Evaluate one batch of held-out source rows."""
@@ -462,15 +474,31 @@ class AdaptationNet(NeuralNet):
         self.history.record_batch("valid_accuracy", accuracy.item())
         return {"loss": loss, "y_pred": logits}
 
+    def __getstate__(self):
+        try:
+            return super().__getstate__()
+        except (AttributeError, pickle.PicklingError):
+            # A module class of a script or notebook has no name in a worker process, which got it
+            # by value, and has to give it back in the same way.
+            state = vars(self).copy()
+            prefixes = tuple(self.cuda_dependent_attributes_)
+            dependent = {name: state.pop(name) for name in vars(self) if name.startswith(prefixes)}
+            return {**state, "__cuda_dependent_attributes__": cloudpickle.dumps(dependent)}
+
     # -- inference ----------------------------------------------------------------------------
 
     def evaluation_step(self, batch, training=False):
         """Forward one batch of target rows, also for a callback in the middle of training."""
+        X, y = unpack_data(batch)
+        n_rows = len(X)
+        if n_rows < _ROWS_OF_A_KERNEL and not training:
+            X = torch.cat([X, X[-1:].expand(_ROWS_OF_A_KERNEL - n_rows, *X.shape[1:])])
         sizes, self.module_.rows.sizes = self.module_.rows.sizes, self._evaluated_sizes
         try:
-            return super().evaluation_step(batch, training=training)
+            logits, activations = super().evaluation_step((X, y), training=training)
         finally:
             self.module_.rows.sizes = sizes
+        return logits[:n_rows], {name: value[:n_rows] for name, value in activations.items()}
 
     def infer(self, x, **fit_params):
         """Forward rows, in the net's precision.
@@ -491,11 +519,14 @@ class AdaptationNet(NeuralNet):
         activations : dict of str to torch.Tensor
             By layer, in float32.
         """
+        return self._infer(self.module_, x)
+
+    def _infer(self, module, x):
         x = to_device(x, self.device)
         if self.precision == "float32":
-            return self.module_(x)
+            return module(x)
         with torch.autocast(torch.device(self.device).type, dtype=_AUTOCAST[self.precision]):
-            logits, activations = self.module_(x)
+            logits, activations = module(x)
         return logits.float(), {name: value.float() for name, value in activations.items()}
 
     def predict(self, X):
@@ -525,35 +556,36 @@ class AdaptationNet(NeuralNet):
         finally:
             self._evaluated_sizes = self.module_.rows.sizes = None
 
-    def estimate_target_statistics(self, dataset):
+    def estimate_target_statistics(self, targets):
         """Set the batch norms' target statistics to those of the target rows under this network.
 
-        Needed where training saw no target rows.
+        Needed where training saw no target rows. The statistics are exact: mean and biased
+        variance over all rows of a domain, measured with the layers below already adapted, and
+        with dropout off. A domain with up to ``iterator_valid__batch_size`` rows takes one
+        forward; one of n batches about n for every batch norm, each only as far as that layer.
 
         Parameters
         ----------
-        dataset : DomainDataset
-            Holds the target rows.
+        targets : sequence of arrays
+            The rows of every target domain.
         """
-        norms = self.module_.domain_batch_norms()
-        if not norms:
-            return
+        module = self.module_
+        size = self.iterator_valid__batch_size
         self._set_training(False)
-        with torch.no_grad():
-            for number, rows in enumerate(dataset.targets):
-                self.module_.rows.sizes = DomainRows.target_alone(number)
-                statistics = [norm.norms[number + 1] for norm in norms]
-                momenta = [norm.momentum for norm in statistics]
-                for norm in statistics:
-                    norm.reset_running_stats()
-                    norm.momentum = None  # the plain average over batches
-                    norm.train()
-                # Batch statistics need two rows; a lone row is repeated.
-                order = np.arange(max(2, len(rows))) % len(rows)
-                n_batches = -(-len(order) // self.iterator_valid__batch_size)
-                for part in np.array_split(order, n_batches):
-                    self.infer(as_tensor(rows[part]))
-                for norm, momentum in zip(statistics, momenta, strict=True):
-                    norm.momentum = momentum
-        self._set_training(False)
-        self.module_.rows.sizes = None
+        try:
+            for number, rows in enumerate(targets):
+                module.rows.sizes = DomainRows.target_alone(number)
+
+                def forward(part, rows=rows):
+                    # Not the compiled network, which would pass over hooks.
+                    self._infer(module.forward, as_tensor(rows[part]))
+
+                with torch.no_grad():
+                    set_population_statistics(
+                        [norm.norms[number + 1] for norm in module.domain_batch_norms()],
+                        forward,
+                        [slice(start, start + size) for start in range(0, len(rows), size)],
+                    )
+        finally:
+            module.rows.sizes = None
+        self._pool_target_statistics()

@@ -7,7 +7,14 @@ import pytest
 from joblib import Parallel, delayed
 from scipy.ndimage import zoom
 
-from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
+from skda.adaptation import (
+    AdaBNClassifier,
+    AutoDIALClassifier,
+    DANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    LabelEfficientClassifier,
+)
 from skda.datasets import load_shifted_digits
 
 SEEDS = (0, 1, 2)
@@ -82,6 +89,9 @@ def _part(data, n_rows, seed):
         (DANClassifier, False, 80),
         (DeepCORALClassifier, True, 84),
         (DeepCORALClassifier, False, 75),
+        (AutoDIALClassifier, True, 82),
+        (AdaBNClassifier, True, 80),
+        (AdaBNClassifier, False, 66),
     ],
 )
 def test_defaults_adapt_mnist_and_usps(cls, to_usps, floor, mnist, usps):
@@ -91,3 +101,29 @@ def test_defaults_adapt_mnist_and_usps(cls, to_usps, floor, mnist, usps):
         return *source, *target
 
     assert _mean_accuracy(cls, data) >= floor
+
+
+def _score_of_unlabeled(trade_off, seed, source, target, n_labels=5):
+    """Accuracy on digits 5 to 9 of the target; the source has the others."""
+    (X, y), (X_target, y_target) = source, target
+    X, y = X[y < 5], y[y < 5]
+    X_target, y_target = X_target[y_target >= 5], y_target[y_target >= 5]
+    labelled = np.concatenate([np.flatnonzero(y_target == c)[:n_labels] for c in range(5, 10)])
+    few_labels = np.full(len(y_target), -1)
+    few_labels[labelled] = y_target[labelled]
+    clf = LabelEfficientClassifier(trade_off=trade_off, max_epochs=15, random_state=seed)
+    clf.fit(X, y, X_target=X_target, y_target=few_labels)
+    rest = few_labels == -1
+    return 100 * clf.score(X_target[rest], y_target[rest])
+
+
+@pytest.mark.slow
+def test_few_labels_of_other_digits_go_further(mnist, usps):
+    jobs = [
+        delayed(_score_of_unlabeled)(trade_off, s, _part(mnist, 2000, s), _part(usps, 1800, s))
+        for s in SEEDS
+        for trade_off in (0, 1)
+    ]
+    scores = np.reshape(Parallel(n_jobs=2)(jobs), (3, 2))
+    gains = scores[:, 1] - scores[:, 0]
+    assert gains.min() > 2 and gains.mean() > 4

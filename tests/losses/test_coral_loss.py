@@ -30,11 +30,22 @@ def test_scaled_domain_costs_what_the_formula_says(factor):
     assert coral(source, factor * source).item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_value_is_that_of_numpy_covariances():
-    source, target = _features(15, 3, 2), 2 * _features(9, 3, 3) + 1
+# Fewer rows than features, and more.
+WIDTHS = [3, 40]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_value_is_that_of_numpy_covariances(width):
+    source, target = _features(15, width, 2), 2 * _features(9, width, 3) + 1
     difference = np.cov(source.numpy(), rowvar=False) - np.cov(target.numpy(), rowvar=False)
-    expected = np.sum(difference**2) / (4 * 3**2)
+    expected = np.sum(difference**2) / (4 * width**2)
     assert coral(source, target).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_equal_covariances_of_few_rows_cost_nothing_in_float32():
+    source = _features(20, 100, 0, torch.float32)
+    loss = coral(source, source.flip(0) + 5).item()
+    assert 0 <= loss < 1e-5 * coral(source, 2 * source).item()
 
 
 def test_symmetric():
@@ -42,28 +53,33 @@ def test_symmetric():
     assert coral(source, target).item() == pytest.approx(coral(target, source).item(), rel=1e-14)
 
 
-def test_gradient_is_the_closed_form():
-    source, target = _features(10, 4, 4).requires_grad_(), 2 * _features(7, 4, 5)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_gradient_is_the_closed_form(width):
+    source, target = _features(10, width, 4).requires_grad_(), 2 * _features(7, width, 5)
     coral(source, target).backward()
     rows = source.detach()
     difference = torch.cov(rows.T) - torch.cov(target.T)
-    expected = (rows - rows.mean(dim=0)) @ difference / (4**2 * (10 - 1))
+    expected = (rows - rows.mean(dim=0)) @ difference / (width**2 * (10 - 1))
     torch.testing.assert_close(source.grad, expected, rtol=1e-12, atol=1e-15)
 
 
-def test_gradcheck():
-    source, target = _features(6, 3, 6).requires_grad_(), _features(4, 3, 7).requires_grad_()
+@pytest.mark.parametrize("width", [3, 12])
+def test_gradcheck(width):
+    source, target = (_features(n, width, n).requires_grad_() for n in (6, 4))
     assert torch.autograd.gradcheck(coral, (source, target))
 
 
-def test_one_row_is_finite():
-    source, target = _features(1, 3, 6).requires_grad_(), _features(4, 3, 7)
+@pytest.mark.parametrize("width", [3, 12])
+def test_one_row_is_finite(width):
+    source, target = _features(1, width, 6).requires_grad_(), _features(4, width, 7)
     coral(source, target).backward()
     assert torch.isfinite(source.grad).all()
 
 
-def test_offset_does_not_matter_in_float32():
-    source, target = _features(32, 3, 8, torch.float32), 2 * _features(20, 3, 9, torch.float32)
+@pytest.mark.parametrize("width", [3, 60])
+def test_offset_does_not_matter_in_float32(width):
+    source, target = (_features(n, width, n, torch.float32) for n in (32, 20))
+    target = 2 * target
     far = coral(source + 1e4, target + 1e4).item()
     assert far == pytest.approx(coral(source, target).item(), rel=1e-2)
 

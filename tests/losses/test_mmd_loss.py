@@ -101,7 +101,7 @@ def test_value_and_gradient_are_those_of_the_definition(estimator, multipliers, 
 
 @pytest.mark.parametrize("estimator", QUADRATIC)
 def test_chunks_of_rows_add_up(estimator, monkeypatch):
-    monkeypatch.setattr("skda.losses._kernels._CHUNK_ROWS", 4)
+    monkeypatch.setattr("skda.losses._kernels._CHUNK_ENTRIES", 4 * 20)
     source, target = _features(13, 4, 2).requires_grad_(), _features(7, 4, 3).requires_grad_()
     loss = mmd(source, target, bandwidth=3.0, multipliers=(1.0,), estimator=estimator)
     expected = _naive(source, target, 3.0, (1.0,), (1.0,), estimator)

@@ -70,3 +70,9 @@ def test_convnet_batch_norm_is_a_choice(batch_norm):
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
     found = sum(isinstance(module, kinds) for module in network.modules())
     assert found == (3 if batch_norm else 0)
+
+
+def test_mlp_has_the_activation_that_is_given():
+    network = MLP(3, hidden_layer_sizes=(4, 2), activation=nn.Sigmoid)
+    kinds = [type(part) for part in network.modules()]
+    assert kinds.count(nn.Sigmoid) == 2 and nn.ReLU not in kinds

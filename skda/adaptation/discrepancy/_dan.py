@@ -15,14 +15,23 @@ class DANClassifier(DeepAdaptationClassifier):
 
         loss = CE(F(G(x_s)), y) + trade_off * sum_l MMD^2(source_l, target_l)
 
-    with Gaussian kernels around the median distance of the rows of a batch, see
-    :func:`skda.losses.mmd`.
+    with Gaussian kernels around the median distance of the rows of a batch, a median per layer,
+    see :func:`skda.losses.mmd`.
 
-    Unlike [1]_, the kernels have equal weights, MMD is estimated over all pairs of a batch
-    instead of in linear time, the trade-off grows as in DANN, Adam trains, and batch norms keep
-    statistics per domain. Only the logits are aligned, for which the default networks are small
-    enough; of a network as deep as that of [1]_ name its last layers too. The more layers, the
-    more it costs if classes are rarer or more frequent in the target than in the source.
+    The method of [1]_ to the letter has 33 kernels whose weights are learned by a quadratic
+    program, and estimates MMD in linear time::
+
+        DANClassifier(
+            alignment__kernel_weights="learned",
+            alignment__multipliers=skda.losses.DAN_MULTIPLIERS,
+            alignment__estimator="linear",
+        )
+
+    By default five kernels have equal weights, MMD is estimated over all pairs of a batch, the
+    trade-off grows as in DANN, Adam trains, and batch norms keep statistics per domain. Only the
+    logits are aligned, for which the default networks are small enough; of a network as deep as
+    that of [1]_ name its last layers too. The more layers, the more it costs if classes are
+    rarer or more frequent in the target than in the source.
 
     Parameters
     ----------
@@ -36,10 +45,16 @@ class DANClassifier(DeepAdaptationClassifier):
         grows from 0 to 1, see :func:`skda.training.progressive`.
 
     **prefixed_params : keywords
-        ``module__*``, ``optimizer__*``, ``alignment__*`` (of :func:`skda.losses.mmd`),
+        ``module__*``, ``optimizer__*``, ``alignment__*`` (of
+        :class:`skda.nn.MultiKernelMMD`),
         ``criterion__*`` (of :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``,
         ``iterator_train__*`` (of :class:`skda.training.PairedBatches`), ``iterator_valid__*``
         and ``compile__*``.
+
+    Attributes
+    ----------
+    kernel_weights_ : dict of str to tuple of float
+        The weights of the kernels by layer; empty without a target or a trade-off.
 
     See Also
     --------
@@ -69,3 +84,8 @@ class DANClassifier(DeepAdaptationClassifier):
     layers: tuple[str, ...] = ("logits",)
     # Clusters of classes form first; aligned at once, some would be matched to wrong ones.
     trade_off_schedule: str | Callable = "progressive"
+
+    def _keep(self, net):
+        super()._keep(net)
+        losses = getattr(net.alignment_, "losses", {})
+        self.kernel_weights_ = {layer: loss.weights for layer, loss in losses.items()}

@@ -1,0 +1,6 @@
+"""Methods that adapt what normalises the activations."""
+
+from skda.adaptation.normalization._adabn import AdaBNClassifier
+from skda.adaptation.normalization._autodial import AutoDIALClassifier
+
+__all__ = ["AdaBNClassifier", "AutoDIALClassifier"]

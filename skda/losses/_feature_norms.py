@@ -1,0 +1,86 @@
+"""Losses that make features larger."""
+
+import torch
+import torch.nn.functional as F
+
+from skda.losses._numerics import at_least_float32
+
+
+def _norms(features):
+    return torch.linalg.vector_norm(at_least_float32(features), dim=1)
+
+
+def adaptive_feature_norm(features, step=1.0):
+    r"""Stepwise adaptive feature norm: every row's norm is to grow by a step.
+
+    .. math:: \ell = \frac{1}{n} \sum_i \bigl(\lVert x_i \rVert
+              - (\lVert x_i \rVert_{\text{no gradient}} + r)\bigr)^2
+
+    The value is always :math:`r^2`; the gradient makes norms larger, by the same for each row.
+    Rows of zeros, which have no direction to grow in, stay. Computed in float32, or in float64
+    for float64 input.
+
+    Parameters
+    ----------
+    features : torch.Tensor of shape (n, n_features)
+        Features of one domain; the method adds the losses of both.
+
+    step : float, default=1.0
+        :math:`r`, in units of the features.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The square of the step.
+
+    References
+    ----------
+    R. Xu, G. Li, J. Yang, L. Lin. Larger Norm More Transferable: An Adaptive Feature Norm
+    Approach for Unsupervised Domain Adaptation. ICCV 2019, equation 7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import adaptive_feature_norm
+    >>> features = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    >>> adaptive_feature_norm(features).backward()
+    >>> features.grad
+    tensor([[-1.2000, -1.6000]])
+    """
+    norms = _norms(features)
+    return F.mse_loss(norms, norms.detach() + step)
+
+
+def hard_feature_norm(features, radius=25.0):
+    r"""Hard adaptive feature norm: the mean norm is to be a given number.
+
+    .. math:: \ell = \Bigl( \frac{1}{n} \sum_i \lVert x_i \rVert - R \Bigr)^2
+
+    Computed in float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    features : torch.Tensor of shape (n, n_features)
+        Features of one domain; the method adds the losses of both.
+
+    radius : float, default=25.0
+        :math:`R`, in units of the features.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The loss, zero or more.
+
+    References
+    ----------
+    R. Xu, G. Li, J. Yang, L. Lin. Larger Norm More Transferable: An Adaptive Feature Norm
+    Approach for Unsupervised Domain Adaptation. ICCV 2019, equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import hard_feature_norm
+    >>> hard_feature_norm(torch.tensor([[3.0, 4.0]]), radius=7.0).item()
+    4.0
+    """
+    return (_norms(features).mean() - radius).square()

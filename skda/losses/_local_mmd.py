@@ -1,0 +1,95 @@
+"""Maximum mean discrepancy class by class."""
+
+import torch
+import torch.nn.functional as F
+
+from skda.losses._kernels import gaussian_mixture, kernel_sum
+from skda.losses._numerics import at_least_float32
+
+
+def local_mmd(
+    source,
+    target,
+    source_labels,
+    target_probabilities,
+    *,
+    bandwidth="mean",
+    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
+):
+    r"""Local maximum mean discrepancy: that of every class, averaged over classes.
+
+    .. math:: \ell = \frac{1}{C} \sum_c \Bigl\lVert \sum_i w^s_{ic}\, \phi(x^s_i)
+              - \sum_j w^t_{jc}\, \phi(x^t_j) \Bigr\rVert^2
+
+    where a source row belongs to its class, a target row to every class by its probability, and
+    the weights of a domain sum to one in every class. `C` counts the classes that both domains
+    have: a class without source rows, or without any probability in the target, has no
+    discrepancy and is left out; if none is left, the loss is zero. Memory is linear in rows.
+    Computed in float32, or in float64 for float64 input. Neither the probabilities nor the
+    bandwidth get a gradient, and the value can be differentiated once.
+
+    Parameters
+    ----------
+    source : torch.Tensor of shape (n_source, n_features)
+        Features of the source rows.
+
+    target : torch.Tensor of shape (n_target, n_features)
+        Features of the target rows.
+
+    source_labels : torch.Tensor of shape (n_source,)
+        Classes of the source rows, integers from 0.
+
+    target_probabilities : torch.Tensor of shape (n_target, n_classes)
+        Predicted probabilities of the target rows.
+
+    bandwidth : {"median", "mean"} or float, default="mean"
+        As in :func:`mmd`.
+
+    multipliers : sequence of float, default=(0.25, 0.5, 1.0, 2.0, 4.0)
+        As in :func:`mmd`.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The loss, zero or more.
+
+    Raises
+    ------
+    ValueError
+        If `bandwidth` is not one of the above.
+
+    References
+    ----------
+    Y. Zhu et al. Deep Subdomain Adaptation Network for Image Classification. IEEE Transactions on
+    Neural Networks and Learning Systems 32(4), 2021, equations 5 to 8; it uses five kernels
+    around the mean distance.
+
+    Examples
+    --------
+    The domains are alike as a whole, but their classes have changed places:
+
+    >>> import torch
+    >>> from skda.losses import local_mmd
+    >>> rows, labels = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
+    >>> same, swapped = torch.eye(2), 1 - torch.eye(2)
+    >>> round(local_mmd(rows, rows, labels, same).item(), 4)
+    0.0
+    >>> local_mmd(rows, rows, labels, swapped) > 0.1
+    tensor(True)
+    """
+    source, target = at_least_float32(source), at_least_float32(target)
+    probabilities = at_least_float32(target_probabilities.detach()).to(source.dtype)
+    members = F.one_hot(source_labels, probabilities.shape[1]).to(source.dtype)
+    masses = members.sum(dim=0), probabilities.sum(dim=0)
+    tiny = torch.finfo(source.dtype).tiny
+    counted = (masses[0] > 0) & (masses[1] > tiny)
+    members, probabilities = (
+        torch.where(counted, rows / mass.clamp(min=tiny), 0)
+        for rows, mass in zip((members, probabilities), masses, strict=True)
+    )
+    weights = torch.cat([members, -probabilities])
+    return kernel_sum(
+        [gaussian_mixture(bandwidth, multipliers)],
+        [torch.cat([source, target])],
+        (weights, weights / counted.sum().clamp(min=1)),
+    )

@@ -1,0 +1,125 @@
+"""Losses of unlabeled predictions."""
+
+import torch
+import torch.nn.functional as F
+
+from skda.losses._numerics import at_least_float32
+
+
+def entropy(logits):
+    r"""Shannon entropy of the predictions, averaged over rows.
+
+    .. math:: \ell = -\frac{1}{n} \sum_i \sum_c p_{ic} \log p_{ic}, \quad p = \mathrm{softmax}(g)
+
+    Computed in float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_classes)
+        The :math:`g`.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The entropy in nats: from 0, for certain predictions, to log(n_classes), for uniform ones.
+
+    References
+    ----------
+    Y. Grandvalet, Y. Bengio. Semi-supervised Learning by Entropy Minimization. NIPS 2004.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import entropy
+    >>> round(entropy(torch.zeros(5, 2)).item(), 4)
+    0.6931
+    """
+    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
+    return (log_probabilities.exp() * log_probabilities).sum() / -len(logits)
+
+
+def minimum_class_confusion(logits, temperature=2.5):
+    r"""Minimum class confusion: how often two classes are predicted together.
+
+    .. math:: \ell = \frac{1}{C} \sum_{c \ne c'} \frac{K_{cc'}}{\sum_{c''} K_{cc''}}, \quad
+              K_{cc'} = \sum_i w_i\, p_{ic}\, p_{ic'}
+
+    where `p` is the softmax of the logits over the temperature, and certain rows weigh more:
+    :math:`w_i = 1 + \exp(-H(p_i))`, whose scale cancels, without gradient. A class that no row
+    predicts adds nothing. Computed in float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_classes)
+        Logits of the target rows.
+
+    temperature : float, default=2.5
+        Greater than zero.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        From 0, for certain predictions, to (n_classes - 1) / n_classes, for uniform ones.
+
+    References
+    ----------
+    Y. Jin, X. Wang, M. Long, J. Wang. Minimum Class Confusion for Versatile Domain Adaptation.
+    ECCV 2020, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import minimum_class_confusion
+    >>> minimum_class_confusion(100 * torch.eye(4)).item()
+    0.0
+    >>> minimum_class_confusion(torch.zeros(6, 4)).item()
+    0.75
+    """
+    probabilities = F.softmax(at_least_float32(logits) / temperature, dim=1)
+    with torch.no_grad():
+        logarithms = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log_()
+        certainty = logarithms.mul_(probabilities).sum(dim=1).exp_().add_(1)
+    confusion = (probabilities * certainty[:, None]).T @ probabilities
+    total = confusion.sum(dim=1)
+    apart = total - confusion.diagonal()
+    return (apart / total.clamp(min=torch.finfo(total.dtype).tiny)).mean()
+
+
+def batch_nuclear_norm(logits):
+    r"""Minus the nuclear norm of the predictions, to be minimised.
+
+    .. math:: \ell = -\frac{1}{n} \lVert P \rVert_*, \quad P = \mathrm{softmax}(g)
+
+    The norm, the sum of the singular values, is large if predictions are certain and spread over
+    many classes; the loss is its negative, and so falls as they become so. Computed in float32,
+    or in float64 for float64 input.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_classes)
+        Logits of the target rows.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        From ``-sqrt(min(n, n_classes) / n)``, for certain predictions, as many for each class, to
+        ``-1 / sqrt(n * n_classes)``, for uniform ones.
+
+    References
+    ----------
+    S. Cui et al. Towards Discriminability and Diversity: Batch Nuclear-norm Maximization under
+    Label Insufficient Situations. CVPR 2020, equation 9.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import batch_nuclear_norm
+    >>> certain = 100 * torch.eye(4)
+    >>> round(batch_nuclear_norm(certain).item(), 4)
+    -1.0
+    >>> round(batch_nuclear_norm(0 * certain).item(), 4)
+    -0.25
+    """
+    # The gradient of singular values alone stays finite where some are equal.
+    probabilities = F.softmax(at_least_float32(logits), dim=1)
+    return -torch.linalg.svdvals(probabilities).sum() / len(probabilities)
