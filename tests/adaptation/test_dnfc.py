@@ -3,7 +3,6 @@
 import ast
 import inspect
 import pickle
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -384,9 +383,9 @@ def reviews(data_home):
 
 @pytest.mark.slow
 def test_defaults_help_a_linear_svm_on_amazon_reviews(reviews):
-    """The mean of the 12 pairs; the SVM alone has 76.8."""
+    """On two of the pairs; benchmarks/bench_amazon.py has all twelve."""
     gains = []
-    for source, target in permutations(sorted({domain for domain, _ in reviews}), 2):
+    for source, target in (("dvd", "books"), ("electronics", "kitchen")):
         X, y = reviews[source, "train"]
         X_test, y_test = reviews[target, "test"]
         alone = LinearSVC(C=0.01, random_state=0).fit(X, y).score(X_test, y_test)

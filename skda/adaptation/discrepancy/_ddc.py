@@ -51,9 +51,9 @@ class DDCClassifier(DeepAdaptationClassifier):
     adaptation_width : int, default=256
         Units of the adaptation layer.
 
-    trade_off : float, default=1.0
-        Weight of the alignment. With 0 the network learns from the source alone, and only the
-        statistics of its batch norms come from the target.
+    trade_off : float, default=0.25
+        Weight of the alignment, that of [1]_. With 0 the network learns from the source alone, and
+        only the statistics of its batch norms come from the target.
 
     See Also
     --------
@@ -78,6 +78,7 @@ class DDCClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[str] = "linear_mmd"
     layers: ClassVar[tuple[str, ...]] = ("features",)
+    trade_off: float = 0.25
     adaptation_layer: str = "features"
     adaptation_width: int = 256
 
