@@ -16,7 +16,7 @@ from skda._deep_classifier import DeepClassifier
 from skda._inputs import channels_first_shape
 from skda._params import check_keywords, estimator
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda.domains import encode_target_labels, split_domains
+from skda.domains import check_column_names, encode_target_labels, split_domains
 from skda.exceptions import NoTargetWarning
 from skda.nn import JointAlignment, LayerwiseAlignment, WeightedAlignments
 from skda.training import DomainDataset
@@ -250,13 +250,7 @@ class DeepAdaptationClassifier(DeepClassifier):
 
     def _validate_target(self, rows, X, name):
         """Return the rows of a target domain, in the form of the source's."""
-        if hasattr(rows, "columns") and hasattr(self, "feature_names_in_"):
-            columns, expected = list(rows.columns), self.feature_names_in_.tolist()
-            if columns != expected:
-                raise ValueError(
-                    f"{name} has the columns {columns[:5]}, X has {expected[:5]}; give both the "
-                    "same columns in the same order."
-                )
+        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
         images, _ = self._as_images(rows, name)
         if images is None:
             rows = check_array(rows, dtype=np.float32, input_name=name, estimator=self)

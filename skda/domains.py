@@ -319,3 +319,32 @@ def stack_domains(X, y, X_target):
     if no_label is not None:
         y_stacked = y_stacked.astype(labels.dtype)
     return stacked, y_stacked, np.repeat(np.array(numbers, dtype=np.int64), sizes)
+
+
+def check_column_names(rows, expected, name):
+    """Raise if a table of the target has other columns than the source, or in another order.
+
+    Parameters
+    ----------
+    rows : object
+        Rows of the target; only what has ``columns`` is looked at.
+
+    expected : ndarray of str or None
+        The columns of the source; None if it has no names.
+
+    name : str
+        Of the parameter, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the names differ.
+    """
+    if expected is None or not hasattr(rows, "columns"):
+        return
+    columns, expected = list(rows.columns), list(expected)
+    if columns != expected:
+        raise ValueError(
+            f"{name} has the columns {columns[:5]}, X has {expected[:5]}; give both the same "
+            "columns in the same order."
+        )

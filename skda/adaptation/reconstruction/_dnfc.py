@@ -15,7 +15,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda.domains import split_domains
+from skda.domains import check_column_names, split_domains
 from skda.exceptions import NoTargetWarning
 
 _BANDWIDTH_ROWS = 1024  # that tell the median distance
@@ -269,13 +269,7 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return np.hstack([_dense(layer) for layer in layers])
 
     def _validate_target(self, rows, dtype, name):
-        if hasattr(rows, "columns") and hasattr(self, "feature_names_in_"):
-            columns, expected = list(rows.columns), self.feature_names_in_.tolist()
-            if columns != expected:
-                raise ValueError(
-                    f"{name} has the columns {columns[:5]}, X has {expected[:5]}; give both the "
-                    "same columns in the same order."
-                )
+        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
         rows = check_array(rows, accept_sparse="csr", dtype=dtype, input_name=name, estimator=self)
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
