@@ -616,17 +616,19 @@ class DeepClassifier(
 
     def _forward(self, X):
         """Return logits and features of rows of the target domain, on the CPU."""
-        activations = self._activations(X)
+        activations = self._activations(X, ("logits", "features"))
         return activations["logits"], activations["features"]
 
-    def _activations(self, X):
+    def _activations(self, X, layers):
         """Return the activations of rows of the target domain by layer, on the CPU."""
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
+        # Maps of convolutions, which a method may align, are too large to be kept for all rows.
         parts = [
-            activations for _, activations in self.net_.forward_iter(Dataset(X, length=len(X)))
+            [activations[layer] for layer in layers]
+            for _, activations in self.net_.forward_iter(Dataset(X, length=len(X)))
         ]
-        return {layer: torch.cat([part[layer] for part in parts]) for layer in parts[0]}
+        return dict(zip(layers, map(torch.cat, zip(*parts, strict=True)), strict=True))
 
 
 # -- helpers ----------------------------------------------------------------------------------

@@ -34,13 +34,19 @@ def standardization(domains):
     return [(mean.float(), torch.where(scale > 0, scale, 1).float()) for mean, scale in moments]
 
 
-def _moments(rows):
-    count, total, squares = 0, 0.0, 0.0
-    # At most 128 MiB.
+def columns_by_parts(rows):
+    """Yield the columns or channels of some rows at a time, of shape (n_columns, n_values)."""
+    # At most 128 MiB in float64.
     step = int(np.clip(2**24 // np.prod(rows.shape[1:]), 1, _ROWS_AT_A_TIME))
     for start in range(0, len(rows), step):
-        part = AdaptationModule.as_input(as_tensor(rows[start : start + step])).double()
-        part = part.transpose(0, 1).flatten(1)
+        part = AdaptationModule.as_input(as_tensor(rows[start : start + step]))
+        yield part.transpose(0, 1).flatten(1)
+
+
+def _moments(rows):
+    count, total, squares = 0, 0.0, 0.0
+    for part in columns_by_parts(rows):
+        part = part.double()
         count += part.shape[1]
         total, squares = total + part.sum(dim=1), squares + part.square().sum(dim=1)
     mean = total / count

@@ -339,11 +339,10 @@ class LabelEfficientClassifier(DeepAdaptationClassifier):
         self.target_classes_ = self.classes_[np.isin(self.classes_, target_classes)]
         return np.searchsorted(self.classes_, source_classes)[codes]
 
-    def _activations(self, X):
-        activations = super()._activations(X)
+    def _forward(self, X):
+        logits, features = super()._forward(X)
         others = torch.from_numpy(~np.isin(self.classes_, self.target_classes_))
-        activations["logits"] = activations["logits"].masked_fill(others, _NO_CLASS)
-        return activations
+        return logits.masked_fill(others, _NO_CLASS), features
 
     # -- the network --------------------------------------------------------------------------
 

@@ -16,11 +16,12 @@ from skda.losses import linear_mmd
 def _mean_distances(clf, X, X_target):
     """Return by layer how far apart the means of two domains are, in squared norms of a row."""
     targets = X_target if isinstance(X_target, tuple) else (X_target,)
+    layers = clf.net_.module_.layers
     with clf.net_.source_statistics():
-        source = clf._activations(X)
-    target = [clf._activations(rows) for rows in targets]
+        source = clf._activations(X, layers)
+    target = [clf._activations(rows, layers) for rows in targets]
     distances = {}
-    for layer in clf.net_.module_.layers:
+    for layer in layers:
         a, b = source[layer].flatten(1), torch.cat([part[layer].flatten(1) for part in target])
         size = torch.cat([a, b]).square().sum(dim=1).mean()
         distances[layer] = (linear_mmd(a, b) / size).item() if size > 0 else 0.0

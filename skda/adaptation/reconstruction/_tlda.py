@@ -1,6 +1,7 @@
 """TLDA: an auto-encoder through the classes, with like mean codes in both domains."""
 
 from functools import partial
+from itertools import chain
 from numbers import Real
 from typing import ClassVar
 
@@ -15,10 +16,8 @@ from skda._torch import build_backbone
 from skda.base import DeepAdaptationClassifier, estimator
 from skda.losses import activation_divergence, reconstruction_error
 from skda.nn import MLP, JointAlignment, joint
-from skda.training import AdaptationModule
-from skda.training._batches import as_tensor, take_rows
-
-_ROWS_AT_A_TIME = 1024
+from skda.training._batches import take_rows
+from skda.training._statistics import columns_by_parts
 
 
 @joint
@@ -56,12 +55,9 @@ class LabelAutoencoder(nn.Module):
 def _ranges(domains):
     """Minimum and extent of columns or channels over all domains; 1 where they are constant."""
     lowest, highest = [], []
-    for rows in domains:
-        for start in range(0, len(rows), _ROWS_AT_A_TIME):
-            part = as_tensor(rows[np.arange(start, min(start + _ROWS_AT_A_TIME, len(rows)))])
-            part = AdaptationModule.as_input(part).transpose(0, 1).flatten(1)
-            lowest.append(part.amin(dim=1))
-            highest.append(part.amax(dim=1))
+    for part in chain.from_iterable(map(columns_by_parts, domains)):
+        lowest.append(part.amin(dim=1))
+        highest.append(part.amax(dim=1))
     low, high = torch.stack(lowest).amin(dim=0), torch.stack(highest).amax(dim=0)
     shape = (-1,) + (1,) * (len(domains[0].shape) - 2)
     extent = torch.where(high > low, high - low, 1)
