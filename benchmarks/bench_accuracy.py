@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from scipy.ndimage import zoom
+from sklearn.preprocessing import StandardScaler
 
 import skda.adaptation
 from skda.base import DeepAdaptationClassifier
@@ -74,6 +75,18 @@ def office_features():
 
 
 @cache
+def surf_histograms():
+    from scipy.io import loadmat
+
+    domains = {}
+    for domain in ("amazon", "Caltech10", "dslr", "webcam"):
+        file = loadmat(DATA / "office_caltech10_surf" / f"{domain}_SURF_L10.mat")
+        X = file["fts"] / file["fts"].sum(axis=1, keepdims=True)
+        domains[domain] = (StandardScaler().fit_transform(X), file["labels"].ravel())
+    return domains
+
+
+@cache
 def mnist_m():
     file = np.load(DATA / "mnist_m" / "mnist_m_test_4000_6500.npz")
     return file["x"], file["y"].astype(int)
@@ -100,12 +113,8 @@ def shifted(angle=30, noise=0.1):
     return pairs
 
 
-def office(domains=("amazon", "caltech10", "dslr", "webcam")):
-    def pairs(seed):
-        data = office_features()
-        return [(*data[a], *data[b]) for a, b in itertools.permutations(domains, 2)]
-
-    return pairs
+def office(load):
+    return lambda seed: [(*a, *b) for a, b in itertools.permutations(load().values(), 2)]
 
 
 def mnist_to_mnist_m(seed):
@@ -118,14 +127,14 @@ TASKS = {
     "shifted": shifted(),
     "mnist-usps": digits_task(mnist, 2000, usps, 1800),
     "usps-mnist": digits_task(usps, 1800, mnist, 2000),
-    "office": office(),
+    "office": office(office_features),
     "mnist-mnistm": mnist_to_mnist_m,
     # For choosing defaults.
     "mnist-opt": digits_task(mnist, 2000, optdigits, 1800),
     "opt-mnist": digits_task(optdigits, 1800, mnist, 2000),
     "shifted-45": shifted(angle=45, noise=0.0),
     "shifted-15": shifted(angle=15, noise=0.3),
-    "office-a-w": office(("amazon", "webcam")),
+    "office-surf": office(surf_histograms),
 }
 
 

@@ -1,7 +1,12 @@
 """Torch modules: the default networks, and the parts that adaptation needs."""
 
 from skda.nn._activations import record_activations
-from skda.nn._adversary import DomainAdversary, DomainDiscriminator, reverse_gradient
+from skda.nn._adversary import (
+    DomainAccuracy,
+    DomainAdversary,
+    DomainDiscriminator,
+    reverse_gradient,
+)
 from skda.nn._alignment import (
     Activations,
     JointAlignment,
@@ -18,6 +23,7 @@ __all__ = [
     "MLP",
     "Activations",
     "ConvNet",
+    "DomainAccuracy",
     "DomainAdversary",
     "DomainAlignmentNorm",
     "DomainBatchNorm",

@@ -50,6 +50,57 @@ def reverse_gradient(x, strength=1.0):
     return _ReverseGradient.apply(x, strength)
 
 
+class DomainAccuracy(nn.Module):
+    """How often a discriminator tells the domains apart, over an epoch.
+
+    A part of an alignment: the net asks it at the end of every epoch, and writes
+    ``domain_accuracy`` into its history.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainAccuracy
+    >>> accuracy = DomainAccuracy()
+    >>> accuracy.add(torch.tensor([[-1.0], [-2.0]]), torch.tensor([[1.0], [-1.0]]))
+    >>> accuracy.end_epoch()
+    {'domain_accuracy': 0.75}
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._batches = []
+
+    def add(self, source_logits, target_logits):
+        """Count a batch in.
+
+        Parameters
+        ----------
+        source_logits : torch.Tensor of shape (n_source, ...)
+            Logits of the target domain for the source rows; positive ones are wrong.
+
+        target_logits : torch.Tensor of shape (n_target, ...)
+            The same for the target rows; negative ones are wrong.
+        """
+        if self.training:
+            # A logit of zero is half right.
+            signs = target_logits.detach().sign().mean() - source_logits.detach().sign().mean()
+            self._batches.append(signs)
+
+    def end_epoch(self):
+        """Return the accuracy, each domain counting one half, and start anew.
+
+        Returns
+        -------
+        figures : dict
+            ``domain_accuracy``; empty without a batch.
+        """
+        if not self._batches:
+            return {}
+        signs = torch.stack(self._batches).mean().item()
+        self._batches.clear()
+        return {"domain_accuracy": 0.5 + signs / 4}
+
+
 class DomainDiscriminator(nn.Sequential):
     """A network that tells source features from target features.
 
@@ -129,6 +180,7 @@ class DomainAdversary(nn.Module):
                 in_features, hidden_layer_sizes=hidden_layer_sizes, dropout=dropout
             )
         self.discriminator = discriminator
+        self.accuracy = DomainAccuracy()
 
     def forward(self, source, target):
         """Return the discriminator's loss on two batches of features.
@@ -153,4 +205,6 @@ class DomainAdversary(nn.Module):
                 f"row, but {len(source) + len(target)} rows gave shape {tuple(logits.shape)}; "
                 "end it with torch.nn.Linear(..., 1)."
             )
-        return domain_cross_entropy(*logits.split([len(source), len(target)]))
+        logits = logits.split([len(source), len(target)])
+        self.accuracy.add(*logits)
+        return domain_cross_entropy(*logits)

@@ -109,10 +109,25 @@ class JointAlignment(nn.Module):
         loss : torch.Tensor of shape ()
             Of this batch.
         """
-        return self.loss(
-            Activations(source, self.layers, source.labels),
-            Activations(target, self.layers, target.labels),
-        )
+        return self.loss(*self._at_layers(source, target))
+
+    def adversary_loss(self, source, target):
+        """Return the loss of an adversary that learns in steps of its own.
+
+        Parameters
+        ----------
+        source, target : Activations
+            Of the rows of a batch, without gradient.
+
+        Returns
+        -------
+        loss : torch.Tensor of shape ()
+            What ``loss.adversary_loss`` returns.
+        """
+        return self.loss.adversary_loss(*self._at_layers(source, target))
+
+    def _at_layers(self, *domains):
+        return [Activations(domain, self.layers, domain.labels) for domain in domains]
 
 
 class WeightedAlignments(nn.ModuleList):

@@ -7,6 +7,7 @@ from skda.training._fine_tuning import FineTuningNet
 from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
 from skda.training._schedules import annealing, progressive
+from skda.training._two_players import TwoPlayerNet
 
 __all__ = [
     "AdaptationModule",
@@ -17,6 +18,7 @@ __all__ = [
     "FineTuningNet",
     "PairedBatches",
     "RowBatches",
+    "TwoPlayerNet",
     "annealing",
     "list_blocks",
     "progressive",

@@ -14,12 +14,14 @@ from skda._sklearn_compat import cloudpickle
 from skda.nn import Activations, WeightedAlignments, reverse_gradient
 from skda.nn._domain_norm import DomainRows
 from skda.training._batches import PairedBatches, RowBatches, as_tensor
+from skda.training._health import effective_classes, gradient_norm, is_adversary, warn_of_failure
 from skda.training._schedules import SCHEDULES, constant
 from skda.training._statistics import set_population_statistics
 
 # Of fewer rows a matrix product is rounded otherwise: a row's prediction would depend on how many
 # are predicted with it.
 _ROWS_OF_A_KERNEL = 16
+_LOSSES = ("loss", "classification_loss", "alignment_loss", "adversary_loss")
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -176,12 +178,21 @@ class AdaptationNet(NeuralNet):
         """Initialise the optimiser, with its fused form where torch has one."""
         named = [(f"backbone.{k}", p) for k, p in self.module_.backbone.named_parameters()]
         named = [(name, p) for name, p in named + self._new_parameters() if self._learns(p)]
-        (groups,), kwargs = self.get_params_for_optimizer("optimizer", named)
+        self.optimizer_ = self._make_optimizer("optimizer", named)
+        return self
+
+    def _make_optimizer(self, name, named_parameters):
+        """Return the optimiser of this name, whose keywords are ``name__*``."""
+        (groups,), kwargs = self.get_params_for_optimizer(name, named_parameters)
         multipliers = self._lr_multipliers()
         if any(multiplier != 1 for multiplier in multipliers.values()):
             groups = list(_split_by_rate(groups, multipliers, kwargs["lr"]))
-        self.optimizer_ = self._fused_if_possible(groups, kwargs)
-        return self
+        return self._fused_if_possible(getattr(self, name), groups, kwargs)
+
+    def _param_groups(self):
+        """Return the groups of all optimisers, of which skorch keeps the names."""
+        optimizers = [getattr(self, f"{name}_") for name in self._optimizers]
+        return [group for optimizer in optimizers for group in optimizer.param_groups]
 
     def _new_parameters(self):
         """Return the named parameters of all but the backbone."""
@@ -190,9 +201,16 @@ class AdaptationNet(NeuralNet):
             for name, parameter in self.module_.named_parameters()
             if not name.startswith("backbone.")
         ]
-        new += self.alignment_.named_parameters(prefix="alignment")
+        new += self._adversary_parameters()
         new += self.criterion_.named_parameters(prefix="criterion")
         return new
+
+    def _find_adversary(self):
+        return any(map(is_adversary, self.alignment_.modules()))
+
+    def _adversary_parameters(self):
+        """Return the named parameters of the adversary, if there is one."""
+        return list(self.alignment_.named_parameters(prefix="alignment"))
 
     def _learns(self, parameter):
         """Whether the optimiser is to know a parameter."""
@@ -202,12 +220,13 @@ class AdaptationNet(NeuralNet):
         """Return by parameter the factors of the learning rate, 1 for what is left out."""
         return {p: self.head_lr_multiplier for _, p in self._new_parameters()}
 
-    def _fused_if_possible(self, groups, kwargs):
-        has_fused = self.optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+    @staticmethod
+    def _fused_if_possible(optimizer, groups, kwargs):
+        has_fused = optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
         if has_fused and not {"fused", "foreach", "differentiable"} & set(kwargs):
             with contextlib.suppress(RuntimeError):  # no fused form on this device
-                return self.optimizer(groups, fused=True, **kwargs)
-        return self.optimizer(groups, **kwargs)
+                return optimizer(groups, fused=True, **kwargs)
+        return optimizer(groups, **kwargs)
 
     def get_iterator(self, dataset, training=False):
         """Return batches of all domains for training, of consecutive rows otherwise."""
@@ -240,7 +259,7 @@ class AdaptationNet(NeuralNet):
             schedule = "constant"
         self._lr_factor = SCHEDULES.get(schedule, schedule)
         if self._lr_factor is not constant:
-            for group in self.optimizer_.param_groups:
+            for group in self._param_groups():
                 group["initial_lr"] = group["lr"]  # set_params may have changed it
         self._trade_off_factor = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
         self._step, self._n_steps = 0, None
@@ -248,6 +267,8 @@ class AdaptationNet(NeuralNet):
             # The target's statistics come at the end; until then callbacks evaluate with those
             # of the source.
             self._evaluated_sizes = DomainRows.SOURCE_ALONE
+        self._first_epoch, self._predicted = len(self.history), []
+        self._has_adversary = self._find_adversary()
         self._scaler = None
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
@@ -256,11 +277,13 @@ class AdaptationNet(NeuralNet):
         """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
         super().on_train_end(net, X, y, **kwargs)
         if self._lr_factor is not constant:
-            for group in self.optimizer_.param_groups:
+            for group in self._param_groups():
                 group["lr"] = group["initial_lr"]
         self._scaler = None
         self._evaluated_sizes = self.module_.rows.sizes = None
         self._complete_target_statistics(X)
+        if self._has_adversary:
+            warn_of_failure(self.history[self._first_epoch :])
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`."""
@@ -316,15 +339,34 @@ class AdaptationNet(NeuralNet):
         self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
         self._pool_target_statistics()
-        for part in self.alignment_.modules():
-            if hasattr(part, "end_epoch"):
-                part.end_epoch()
+        self._end_epoch_of_alignment()
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
+    def _end_epoch_of_alignment(self):
+        """Let the alignment's parts finish the epoch, and record their figures and the health."""
+        figures = {}
+        for part in self.alignment_.modules():
+            if hasattr(part, "end_epoch"):
+                for name, value in (part.end_epoch() or {}).items():
+                    figures.setdefault(name, []).append(value)
+        for name, values in figures.items():
+            self.history.record(name, sum(values) / len(values))
+        if self._has_adversary:
+            adversary = [parameter for _, parameter in self._adversary_parameters()]
+            encoder = self.module_.backbone.parameters()
+            # Of the epoch's last step.
+            self.history.record("encoder_gradient_norm", gradient_norm(encoder))
+            self.history.record("adversary_gradient_norm", gradient_norm(adversary))
+            if self._predicted:
+                n_classes = self.module_.head.out_features
+                predicted = torch.cat(self._predicted)
+                self.history.record("target_classes", effective_classes(predicted, n_classes))
+                self._predicted.clear()
+
     @staticmethod
     def _loss_names(step):
-        return [name for name in ("loss", "classification_loss", "alignment_loss") if name in step]
+        return [name for name in _LOSSES if name in step]
 
     def train_step(self, batch, **fit_params):
         """Train on one batch.
@@ -348,7 +390,7 @@ class AdaptationNet(NeuralNet):
         self._step += 1
         if self._lr_factor is not constant:
             factor = self._lr_factor(progress)
-            for group in self.optimizer_.param_groups:
+            for group in self._param_groups():
                 group["lr"] = group["initial_lr"] * factor
         self._trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
@@ -362,12 +404,26 @@ class AdaptationNet(NeuralNet):
                 batch=batch,
                 training=True,
             )
-        if self._scaler is not None:
-            self._scaler.step(self.optimizer_)
-            self._scaler.update()
-        else:
-            self.optimizer_.step()
+        self._step_optimizer(self.optimizer_)
         return step
+
+    def _step_optimizer(self, optimizer):
+        if self._scaler is None:
+            optimizer.step()
+        else:
+            self._scaler.step(optimizer)
+            self._scaler.update()
+
+    def _backward(self, loss):
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+
+    def _descend(self, loss, *optimizers):
+        """Take a step of its own on a loss, beside the one of `train_step`."""
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self._backward(loss)
+        for optimizer in optimizers:
+            self._step_optimizer(optimizer)
 
     def train_step_single(self, batch, **fit_params):
         """Forward both domains at once, and backward through the sum of the losses.
@@ -396,12 +452,19 @@ class AdaptationNet(NeuralNet):
             "trade_off": self._trade_off,
         }
         if self.trade_off != 0 and self._is_aligned(len(logits)):
+            step.update(self._train_adversary(activations, y))
             alignment_loss, weighted = self.get_alignment_loss(activations, y)
             loss = classification_loss + weighted
             step["alignment_loss"] = alignment_loss
+            if self._has_adversary:
+                self._predicted.append(logits[self.module_.rows.sizes[0] :].detach().argmax(dim=1))
         step["loss"] = loss
-        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+        self._backward(loss)
         return step
+
+    def _train_adversary(self, activations, labels):
+        """Let an adversary learn by itself; return its losses by name."""
+        return {}
 
     def _is_aligned(self, n_rows):
         sizes = self.module_.rows.sizes
@@ -441,14 +504,7 @@ class AdaptationNet(NeuralNet):
             # The reversal carries the trade-off, so that the adversary learns at full strength.
             strength = self._trade_off * weight
             activations = {name: reverse_gradient(x, strength) for name, x in activations.items()}
-        n_source = self.module_.rows.sizes[0]
-        source, target = (
-            Activations({name: x[rows] for name, x in activations.items()}, (), labels[rows])
-            for rows in (slice(None, n_source), slice(n_source, None))
-        )
-        if not len(target.labels):
-            target.labels = None
-        loss = alignment(source, target)
+        loss = alignment(*self._by_domain(activations, labels))
         # An alignment with an opponent that learns by another loss returns both.
         loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)
         if not isinstance(loss, torch.Tensor) or loss.ndim:
@@ -460,6 +516,17 @@ class AdaptationNet(NeuralNet):
             )
         weighted = loss if adversarial else self._trade_off * weight * loss
         return weight * loss, weighted + opponent_loss
+
+    def _by_domain(self, activations, labels):
+        """Return the activations of the source's rows and those of the targets' rows."""
+        n_source = self.module_.rows.sizes[0]
+        source, target = (
+            Activations({name: x[rows] for name, x in activations.items()}, (), labels[rows])
+            for rows in (slice(None, n_source), slice(n_source, None))
+        )
+        if not len(target.labels):
+            target.labels = None
+        return source, target
 
     def validation_step(self, batch, **fit_params):
         """Evaluate one batch of held-out source rows."""

@@ -15,7 +15,7 @@ from skda.losses import (
     domain_cross_entropy,
     soft_label_cross_entropy,
 )
-from skda.nn import DomainDiscriminator
+from skda.nn import DomainAccuracy, DomainDiscriminator
 
 
 class DomainConfusion(nn.Module):
@@ -59,6 +59,7 @@ class DomainConfusion(nn.Module):
             DomainDiscriminator(widths[layer], hidden_layer_sizes=hidden_layer_sizes)
             for layer in layers
         )
+        self.accuracy = DomainAccuracy()
         self.n_classes = widths["logits"]
         self.soft_label_weight, self.temperature = soft_label_weight, temperature
         self.soft_labels = None
@@ -75,6 +76,7 @@ class DomainConfusion(nn.Module):
             )
             sizes = [len(source[layer]), len(target[layer])]
             logits = classifier(features.detach()).split(sizes)
+            self.accuracy.add(*logits)
             opponent = opponent + domain_cross_entropy(*logits)
         if self.soft_label_weight and target.labels is not None:
             self._seen.append((source["logits"].detach(), source.labels))

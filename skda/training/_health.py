@@ -1,0 +1,108 @@
+"""Signs that an adversary is alive: figures for the history, and warnings."""
+
+import math
+import warnings
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skda.nn import DomainAccuracy
+
+# Fewer epochs show the start of training, not its failure.
+_FEWEST_EPOCHS = 5
+_NEAR_CHANCE = 0.02
+_PINNED = 0.99
+# Beyond chance, in the effective number of predicted classes.
+_COLLAPSED = 0.4
+
+
+def is_adversary(part):
+    """Whether a part of an alignment learns against the features."""
+    return bool(getattr(part, "adversarial", False)) or isinstance(part, DomainAccuracy)
+
+
+def gradient_norm(parameters):
+    """Return the Euclidean norm of the gradients of parameters; 0 if there are none."""
+    gradients = [p.grad.detach() for p in parameters if p.grad is not None]
+    if not gradients:
+        return 0.0
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).item()
+
+
+def effective_classes(predicted, n_classes):
+    """Return how many classes are predicted: the exponential of the entropy of their shares.
+
+    Parameters
+    ----------
+    predicted : torch.Tensor of int64 of shape (n,)
+        Class numbers.
+
+    n_classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    n_effective : float
+        From 1 (all rows are of one class) to `n_classes` (all classes are equally frequent).
+    """
+    shares = torch.bincount(predicted, minlength=n_classes).double() / len(predicted)
+    return math.exp(torch.special.entr(shares).sum().item())
+
+
+def warn_of_failure(history):
+    """Warn if the figures of a training tell that its adversary failed.
+
+    Parameters
+    ----------
+    history : list of dict
+        The epochs.
+    """
+    if len(history) < _FEWEST_EPOCHS:
+        return
+    for message in (_dead(history), _won(history), _collapsed(history)):
+        if message:
+            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+
+
+def _dead(history):
+    norms = [epoch["adversary_gradient_norm"] for epoch in history]
+    accuracies = [epoch["domain_accuracy"] for epoch in history if "domain_accuracy" in epoch]
+    if max(norms) == 0:
+        return (
+            "The adversary got no gradient in any epoch (adversary_gradient_norm is 0): it never "
+            "learned, and nothing was aligned. Give it parameters that learn, and an output that "
+            "depends on its input."
+        )
+    if accuracies and all(abs(accuracy - 0.5) < _NEAR_CHANCE for accuracy in accuracies):
+        return (
+            "The discriminator stayed at chance from the first epoch on (domain_accuracy "
+            f"{min(accuracies):.2f} to {max(accuracies):.2f}): either the features do not differ "
+            "between the domains, and there is nothing to adapt, or it does not learn. Let it "
+            "learn faster, or make it larger."
+        )
+    return None
+
+
+def _won(history):
+    late = history[len(history) // 2 :]
+    accuracies = [epoch.get("domain_accuracy", 0.0) for epoch in late]
+    if min(accuracies) < _PINNED:
+        return None
+    return (
+        "The discriminator won: it told the domains apart almost without error in the last "
+        f"{len(late)} epochs (domain_accuracy {min(accuracies):.2f} or more), so the features "
+        "were not aligned. Raise trade_off, bring the domains to one scale "
+        "(standardize='domain'), or make the discriminator smaller or slower."
+    )
+
+
+def _collapsed(history):
+    numbers = [epoch["target_classes"] for epoch in history if "target_classes" in epoch]
+    if not numbers or numbers[-1] - 1 > _COLLAPSED * (max(numbers) - 1):
+        return None
+    return (
+        "The predictions collapsed: the target rows were spread over an effective number of "
+        f"{max(numbers):.1f} classes earlier in training, and of {numbers[-1]:.1f} at its end. "
+        "Lower trade_off or lr, or train for fewer epochs; if the target really holds only a few "
+        "of the classes, SANClassifier is made for that."
+    )

@@ -1,0 +1,110 @@
+import warnings
+
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skda.adaptation import DANNClassifier
+from skda.datasets import load_shifted_digits
+from skda.training._health import effective_classes, gradient_norm, warn_of_failure
+
+ALIVE = {"domain_accuracy": 0.7, "adversary_gradient_norm": 0.1, "target_classes": 9.0}
+
+
+def _history(n_epochs=6, **changed):
+    return [{**ALIVE, **changed} for _ in range(n_epochs)]
+
+
+def test_effective_classes_are_one_for_a_collapse_and_all_for_equal_shares():
+    assert effective_classes(torch.zeros(50, dtype=torch.int64), 4) == pytest.approx(1)
+    assert effective_classes(torch.arange(40) % 4, 4) == pytest.approx(4)
+
+
+def test_gradient_norm_is_that_of_all_parameters_together():
+    layer = nn.Linear(2, 1)
+    layer.weight.grad, layer.bias.grad = torch.tensor([[2.0, 3.0]]), torch.tensor([6.0])
+    assert gradient_norm(layer.parameters()) == pytest.approx(7)
+    layer.zero_grad()
+    assert gradient_norm(layer.parameters()) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_lively_adversary_causes_no_warning():
+    warn_of_failure(_history())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_few_epochs_tell_nothing():
+    warn_of_failure(_history(3, domain_accuracy=0.5))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"domain_accuracy": 0.5}, "stayed at chance"),
+        ({"adversary_gradient_norm": 0.0}, "no gradient"),
+        ({"domain_accuracy": 1.0}, "won"),
+    ],
+)
+def test_a_failed_adversary_is_told(changed, message):
+    with pytest.warns(ConvergenceWarning, match=message):
+        warn_of_failure(_history(**changed))
+
+
+def test_a_collapse_of_the_predictions_is_told():
+    history = [*_history(), {**ALIVE, "target_classes": 2.0}]
+    with pytest.warns(ConvergenceWarning, match=r"collapsed.*9\.0.*2\.0"):
+        warn_of_failure(history)
+
+
+@pytest.mark.filterwarnings("error")
+def test_half_of_the_classes_is_no_collapse():
+    warn_of_failure([*_history(), {**ALIVE, "target_classes": 5.0}])
+
+
+# -- in training ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_shifted_digits(random_state=0)
+
+
+def _fit(digits, **params):
+    clf = DANNClassifier(max_epochs=6, random_state=0, **params)
+    return clf.fit(digits.X, digits.y, X_target=digits.X_target)
+
+
+def test_history_holds_the_health_of_every_epoch(digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = _fit(digits).history_
+    for name in ("domain_accuracy", "encoder_gradient_norm", "adversary_gradient_norm"):
+        assert all(value > 0 for value in history[:, name])
+    assert all(1 <= number <= 10 for number in history[:, "target_classes"])
+    assert max(history[:, "domain_accuracy"]) > 0.6
+
+
+def test_an_alignment_without_adversary_has_no_health(digits):
+    history = _fit(digits, trade_off=0).history_
+    assert not {"domain_accuracy", "adversary_gradient_norm"} & set(history[-1])
+
+
+class _OneSoftmaxUnit(nn.Linear):
+    def __init__(self, width):
+        super().__init__(width, 1)
+
+    def forward(self, features):
+        return super().forward(features).softmax(dim=1)
+
+
+def test_a_dead_discriminator_is_told(digits):
+    with pytest.warns(ConvergenceWarning, match="no gradient|stayed at chance"):
+        _fit(digits, discriminator=_OneSoftmaxUnit)
+
+
+def test_a_discriminator_that_wins_is_told(digits):
+    shifted = type(digits)(**{**digits, "X_target": digits.X_target + 40.0})
+    with pytest.warns(ConvergenceWarning, match="won"):
+        _fit(shifted, trade_off=1e-4, batch_norm="shared")
