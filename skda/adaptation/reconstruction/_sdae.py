@@ -38,6 +38,10 @@ class SDAEClassifier(DeepAdaptationClassifier):
     in each domain; of the second stage only the logits are aligned, with a weight that grows.
     Both stages share optimiser, learning rate and batch size; callbacks see the second.
 
+    Of tables with few rows for their many columns, such as counts of words, the second stage learns
+    the source by heart: there try ``early_stopping=True`` and ``module__dropout=0.5``. On small
+    images like those of :func:`skda.datasets.load_shifted_digits` they cost accuracy.
+
     Parameters
     ----------
     layers : tuple of str, default=("logits",)
