@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from skda.losses._numerics import at_least_float32
 
 
-def domain_cross_entropy(source_logits, target_logits):
+def domain_cross_entropy(source_logits, target_logits, source_weights=None, target_weights=None):
     r"""Binary cross-entropy of a domain discriminator, averaged over the two domains.
 
     .. math:: \ell = \frac{1}{2} \Bigl( \frac{1}{n_s} \sum_i \log\frac{1}{1 - D(x^s_i)}
@@ -17,10 +17,17 @@ def domain_cross_entropy(source_logits, target_logits):
     Parameters
     ----------
     source_logits : torch.Tensor of shape (n_source, 1)
-        Logits of `D` for the source rows.
+        Logits of `D` for the source rows; of several discriminators, one per column, the mean
+        loss is returned.
 
     target_logits : torch.Tensor of shape (n_target, 1)
         Logits of `D` for the target rows.
+
+    source_weights : torch.Tensor of shape (n_source, 1), default=None
+        Weights of the source rows, with mean 1; None is 1 for all.
+
+    target_weights : torch.Tensor of shape (n_target, 1), default=None
+        Weights of the target rows, with mean 1; None is 1 for all.
 
     Returns
     -------
@@ -41,7 +48,12 @@ def domain_cross_entropy(source_logits, target_logits):
     """
     source_logits, target_logits = at_least_float32(source_logits), at_least_float32(target_logits)
     # softplus(z) = log(1 + e^z) is -log(1 - D), softplus(-z) is -log D, both free of overflow.
-    return 0.5 * (F.softplus(source_logits).mean() + F.softplus(-target_logits).mean())
+    source, target = F.softplus(source_logits), F.softplus(-target_logits)
+    if source_weights is not None:
+        source = source * source_weights
+    if target_weights is not None:
+        target = target * target_weights
+    return 0.5 * (source.mean() + target.mean())
 
 
 def domain_confusion(logits):

@@ -14,6 +14,12 @@ from skda.nn._alignment import (
     WeightedAlignments,
     joint,
 )
+from skda.nn._classwise import ClasswiseDiscriminator
+from skda.nn._conditional_adversary import (
+    ConditionalDomainAdversary,
+    MultilinearMap,
+    certainty_weights,
+)
 from skda.nn._domain_alignment import DomainAlignmentNorm
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
 from skda.nn._multi_kernel_mmd import MultiKernelMMD
@@ -22,6 +28,8 @@ from skda.nn._networks import MLP, ConvNet
 __all__ = [
     "MLP",
     "Activations",
+    "ClasswiseDiscriminator",
+    "ConditionalDomainAdversary",
     "ConvNet",
     "DomainAccuracy",
     "DomainAdversary",
@@ -33,7 +41,9 @@ __all__ = [
     "JointAlignment",
     "LayerwiseAlignment",
     "MultiKernelMMD",
+    "MultilinearMap",
     "WeightedAlignments",
+    "certainty_weights",
     "joint",
     "record_activations",
     "reverse_gradient",

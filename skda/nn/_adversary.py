@@ -96,9 +96,13 @@ class DomainAccuracy(nn.Module):
         """
         if not self._batches:
             return {}
-        signs = torch.stack(self._batches).mean().item()
+        accuracy = self.value()
         self._batches.clear()
-        return {"domain_accuracy": 0.5 + signs / 4}
+        return {"domain_accuracy": accuracy}
+
+    def value(self):
+        """Return the accuracy since the last epoch, each domain counting one half."""
+        return 0.5 + torch.stack(self._batches).mean().item() / 4
 
 
 class DomainDiscriminator(nn.Sequential):
@@ -137,6 +141,17 @@ class DomainDiscriminator(nn.Sequential):
             ),
             nn.Linear(width, 1),
         )
+
+
+def one_output_per_row(name, network, rows):
+    """Return what a network gives for rows, and raise unless that is one number each."""
+    outputs = network(rows)
+    if outputs.numel() != len(rows):
+        raise ValueError(
+            f"{name}: {type(network).__name__} must return one logit per row, but {len(rows)} "
+            f"rows gave shape {tuple(outputs.shape)}; end it with torch.nn.Linear(..., 1)."
+        )
+    return outputs
 
 
 class DomainAdversary(nn.Module):
@@ -198,13 +213,8 @@ class DomainAdversary(nn.Module):
         loss : torch.Tensor of shape ()
             Cross-entropy, each domain counting one half.
         """
-        logits = self.discriminator(torch.cat([source, target]))
-        if logits.numel() != len(source) + len(target):
-            raise ValueError(
-                f"discriminator: {type(self.discriminator).__name__} must return one logit per "
-                f"row, but {len(source) + len(target)} rows gave shape {tuple(logits.shape)}; "
-                "end it with torch.nn.Linear(..., 1)."
-            )
+        rows = torch.cat([source, target])
+        logits = one_output_per_row("discriminator", self.discriminator, rows)
         logits = logits.split([len(source), len(target)])
         self.accuracy.add(*logits)
         return domain_cross_entropy(*logits)

@@ -1,0 +1,43 @@
+"""Batch spectral penalization."""
+
+import torch
+
+from skda.losses._numerics import at_least_float32
+
+
+def batch_spectral_penalty(features, n_singular_values=1):
+    r"""Sum of the squares of the largest singular values of a batch of features.
+
+    .. math:: \ell = \sum_{i \le k} \sigma_i(F)^2
+
+    Adversarial alignment keeps what is transferable in a few directions of large singular value,
+    at the cost of what tells classes apart; this makes those directions weigh less. Computed in
+    float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    features : torch.Tensor of shape (n, n_features)
+        Features of one domain.
+
+    n_singular_values : int, default=1
+        `k`, how many singular values are penalised.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        The penalty, which grows with the number of rows.
+
+    References
+    ----------
+    X. Chen, S. Wang, M. Long, J. Wang. Transferability vs. Discriminability: Batch Spectral
+    Penalization for Adversarial Domain Adaptation. ICML 2019, section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import batch_spectral_penalty
+    >>> batch_spectral_penalty(torch.diag(torch.tensor([1.0, 3.0, 2.0])))
+    tensor(9.)
+    """
+    singular_values = torch.linalg.svdvals(at_least_float32(features))
+    return singular_values[:n_singular_values].square().sum()
