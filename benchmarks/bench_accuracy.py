@@ -132,6 +132,8 @@ TASKS = {
     # For choosing defaults.
     "mnist-opt": digits_task(mnist, 2000, optdigits, 1800),
     "opt-mnist": digits_task(optdigits, 1800, mnist, 2000),
+    "usps-opt": digits_task(usps, 1800, optdigits, 1800),
+    "opt-usps": digits_task(optdigits, 1800, usps, 1800),
     "shifted-45": shifted(angle=45, noise=0.0),
     "shifted-15": shifted(angle=15, noise=0.3),
     "office-surf": office(surf_histograms),

@@ -1,9 +1,11 @@
 """Sentiment of Amazon reviews, all 12 pairs of domains.
 
 The protocol of Ganin et al. (JMLR 2016, section 5.1): counts of 5000 terms, 2000 labelled reviews
-of the source, 2000 unlabeled ones of the target, accuracy on the test reviews of the target. Every
-method has its defaults; the C of a support vector machine comes from a cross-validation on the
-source. Their Table 1 has 76.0 on average for a linear SVM on the counts.
+of the source, 2000 unlabeled ones of the target, accuracy on the test reviews of the target. NN
+and DANN have their setting, SDAE one chosen on held-out rows of the source, every other method its
+defaults; the C of a support vector machine comes from a cross-validation on the source.
+Their Table 1 has, on average, 76.3 for DANN, 76.1 for a plain network (NN) and 76.0 for a linear
+SVM on the counts.
 
     SKDA_DATA=folder python benchmarks/bench_amazon.py [--methods NAME ...] [--jobs 2]
 """
@@ -21,7 +23,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 
-from skda.adaptation import DNFC, SDAEClassifier, TLDAClassifier
+from skda.adaptation import DNFC, DANNClassifier, SDAEClassifier, TLDAClassifier
 
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
 
@@ -64,8 +66,33 @@ def predictions_of(classifier, X, y, X_target, X_test):
     return classifier.predict(X_test.toarray())
 
 
+def shallow_network(trade_off):
+    """DANN with one hidden layer, in their setting; without a trade-off their plain network."""
+    return DANNClassifier(
+        solver="shallow",
+        trade_off=trade_off,
+        module__hidden_layer_sizes=(50,),
+        lr=1e-3,
+        max_epochs=200,
+        early_stopping=True,
+        n_iter_no_change=30,
+        random_state=0,
+    )
+
+
+def nn_alone(*data):
+    return predictions_of(shallow_network(0), *data)
+
+
+def dann(*data):
+    # The middle of their grid, 0.01 to 1: labels of the target choose nothing.
+    return predictions_of(shallow_network(0.1), *data)
+
+
 def sdae(*data):
-    return predictions_of(SDAEClassifier(random_state=0), *data)
+    # Else its second stage learns the few rows by heart, as source rows that are held out tell.
+    classifier = SDAEClassifier(early_stopping=True, module__dropout=0.5, random_state=0)
+    return predictions_of(classifier, *data)
 
 
 def tlda_1(*data):
@@ -80,6 +107,8 @@ def tlda_2(*data):
 METHODS = {
     "linear SVM": svm_alone,
     "DNFC + linear SVM": dnfc_and_svm,
+    "NN": nn_alone,
+    "DANN": dann,
     "SDAE": sdae,
     "TLDA1": tlda_1,
     "TLDA2": tlda_2,
@@ -113,6 +142,8 @@ def main():
         averages[method] = np.mean([score for score, _ in results])
     for method, average in averages.items():
         print(f"{method:>28} {average:6.2f}")
+    if "DANN" in averages:
+        assert averages["DANN"] >= 75.3, f"DANN has {averages['DANN']:.1f} on average"
     if {"linear SVM", "DNFC + linear SVM"} <= averages.keys():
         gain = averages["DNFC + linear SVM"] - averages["linear SVM"]
         assert gain >= 2, f"DNFC gives the linear SVM {gain:.1f} points"

@@ -9,6 +9,7 @@ from skda.losses import (
     adaptive_feature_norm,
     attention_coral,
     batch_nuclear_norm,
+    batch_spectral_penalty,
     coral,
     entropy,
     joint_mmd,
@@ -18,7 +19,14 @@ from skda.losses import (
     tensor_mmd,
     transport_cost,
 )
-from skda.nn import DomainAdversary, MultiKernelMMD, joint
+from skda.nn import (
+    ConditionalDomainAdversary,
+    DomainAdversary,
+    LayerwiseAlignment,
+    MultiKernelMMD,
+    WeightedAlignments,
+    joint,
+)
 
 _MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -114,11 +122,28 @@ def grow_norms(source, target, *, step=1.0):
     return adaptive_feature_norm(source, step) + adaptive_feature_norm(target, step)
 
 
+def penalize_spectrum(source, target, *, n_singular_values=1):
+    """Largest singular values of the features of each domain."""
+    return batch_spectral_penalty(source, n_singular_values) + batch_spectral_penalty(
+        target, n_singular_values
+    )
+
+
+def with_spectral_penalty(alignment, weight):
+    """Return an alignment to which the spectral penalty of the features is added."""
+    if not weight:
+        return alignment
+    penalty = LayerwiseAlignment({"features": penalize_spectrum})
+    return WeightedAlignments([alignment, penalty], [1.0, weight])
+
+
 ALIGNMENTS = {
     "activation_divergence": activation_divergence,
     "afn": grow_norms,
     "attention_coral": align_attention,
     "bnm": target_nuclear_norm,
+    "bsp": penalize_spectrum,
+    "cdan": ConditionalDomainAdversary,
     "coral": coral,
     "dann": DomainAdversary,
     "entropy": target_entropy,

@@ -453,7 +453,7 @@ class DeepClassifier(
         keywords = self._params_for("optimizer")
         check_keywords("optimizer", optimizer, keywords, also=("param_groups",))
         check_keywords("criterion", nn.CrossEntropyLoss, self._params_for("criterion"))
-        callbacks = [_copy_callback(callback) for callback in self.callbacks or ()]
+        callbacks = [copy_callback(callback) for callback in self.callbacks or ()]
         fraction = self.validation_fraction
         if self.early_stopping:
             fraction = fraction or 0.1
@@ -694,7 +694,7 @@ def _own_name(theirs, own):
         raise ValueError(str(error).replace(f"{theirs}:", f"{own}:", 1)) from error
 
 
-def _copy_callback(callback):
+def copy_callback(callback):
     try:
         return copy.deepcopy(callback)
     except TypeError:  # it holds an open file or a connection

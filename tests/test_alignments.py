@@ -14,7 +14,8 @@ from skda.nn import Activations, ConvNet, JointAlignment, LayerwiseAlignment, jo
 NAMES = sorted(ALIGNMENTS)
 if find_spec("ot") is None:  # needs an extra
     NAMES.remove("transport")
-DECREASING = sorted(set(NAMES) - {"afn", "dann"})  # whose value tells how far there is to go
+# Whose value tells how far there is to go.
+DECREASING = sorted(set(NAMES) - {"afn", "cdan", "dann"})
 
 
 def _fit(data, **params):

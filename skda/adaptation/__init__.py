@@ -1,6 +1,17 @@
 """Adaptation methods."""
 
-from skda.adaptation.adversarial import DANNClassifier, LabelEfficientClassifier
+from skda.adaptation.adversarial import (
+    ADDAClassifier,
+    CDANClassifier,
+    DAANClassifier,
+    DANNClassifier,
+    DSNClassifier,
+    LabelEfficientClassifier,
+    MCDClassifier,
+    MDDClassifier,
+    SANClassifier,
+    WDGRLClassifier,
+)
 from skda.adaptation.discrepancy import (
     AFNClassifier,
     BNMClassifier,
@@ -20,14 +31,18 @@ from skda.adaptation.reconstruction import DNFC, SDAEClassifier, TLDAClassifier
 
 __all__ = [
     "DNFC",
+    "ADDAClassifier",
     "AFNClassifier",
     "AdaBNClassifier",
     "AutoDIALClassifier",
     "BNMClassifier",
+    "CDANClassifier",
+    "DAANClassifier",
     "DANClassifier",
     "DANNClassifier",
     "DDCClassifier",
     "DSANClassifier",
+    "DSNClassifier",
     "DUCDAClassifier",
     "DeepCORALClassifier",
     "DeepJDOTClassifier",
@@ -35,7 +50,11 @@ __all__ = [
     "JANClassifier",
     "LabelEfficientClassifier",
     "MCCClassifier",
+    "MCDClassifier",
+    "MDDClassifier",
     "RTNClassifier",
+    "SANClassifier",
     "SDAEClassifier",
     "TLDAClassifier",
+    "WDGRLClassifier",
 ]

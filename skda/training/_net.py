@@ -404,15 +404,17 @@ class AdaptationNet(NeuralNet):
                 batch=batch,
                 training=True,
             )
-        self._step_optimizer(self.optimizer_)
+        self._step_optimizers(self.optimizer_)
         return step
 
-    def _step_optimizer(self, optimizer):
+    def _step_optimizers(self, *optimizers):
         if self._scaler is None:
-            optimizer.step()
-        else:
+            for optimizer in optimizers:
+                optimizer.step()
+            return
+        for optimizer in optimizers:
             self._scaler.step(optimizer)
-            self._scaler.update()
+        self._scaler.update()  # once all of them have looked at the scale
 
     def _backward(self, loss):
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
@@ -422,8 +424,7 @@ class AdaptationNet(NeuralNet):
         for optimizer in optimizers:
             optimizer.zero_grad()
         self._backward(loss)
-        for optimizer in optimizers:
-            self._step_optimizer(optimizer)
+        self._step_optimizers(*optimizers)
 
     def train_step_single(self, batch, **fit_params):
         """Forward both domains at once, and backward through the sum of the losses.

@@ -1,5 +1,7 @@
 """The skorch net of two players that learn in turns."""
 
+from contextlib import contextmanager
+
 import torch
 
 from skda.training._net import AdaptationNet
@@ -69,9 +71,10 @@ class TwoPlayerNet(AdaptationNet):
     def initialize_optimizer(self, triggered_directly=None):
         """Initialise the optimisers of both players."""
         super().initialize_optimizer(triggered_directly)
-        self.adversary_optimizer_ = self._make_optimizer(
-            "adversary_optimizer", self._adversary_parameters()
-        )
+        if self.alignment is not None:
+            self.adversary_optimizer_ = self._make_optimizer(
+                "adversary_optimizer", self._adversary_parameters()
+            )
         return self
 
     def _adversary_parameters(self):
@@ -79,11 +82,37 @@ class TwoPlayerNet(AdaptationNet):
         return list(self.alignment_.named_parameters(prefix="alignment"))
 
     def _find_adversary(self):
-        return True
+        return self.alignment is not None
 
     def _learns(self, parameter):
         adversary = {id(parameter) for _, parameter in self._adversary_parameters()}
         return super()._learns(parameter) and id(parameter) not in adversary
+
+    @contextmanager
+    def _fixed_adversary(self):
+        """Within this context a forward leaves no way for a gradient to the second player."""
+        learning = [p for _, p in self._adversary_parameters() if p.requires_grad]
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in learning:
+                parameter.requires_grad_(True)
+
+    def _infer_as(self, sizes, X):
+        """Forward some of a batch's rows, of which so many are of each domain."""
+        rows = self.module_.rows
+        whole, rows.sizes = rows.sizes, sizes
+        try:
+            return self.infer(X)
+        finally:
+            rows.sizes = whole
+
+    def get_alignment_loss(self, activations, labels):
+        """Return the alignment loss, as in :class:`AdaptationNet`, with the adversary as it is."""
+        with self._fixed_adversary():
+            return super().get_alignment_loss(activations, labels)
 
     def _train_adversary(self, activations, labels):
         fixed = {name: value.detach() for name, value in activations.items()}

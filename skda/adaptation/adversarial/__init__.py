@@ -1,6 +1,25 @@
 """Methods in which the features play against a discriminator of domains."""
 
+from skda.adaptation.adversarial._adda import ADDAClassifier
+from skda.adaptation.adversarial._cdan import CDANClassifier
+from skda.adaptation.adversarial._daan import DAANClassifier
 from skda.adaptation.adversarial._dann import DANNClassifier
+from skda.adaptation.adversarial._dsn import DSNClassifier
 from skda.adaptation.adversarial._label_efficient import LabelEfficientClassifier
+from skda.adaptation.adversarial._mcd import MCDClassifier
+from skda.adaptation.adversarial._mdd import MDDClassifier
+from skda.adaptation.adversarial._san import SANClassifier
+from skda.adaptation.adversarial._wdgrl import WDGRLClassifier
 
-__all__ = ["DANNClassifier", "LabelEfficientClassifier"]
+__all__ = [
+    "ADDAClassifier",
+    "CDANClassifier",
+    "DAANClassifier",
+    "DANNClassifier",
+    "DSNClassifier",
+    "LabelEfficientClassifier",
+    "MCDClassifier",
+    "MDDClassifier",
+    "SANClassifier",
+    "WDGRLClassifier",
+]

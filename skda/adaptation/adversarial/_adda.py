@@ -1,0 +1,277 @@
+"""ADDA: an encoder of the target that learns to pass for the encoder of the source."""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skorch.dataset import Dataset
+from torch import nn
+
+from skda._deep_classifier import copy_callback
+from skda._sklearn_compat import Interval
+from skda._torch import local_torch_state, seed_generators
+from skda.base import DeepAdaptationClassifier, estimator
+from skda.losses import domain_cross_entropy
+from skda.nn import Activations, DomainAccuracy, DomainDiscriminator
+from skda.nn._adversary import one_output_per_row
+from skda.training import DomainDataset, TwoPlayerNet
+from skda.training._batches import as_tensor
+
+
+class EncoderAdversary(nn.Module):
+    """Discriminators that tell the source's encodings from the target's.
+
+    Parameters
+    ----------
+    discriminators : list of torch.nn.Module
+        One per layer, from features of shape (n, n_features) to logits of the target domain, of
+        shape (n, 1).
+    """
+
+    joint = True
+
+    def __init__(self, discriminators):
+        super().__init__()
+        self.discriminators = nn.ModuleList(discriminators)
+        self.accuracy = DomainAccuracy()
+
+    def forward(self, source, target):
+        """Return the encoder's loss: the discriminators' with inverted labels."""
+        return sum(F.softplus(logits).mean() for logits in self._logits(target))
+
+    def adversary_loss(self, source, target):
+        """Return the discriminators' loss, each domain counting one half."""
+        loss = 0.0
+        for logits in zip(self._logits(source), self._logits(target), strict=True):
+            self.accuracy.add(*logits)
+            loss = loss + domain_cross_entropy(*logits)
+        return loss
+
+    def _logits(self, domain):
+        for discriminator, layer in zip(self.discriminators, domain.layers, strict=True):
+            yield one_output_per_row("discriminator", discriminator, domain[layer].flatten(1))
+
+
+class EncodedSource(DomainDataset):
+    """Target rows, and what an encoder that no longer learns has made of the source rows.
+
+    Source rows are blank, and their labels are their numbers: by these a batch finds the
+    encodings.
+
+    Parameters
+    ----------
+    encodings : dict of str to torch.Tensor of shape (n_source, ...)
+        By layer.
+
+    targets : tuple of arrays
+        Target rows, one array per domain.
+    """
+
+    def __init__(self, encodings, targets):
+        n_source = len(next(iter(encodings.values())))
+        row = as_tensor(targets[0][np.arange(1)])
+        X = row.new_zeros(()).expand(n_source, *row.shape[1:])
+        super().__init__(X, np.arange(n_source), targets)
+        self.encodings = encodings
+
+
+class TargetEncoderNet(TwoPlayerNet):
+    """The net whose backbone sees the target alone, and learns from the adversary alone.
+
+    Train it on an :class:`EncodedSource`.
+    """
+
+    def initialize_module(self):
+        """Initialise the module, whose head no longer learns, and the alignment."""
+        super().initialize_module()
+        self.module_.head.requires_grad_(False)
+        return self
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Bring the source's encodings to the device."""
+        super().on_train_begin(net, X, y, **kwargs)
+        self._encodings = {name: x.to(self.device) for name, x in X.encodings.items()}
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Drop the source's encodings, and complete the target's statistics."""
+        self._encodings = None
+        super().on_train_end(net, X, y, **kwargs)
+
+    def train_step_single(self, batch, **fit_params):
+        """Let the discriminator learn, then the encoder, from one forward of the target rows."""
+        X, numbers = batch
+        n_source, *target_sizes = self.module_.rows.sizes
+        logits, activations = self._infer_as((0, *target_sizes), X[n_source:])
+        source = {name: x.index_select(0, numbers) for name, x in self._encodings.items()}
+        fixed = {name: activations[name].detach() for name in source}
+        adversary_loss = self.alignment_.adversary_loss(*self._pair(source, fixed))
+        self._descend(adversary_loss, self.adversary_optimizer_)
+        with self._fixed_adversary():
+            alignment_loss = self.alignment_(*self._pair(source, activations))
+        loss = self._trade_off * alignment_loss
+        self._backward(loss)
+        self._predicted.append(logits.detach().argmax(dim=1))
+        return {
+            "loss": loss,
+            "alignment_loss": alignment_loss,
+            "adversary_loss": adversary_loss,
+            "trade_off": self._trade_off,
+            "y_pred": logits,
+        }
+
+    @staticmethod
+    def _pair(source, target):
+        return Activations(source, ()), Activations(target, ())
+
+
+@estimator
+class ADDAClassifier(DeepAdaptationClassifier):
+    r"""Adversarial discriminative domain adaptation.
+
+    Two stages [1]_. In the first, an encoder M_s and a classifier C learn the source. In the
+    second both stay as they are, and an encoder of the target M_t, which starts as a copy of M_s,
+    learns against a discriminator D to give features that pass for those of the source::
+
+        1  min_{M_s, C}  CE(C(M_s(x_s)), y)
+        2  min_D         -mean log(1 - D(M_s(x_s))) - mean log D(M_t(x_t))
+           min_{M_t}     -trade_off * mean log(1 - D(M_t(x_t)))
+
+    where D is the probability of the target: the encoder learns from inverted labels, whose
+    gradient does not vanish when the discriminator is right. Discriminator and encoder learn in
+    turns, from one forward pass of a batch. Predictions are C(M_t(x)). The first stage is the
+    training on the source alone, and the second never sees a source row: their features are
+    computed once.
+
+    Unlike [1]_, the loss of D is the mean of both domains instead of their sum, the learning rate
+    falls, and batch norms keep statistics per domain. M_s is not kept.
+
+    Parameters
+    ----------
+    layers : tuple of str, default=("features",)
+        Where the discriminator looks, at each layer by one of its own.
+
+    trade_off : float, default=1.0
+        Weight of the encoder's loss in the second stage, of which steps of Adam hardly depend.
+        With 0 there is no second stage: the network learns from the source alone, bit for bit as
+        without target data, and only the statistics of its batch norms come from the target.
+
+    adaptation_lr : float, default=2e-4
+        Learning rate at the start of the second stage, of encoder and discriminator; the
+        optimiser is Adam with beta_1 = 0.5 (`optimizer` and `lr` are those of the first stage).
+
+    discriminator : torch.nn.Module, class or factory, default=None
+        From features of shape (n, n_features) to logits of shape (n, 1). An instance is copied,
+        one copy per layer; a class or factory is called with the width of the layer and the
+        ``discriminator__*`` keywords. None is :class:`skda.nn.DomainDiscriminator`, with
+        ``discriminator__hidden_layer_sizes=(100, 100)`` and ``discriminator__dropout=0``.
+
+    max_epochs : int, default=40
+        Number of epochs of each stage. An epoch of the first goes once through the source, one of
+        the second through the larger domain.
+
+    early_stopping : bool, default=False
+        Whether to hold out source rows in the first stage, and to end it when their loss no
+        longer falls; the best weights are kept.
+
+    callbacks : list of skorch callbacks, default=None
+        Copies of them take part in each stage; ``callbacks__*`` keywords reach them.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*``, ``discriminator__*``, ``criterion__*`` (of
+        :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
+        (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and ``compile__*``.
+
+    Attributes
+    ----------
+    source_history_ : skorch.history.History
+        Of the first stage: ``train_loss``, ``classification_loss`` and the ``valid_*`` figures.
+
+    history_ : skorch.history.History
+        Of the second stage: ``alignment_loss`` (of the encoder), ``adversary_loss``,
+        ``domain_accuracy`` and gradient norms; that of the first if there is no other.
+
+    See Also
+    --------
+    DANNClassifier : One encoder for both domains, by gradient reversal.
+    DomainConfusionClassifier : One encoder, which leaves the discriminator undecided.
+
+    References
+    ----------
+    .. [1] E. Tzeng, J. Hoffman, K. Saenko, T. Darrell. Adversarial Discriminative Domain
+       Adaptation. CVPR 2017, section 4.
+
+    Examples
+    --------
+    >>> from skda.adaptation import ADDAClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> clf = ADDAClassifier(max_epochs=5, random_state=0)
+    >>> clf = clf.fit(digits.X, digits.y, X_target=digits.X_target)
+    >>> len(clf.source_history_), len(clf.history_)
+    (5, 5)
+    """
+
+    alignment: ClassVar[type] = EncoderAdversary
+    adaptation_lr: float = 2e-4
+    discriminator: nn.Module | Callable | None = None
+
+    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+
+    _parameter_constraints = {
+        **DeepAdaptationClassifier._parameter_constraints,
+        "adaptation_lr": [Interval(Real, 0, None, closed="neither")],
+        "discriminator": [nn.Module, callable, None],
+    }
+
+    def _net_params(self, dataset, widths):
+        return {"alignment": None, "trade_off": 0}  # the first stage's
+
+    def _train(self, dataset, start):
+        super()._train(dataset, start)
+        self.source_history_ = self.history_
+        if not dataset.targets or not self.trade_off:
+            return
+        encodings = _encode(self.net_, dataset.X, self._layer_paths(self.net_.module_.backbone))
+        with local_torch_state(start.device):
+            seed_generators(start.alignment_seed, start.device)
+            net = self._make_adapting_net(self.net_, encodings)
+            seed_generators(start.training_seed, start.device)
+            net.fit(EncodedSource(encodings, dataset.targets), None)
+        self._keep(net)
+
+    def _make_adapting_net(self, source_net, encodings):
+        """Return the second stage's net, which goes on from the network of the first."""
+        widths = {layer: rows.flatten(1).shape[1] for layer, rows in encodings.items()}
+        params = {
+            name: value
+            for name, value in source_net.get_params(deep=False).items()
+            if not name.startswith("optimizer__")
+        }
+        params.update(
+            alignment=self._make_alignment(widths),
+            trade_off=self.trade_off,
+            trade_off_schedule=self.trade_off_schedule,
+            callbacks=[copy_callback(callback) for callback in self.callbacks or ()],
+            train_split=None,
+            optimizer=torch.optim.Adam,
+            lr=self.adaptation_lr,
+            optimizer__betas=(0.5, 0.999),
+            adversary_optimizer__betas=(0.5, 0.999),
+        )
+        return TargetEncoderNet(**params)
+
+    def _make_loss(self, alignment, layers, widths):
+        discriminator = self.discriminator or DomainDiscriminator
+        return EncoderAdversary(
+            [self._make_part("discriminator", discriminator, widths[layer]) for layer in layers]
+        )
+
+
+def _encode(net, X, layers):
+    """Return the activations of source rows by layer, on the CPU."""
+    with net.source_statistics():
+        batches = [activations for _, activations in net.forward_iter(Dataset(X, length=len(X)))]
+    return {layer: torch.cat([batch[layer] for batch in batches]) for layer in layers}

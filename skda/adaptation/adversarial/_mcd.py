@@ -1,0 +1,197 @@
+"""MCD: two classifiers that differ where the target is unlike the source."""
+
+from numbers import Integral
+from typing import ClassVar
+
+import torch
+from skorch.utils import to_device
+from torch import nn
+
+from skda._sklearn_compat import Interval
+from skda.base import DeepAdaptationClassifier, estimator
+from skda.losses import classifier_discrepancy
+from skda.nn import joint
+from skda.nn._domain_norm import DomainRows
+from skda.training import TwoPlayerNet
+
+
+@joint
+class SecondClassifier(nn.Linear):
+    """A second linear classifier of the features; it starts elsewhere than the first.
+
+    Parameters
+    ----------
+    layers : sequence of str
+        Not used.
+
+    widths : dict of str to int
+        Width of features and logits.
+    """
+
+    def __init__(self, layers, widths):
+        super().__init__(widths["features"], widths["logits"])
+
+
+class MCDNet(TwoPlayerNet):
+    """The net whose second player is two classifiers, the module's head and the alignment.
+
+    Parameters
+    ----------
+    module : AdaptationModule
+        The network.
+
+    *args : arguments
+        As in :class:`skda.training.AdaptationNet`.
+
+    n_generator_steps : int, default=4
+        Steps of the backbone on the discrepancy, for one step of the classifiers.
+
+    **kwargs : keywords
+        As in :class:`skda.training.TwoPlayerNet`.
+    """
+
+    def __init__(self, module, *args, n_generator_steps=4, **kwargs):
+        self.n_generator_steps = n_generator_steps
+        super().__init__(module, *args, **kwargs)
+
+    def train_step_single(self, batch, **fit_params):
+        """Learn the labels, make the classifiers differ on the target, and make them agree."""
+        if self.alignment is None:
+            return super().train_step_single(batch, **fit_params)
+        X, y = batch
+        y = to_device(y, self.device)
+        sizes = self.module_.rows.sizes
+        labelled = sizes if len(y) > sizes[0] else DomainRows.SOURCE_ALONE
+        # A: all learn the labels.
+        logits, activations = self._infer_as(labelled, X[: len(y)])
+        classification_loss = self._classification_loss(activations["features"], y)
+        self._descend(classification_loss, self.optimizer_, self.adversary_optimizer_)
+        with torch.no_grad():
+            _, activations = self._infer_as(labelled, X[: len(y)])
+        for number in range(self.n_generator_steps):
+            if number:
+                self._step_optimizers(self.optimizer_)  # of the last step of kind C
+            _, target = self._infer_as((0, *sizes[1:]), X[sizes[0] :])
+            target = target["features"]
+            if not number:
+                # B: the classifiers come to differ, with the features as they are.
+                adversary_loss = self._classification_loss(activations["features"], y)
+                discrepancy, _ = self._discrepancy(target.detach())
+                adversary_loss = adversary_loss - self._trade_off * discrepancy
+                self._descend(adversary_loss, self.adversary_optimizer_)
+            # C: the features make them agree, with the classifiers as they are.
+            with self._fixed_adversary():
+                discrepancy, target_logits = self._discrepancy(target)
+            self.optimizer_.zero_grad()
+            self._backward(self._trade_off * discrepancy)
+        self._predicted.append(target_logits.detach().argmax(dim=1))
+        return {
+            "loss": classification_loss + self._trade_off * discrepancy,
+            "classification_loss": classification_loss,
+            "alignment_loss": discrepancy,
+            "adversary_loss": adversary_loss,
+            "trade_off": self._trade_off,
+            "y_pred": logits,
+        }
+
+    def _adversary_parameters(self):
+        if self.alignment is None:
+            return []
+        head = self.module_.head.named_parameters(prefix="head")
+        return [*head, *super()._adversary_parameters()]
+
+    def classifiers(self):
+        """Return both classifiers."""
+        return self.module_.head, self.alignment_.loss
+
+    def _classification_loss(self, features, y):
+        return sum(self.criterion_(classify(features), y) for classify in self.classifiers())
+
+    def _discrepancy(self, features):
+        first, second = (classify(features) for classify in self.classifiers())
+        return classifier_discrepancy(first, second), first
+
+
+@estimator
+class MCDClassifier(DeepAdaptationClassifier):
+    r"""Maximum classifier discrepancy.
+
+    Two classifiers F1 and F2 learn the source from different starts. Where they differ, a target
+    row has features unlike those of the source: the classifiers learn to differ there as much as
+    they can, and the features G to leave them no room for it [1]_. Every batch gives three kinds
+    of steps::
+
+        A  min_{G, F1, F2}  CE(F1(G(x_s)), y) + CE(F2(G(x_s)), y)
+        B  min_{F1, F2}     CE(F1(G(x_s)), y) + CE(F2(G(x_s)), y)
+                            - trade_off * discrepancy(F1(G(x_t)), F2(G(x_t)))
+        C  min_G            trade_off * discrepancy(F1(G(x_t)), F2(G(x_t)))
+
+    the last one `n_generator_steps` times, where the discrepancy is the mean absolute difference of
+    probabilities, see :func:`skda.losses.classifier_discrepancy`. Predictions are those of the
+    mean of both classifiers' logits: of one linear map, which is left in their place after `fit`.
+
+    Unlike [1]_, the classifiers are linear, the learning rate falls, there is no weight decay
+    (``optimizer__weight_decay`` of G), and batch norms keep statistics per domain.
+
+    Parameters
+    ----------
+    n_generator_steps : int, default=4
+        Steps of kind C.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*`` (of G; Adam trains the classifiers),
+        ``criterion__*`` (of :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``,
+        ``iterator_train__*`` (of :class:`skda.training.PairedBatches`), ``iterator_valid__*``
+        and ``compile__*``.
+
+    Attributes
+    ----------
+    history_ : skorch.history.History
+        One entry per epoch, with ``train_loss``, ``classification_loss`` (of both classifiers),
+        ``alignment_loss`` (the discrepancy after the last step), ``adversary_loss`` (of step B),
+        ``trade_off``, gradient norms and the ``valid_*`` figures.
+
+    See Also
+    --------
+    MDDClassifier : A second classifier that learns from the first one's predictions.
+    DANNClassifier : A discriminator of domains instead of a second classifier.
+
+    References
+    ----------
+    .. [1] K. Saito, K. Watanabe, Y. Ushiku, T. Harada. Maximum Classifier Discrepancy for
+       Unsupervised Domain Adaptation. CVPR 2018, section 3.
+
+    Examples
+    --------
+    >>> from skda.adaptation import MCDClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> clf = MCDClassifier(max_epochs=3, random_state=0)
+    >>> clf = clf.fit(digits.X, digits.y, X_target=digits.X_target)
+    >>> clf.predict(digits.X_target).shape
+    (899,)
+    """
+
+    alignment: ClassVar[type] = SecondClassifier
+    layers: ClassVar[tuple[str, ...]] = ("features",)
+    n_generator_steps: int = 4
+
+    _net_class = MCDNet
+    _prefixes = ("module", *DeepAdaptationClassifier._net_prefixes)
+
+    _parameter_constraints = {
+        **DeepAdaptationClassifier._parameter_constraints,
+        "n_generator_steps": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def _net_params(self, dataset, widths):
+        own = {"n_generator_steps": self.n_generator_steps}
+        return {**super()._net_params(dataset, widths), **own}
+
+    def _keep(self, net):
+        super()._keep(net)
+        if net.alignment is not None:
+            with torch.no_grad():
+                first, second = (classifier.parameters() for classifier in net.classifiers())
+                for mine, other in zip(first, second, strict=True):
+                    mine.copy_((mine + other) / 2)

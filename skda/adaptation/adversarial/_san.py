@@ -1,0 +1,166 @@
+"""SAN: discriminators of the classes, of which those that the target lacks fall silent."""
+
+from collections.abc import Callable
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from skda._alignments import target_entropy
+from skda._params import check_keywords
+from skda._sklearn_compat import Interval
+from skda.base import DeepAdaptationClassifier, estimator
+from skda.losses import domain_cross_entropy
+from skda.nn import (
+    ClasswiseDiscriminator,
+    DomainAccuracy,
+    DomainDiscriminator,
+    JointAlignment,
+    WeightedAlignments,
+)
+
+
+class SelectiveAdversary(nn.Module):
+    """Losses of one discriminator per class, by the predictions of rows and of the target.
+
+    Parameters
+    ----------
+    layers : sequence of str
+        The layers, side by side.
+
+    widths : dict of str to int
+        Width of every layer, and of ``"logits"``.
+
+    hidden_layer_sizes : tuple of int, default=(100, 100)
+        Of every discriminator.
+
+    dropout : float, default=0.0
+        Of every discriminator.
+    """
+
+    joint = True
+    adversarial = True
+
+    def __init__(self, layers, widths, **sizes):
+        super().__init__()
+        n_classes = widths["logits"]
+        width = sum(widths[layer] for layer in layers)
+        self.by_class = ClasswiseDiscriminator(width, n_classes, **sizes)
+        self.accuracy = DomainAccuracy()
+        self.register_buffer("class_weights", torch.full((n_classes,), 1 / n_classes))
+        self._predicted = []
+
+    def forward(self, source, target):
+        """Return the sum of the losses of the discriminators."""
+        features, probabilities = [], []
+        for domain in (source, target):
+            features.append(torch.cat([domain[layer].flatten(1) for layer in domain.layers], dim=1))
+            probabilities.append(domain["logits"].detach().softmax(dim=1))
+        self._predicted.append(probabilities[1].mean(dim=0))
+        sizes = [len(rows) for rows in features]
+        logits = self.by_class(torch.cat(features)).split(sizes)
+        mixed = [(z * p).sum(dim=1) for z, p in zip(logits, probabilities, strict=True)]
+        self.accuracy.add(*mixed)
+        n_classes = len(self.class_weights)
+        weights = [p * self.class_weights * n_classes for p in probabilities]
+        return domain_cross_entropy(*logits, *weights) * n_classes
+
+    def end_epoch(self):
+        """Weigh the classes by how often the target was predicted to be of them."""
+        if self._predicted:
+            self.class_weights = torch.stack(self._predicted).mean(dim=0)
+            self._predicted.clear()
+
+
+@estimator
+class SANClassifier(DeepAdaptationClassifier):
+    r"""Selective adversarial network, for a target that holds only some of the source's classes.
+
+    Every class c has a discriminator D_c, which sees a row as strongly as the row is predicted to
+    be of that class, and counts as much as the target is predicted to be of it; so source rows of
+    classes that the target lacks are left alone [1]_::
+
+        loss = CE(F(G(x_s)), y) - trade_off * sum_c w_c mean p_c(x) CE(D_c(G(x)), domain)
+                                + trade_off * entropy_weight * H(F(G(x_t)))
+        w_c  = n_classes * mean p_c(x_t)
+
+    With equal weights w_c of 1 it is the multi-adversarial network (MADA). The entropy of the
+    target's predictions makes them certain.
+
+    Unlike [1]_, the weights of the classes are scaled to mean 1, and are those of the last epoch;
+    no gradient goes through predictions into the discriminators; Adam trains, and batch norms
+    keep statistics per domain.
+
+    Parameters
+    ----------
+    layers : tuple of str, default=("features",)
+        What the discriminators see; several layers side by side.
+
+    trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
+        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
+        grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    entropy_weight : float, default=0.1
+        Weight of the entropy, relative to the adversary's.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*``, ``discriminator__hidden_layer_sizes`` ((100, 100) by
+        default) and ``discriminator__dropout`` (of all discriminators), ``criterion__*`` (of
+        :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
+        (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and ``compile__*``.
+
+    Attributes
+    ----------
+    class_weights_ : ndarray of shape (n_classes,)
+        Share of the target that was predicted to be of each class, at the end of training; empty
+        without a target or a trade-off.
+
+    See Also
+    --------
+    DAANClassifier : Discriminators of classes for a target that holds all classes.
+
+    References
+    ----------
+    .. [1] Z. Cao, M. Long, J. Wang, M. I. Jordan. Partial Transfer Learning with Selective
+       Adversarial Networks. CVPR 2018, section 3.
+
+    Examples
+    --------
+    >>> from skda.adaptation import SANClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> some = digits.y_target < 5
+    >>> clf = SANClassifier(max_epochs=10, random_state=0)
+    >>> clf = clf.fit(digits.X, digits.y, X_target=digits.X_target[some])
+    >>> bool(clf.class_weights_[:5].sum() > clf.class_weights_[5:].sum())
+    True
+    """
+
+    alignment: ClassVar[type] = SelectiveAdversary
+    trade_off_schedule: str | Callable = "progressive"
+    entropy_weight: float = 0.1
+
+    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+
+    _parameter_constraints = {
+        **DeepAdaptationClassifier._parameter_constraints,
+        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def _make_alignment(self, widths):
+        adversary = super()._make_alignment(widths)
+        entropy = JointAlignment(target_entropy, ())
+        return WeightedAlignments([adversary, entropy], [1.0, self.entropy_weight])
+
+    def _make_loss(self, alignment, layers, widths):
+        keywords = self._params_for("discriminator")
+        check_keywords("discriminator", DomainDiscriminator, keywords)
+        return SelectiveAdversary(layers, widths, **keywords)
+
+    def _keep(self, net):
+        super()._keep(net)
+        parts = net.alignment_.modules()
+        weights = [part.class_weights for part in parts if isinstance(part, SelectiveAdversary)]
+        self.class_weights_ = torch.cat(weights).cpu().numpy() if weights else np.empty(0)
