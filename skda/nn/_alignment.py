@@ -1,5 +1,6 @@
 """From losses between two batches of features to a loss between two domains."""
 
+import torch
 from torch import nn
 
 
@@ -32,6 +33,16 @@ class Activations(dict):
     def __init__(self, activations, layers, labels=None):
         super().__init__(activations)
         self.layers, self.labels = tuple(layers), labels
+
+    def side_by_side(self):
+        """Return the chosen layers as one batch of features.
+
+        Returns
+        -------
+        features : torch.Tensor of shape (n, n_features)
+            The layers, flattened, in order.
+        """
+        return torch.cat([self[layer].flatten(1) for layer in self.layers], dim=1)
 
 
 def joint(alignment):

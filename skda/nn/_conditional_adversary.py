@@ -178,9 +178,8 @@ class ConditionalDomainAdversary(nn.Module):
         """
         maps, weights = [], []
         for domain in (source, target):
-            features = torch.cat([domain[layer].flatten(1) for layer in domain.layers], dim=1)
             probabilities = domain["logits"].detach().softmax(dim=1)
-            maps.append(self.map(features, probabilities))
+            maps.append(self.map(domain.side_by_side(), probabilities))
             weights.append(certainty_weights(probabilities) if self.entropy_weighting else None)
         logits = one_output_per_row("discriminator", self.discriminator, torch.cat(maps))
         logits = logits.split([len(rows) for rows in maps])

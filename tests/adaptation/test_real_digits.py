@@ -9,9 +9,12 @@ from scipy.ndimage import zoom
 
 from skda.adaptation import (
     AdaBNClassifier,
+    ADDAClassifier,
     AFNClassifier,
     AutoDIALClassifier,
     BNMClassifier,
+    CDANClassifier,
+    DAANClassifier,
     DANClassifier,
     DANNClassifier,
     DDCClassifier,
@@ -19,13 +22,18 @@ from skda.adaptation import (
     DeepJDOTClassifier,
     DomainConfusionClassifier,
     DSANClassifier,
+    DSNClassifier,
     DUCDAClassifier,
     JANClassifier,
     LabelEfficientClassifier,
     MCCClassifier,
+    MCDClassifier,
+    MDDClassifier,
     RTNClassifier,
+    SANClassifier,
     SDAEClassifier,
     TLDAClassifier,
+    WDGRLClassifier,
 )
 from skda.datasets import load_shifted_digits
 
@@ -60,9 +68,12 @@ def source_only():
 @pytest.mark.parametrize(
     "cls, margin",
     [
+        (ADDAClassifier, 7),
         (AFNClassifier, 6),
         (AutoDIALClassifier, 10),
         (BNMClassifier, 9),
+        (CDANClassifier, 12),
+        (DAANClassifier, 12),
         (DANClassifier, 8),
         (DANNClassifier, 10),
         (DDCClassifier, 0.5),
@@ -70,12 +81,17 @@ def source_only():
         (DeepJDOTClassifier, 6),
         (DomainConfusionClassifier, 5),
         (DSANClassifier, 15),
+        (DSNClassifier, 12),
         (DUCDAClassifier, 6),
         (JANClassifier, 10),
         (MCCClassifier, 8),
+        (MCDClassifier, 3),
+        (MDDClassifier, 12),
         (RTNClassifier, 10),
+        (SANClassifier, 16),
         (SDAEClassifier, 9),
         (TLDAClassifier, 2),
+        (WDGRLClassifier, 10),
     ],
 )
 def test_defaults_adapt_to_shifted_digits(cls, margin, source_only):

@@ -58,10 +58,7 @@ class DynamicAdversary(nn.Module):
 
     def forward(self, source, target):
         """Return the weighted loss of all discriminators."""
-        features = [
-            torch.cat([domain[layer].flatten(1) for layer in domain.layers], dim=1)
-            for domain in (source, target)
-        ]
+        features = [source.side_by_side(), target.side_by_side()]
         # They learn too: without, discriminators would know a domain by how certain it is.
         probabilities = [domain["logits"].softmax(dim=1) for domain in (source, target)]
         sizes = [len(rows) for rows in features]

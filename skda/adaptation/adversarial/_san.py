@@ -54,10 +54,8 @@ class SelectiveAdversary(nn.Module):
 
     def forward(self, source, target):
         """Return the sum of the losses of the discriminators."""
-        features, probabilities = [], []
-        for domain in (source, target):
-            features.append(torch.cat([domain[layer].flatten(1) for layer in domain.layers], dim=1))
-            probabilities.append(domain["logits"].detach().softmax(dim=1))
+        features = [source.side_by_side(), target.side_by_side()]
+        probabilities = [domain["logits"].detach().softmax(dim=1) for domain in (source, target)]
         self._predicted.append(probabilities[1].mean(dim=0))
         sizes = [len(rows) for rows in features]
         logits = self.by_class(torch.cat(features)).split(sizes)
