@@ -91,7 +91,7 @@ def source_only():
         (SANClassifier, 16),
         (SDAEClassifier, 9),
         (TLDAClassifier, 2),
-        (WDGRLClassifier, 10),
+        (WDGRLClassifier, 14),
     ],
 )
 def test_defaults_adapt_to_shifted_digits(cls, margin, source_only):

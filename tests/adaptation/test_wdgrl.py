@@ -56,6 +56,7 @@ def test_one_step_of_both_players(few):
         n_critic=3,
         penalty_weight=0.0,
         trade_off=0.5,
+        trade_off_schedule="constant",
         optimizer="sgd",
         lr=0.1,
         lr_schedule="constant",

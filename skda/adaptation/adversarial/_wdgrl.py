@@ -80,13 +80,21 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     its loss, in which the penalty has no part. See :func:`skda.losses.critic_distance` and
     :func:`skda.losses.gradient_penalty`.
 
-    Unlike [1]_, batch norms keep statistics per domain, the learning rate falls, and all
-    `n_critic` steps see the rows of one batch.
+    Unlike [1]_, batch norms keep statistics per domain, the trade-off grows and the learning rate
+    falls, and all `n_critic` steps see the rows of one batch.
 
     Parameters
     ----------
     layers : tuple of str, default=("features",)
         Where the distance is measured, at each layer by a critic of its own.
+
+    trade_off : float, default=0.3
+        Weight of the distance. With 0 the network learns from the source alone, bit for bit as
+        without target data, and only the statistics of its batch norms come from the target.
+
+    trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
+        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
+        grows from 0 to 1, see :func:`skda.training.progressive`.
 
     critic : torch.nn.Module, class or factory, default=None
         From features of shape (n, n_features) to scores of shape (n, 1), every row by itself: it
@@ -137,6 +145,8 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[type] = WassersteinCritics
+    trade_off: float = 0.3
+    trade_off_schedule: str | Callable = "progressive"
     critic: nn.Module | Callable | None = None
     n_critic: int = 5
     penalty_weight: float = 10.0
