@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 import skda.adaptation
 from skda.base import DeepAdaptationClassifier
@@ -137,3 +138,11 @@ def test_a_row_alone_has_the_features_that_it_has_among_others(cls, few):
     clf = cls(max_epochs=1, random_state=0).fit(few["X"], few["y"], X_target=few["X_target"])
     alone = np.concatenate([clf.transform(row[None]) for row in few["X_target"][:20]])
     np.testing.assert_array_equal(alone, clf.transform(few["X_target"])[:20])
+
+
+@pytest.mark.parametrize("cls", ALIGNING)
+def test_predictions_need_nothing_of_the_alignment(cls, few):
+    clf = cls(max_epochs=1, random_state=0).fit(few["X"], few["y"], X_target=few["X_target"])
+    expected = clf.predict_proba(few["X_target"])
+    clf.net_.alignment_ = nn.Identity()
+    np.testing.assert_array_equal(clf.predict_proba(few["X_target"]), expected)
