@@ -2,8 +2,10 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     StrOptions,
+    validate_parameter_constraints,
 )
 
 try:
@@ -11,4 +13,11 @@ try:
 except ImportError:  # before joblib 1.6, which has it as a dependency
     from joblib.externals import cloudpickle
 
-__all__ = ["Interval", "StrOptions", "cloudpickle", "fit_context"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "cloudpickle",
+    "fit_context",
+    "validate_parameter_constraints",
+]

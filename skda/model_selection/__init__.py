@@ -1,6 +1,34 @@
 """Model selection without target labels."""
 
-from skda.model_selection._scorers import TargetEntropyScorer
-from skda.model_selection._splitters import SourceSplit
+from skda.model_selection._features import RankMeScorer
+from skda.model_selection._importance import (
+    DeepEmbeddedValidationScorer,
+    ImportanceWeightedScorer,
+)
+from skda.model_selection._mixed import MixValScorer
+from skda.model_selection._oracle import TargetAccuracyScorer
+from skda.model_selection._predictions import (
+    BatchNuclearNormScorer,
+    ClassCorrelationScorer,
+    InformationMaximizationScorer,
+    SoftNeighborhoodDensityScorer,
+    TargetEntropyScorer,
+)
+from skda.model_selection._reverse import ReverseValidationScorer
+from skda.model_selection._splitters import SourceSplit, StratifiedDomainShuffleSplit
 
-__all__ = ["SourceSplit", "TargetEntropyScorer"]
+__all__ = [
+    "BatchNuclearNormScorer",
+    "ClassCorrelationScorer",
+    "DeepEmbeddedValidationScorer",
+    "ImportanceWeightedScorer",
+    "InformationMaximizationScorer",
+    "MixValScorer",
+    "RankMeScorer",
+    "ReverseValidationScorer",
+    "SoftNeighborhoodDensityScorer",
+    "SourceSplit",
+    "StratifiedDomainShuffleSplit",
+    "TargetAccuracyScorer",
+    "TargetEntropyScorer",
+]

@@ -1,8 +1,13 @@
-"""Cross-validation of source rows with the target rows always at hand."""
+"""Cross-validation of source rows with the target rows at hand."""
 
 import numpy as np
-from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+from sklearn.model_selection import BaseCrossValidator, StratifiedShuffleSplit, check_cv
+from sklearn.utils import (
+    _safe_indexing,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+)
 
 
 class SourceSplit(BaseCrossValidator):
@@ -67,21 +72,9 @@ class SourceSplit(BaseCrossValidator):
         ValueError
             If the domains are missing or mark no source row.
         """
-        if sample_domain is None:
-            sample_domain, groups = groups, None
-        if sample_domain is None:
-            raise ValueError(
-                "SourceSplit got no sample_domain. In a search, enable metadata routing and pass "
-                "sample_domain to fit, or pass it as groups where routing is off."
-            )
-        sample_domain = column_or_1d(sample_domain)
-        check_consistent_length(X, y, groups, sample_domain)
-        source = np.flatnonzero(sample_domain > 0)
-        target = np.flatnonzero(sample_domain <= 0)
-        if not len(source):
-            raise ValueError("sample_domain marks no source row; source rows are positive.")
-        # As a list, so that the type is the source labels' own, whatever stands in target rows.
-        labels = None if y is None else np.asarray(y, dtype=object)[source].tolist()
+        domains, groups = find_domains(self, X, y, groups, sample_domain)
+        source, target = np.flatnonzero(domains > 0), np.flatnonzero(domains <= 0)
+        labels = source_labels(y, source)
         inner_groups = None if groups is None else _safe_indexing(groups, source)
         inner = check_cv(self.cv, labels, classifier=labels is not None)
         for train, test in inner.split(np.zeros(len(source)), labels, inner_groups):
@@ -101,3 +94,186 @@ class SourceSplit(BaseCrossValidator):
             The number.
         """
         return check_cv(self.cv).get_n_splits(X, y, groups)
+
+
+class StratifiedDomainShuffleSplit(BaseCrossValidator):
+    """Random splits of stacked domains: source rows stratified by class, target rows by domain.
+
+    For ``X, y, sample_domain`` as :func:`skda.stack_domains` makes them. A test fold holds source
+    rows, as many of each class as their share, and none of the target unless
+    `target_test_size` says so; all other rows train.
+
+    Held-out target rows have no labels: score them with a scorer of
+    :mod:`skda.model_selection`, which tells them by ``sample_domain``, and not with an accuracy.
+
+    Parameters
+    ----------
+    n_splits : int, default=10
+        Number of splits.
+
+    test_size : float or int, default=0.1
+        Share or number of the source rows that are held out.
+
+    target_test_size : float, default=0.0
+        Share of the rows of every target domain that are held out, less than 1; at least one row
+        of a domain stays in training.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    See Also
+    --------
+    SourceSplit : Every source row is tested once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skda.model_selection import StratifiedDomainShuffleSplit
+    >>> y = [0, 0, 1, 1, -1, -1]
+    >>> sample_domain = [1, 1, 1, 1, -1, -1]
+    >>> cv = StratifiedDomainShuffleSplit(2, test_size=0.5, random_state=0)
+    >>> for train, test in cv.split(np.zeros((6, 1)), y, sample_domain=sample_domain):
+    ...     print(len(train), np.take(y, test))
+    4 [0 1]
+    4 [0 1]
+    """
+
+    # In a search the domains reach the splitter without a set_split_request.
+    __metadata_request__split = {"sample_domain": True}
+
+    def __init__(self, n_splits=10, *, test_size=0.1, target_test_size=0.0, random_state=None):
+        self.n_splits = n_splits
+        self.test_size = test_size
+        self.target_test_size = target_test_size
+        self.random_state = random_state
+
+    def split(self, X, y=None, groups=None, sample_domain=None):
+        """Yield training and test row numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Rows of both domains.
+
+        y : array-like of shape (n_samples,)
+            Labels; those of target rows are ignored.
+
+        groups : array-like of shape (n_samples,), default=None
+            The domains where metadata routing is off, for then a search passes nothing else to
+            its splitter: ``search.fit(X, y, sample_domain=domain, groups=domain)``. Ignored if
+            `sample_domain` is given.
+
+        sample_domain : array-like of shape (n_samples,), default=None
+            Positive for source rows, negative for target rows; each negative value is a target
+            domain of its own.
+
+        Yields
+        ------
+        train : ndarray of int
+            Rows to fit on, of both domains.
+
+        test : ndarray of int
+            Rows to test on.
+
+        Raises
+        ------
+        ValueError
+            If the domains or labels are missing, if no source row is marked, or if a parameter is
+            out of range.
+        """
+        if not 0 <= self.target_test_size < 1:
+            raise ValueError(
+                f"target_test_size must be a share from 0 to less than 1; got "
+                f"{self.target_test_size!r}."
+            )
+        domains, _ = find_domains(self, X, y, groups, sample_domain)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} needs y, by which source rows are stratified.")
+        source = np.flatnonzero(domains > 0)
+        targets = [np.flatnonzero(domains == number) for number in np.unique(domains[domains <= 0])]
+        random_state = check_random_state(self.random_state)
+        inner = StratifiedShuffleSplit(
+            self.n_splits, test_size=self.test_size, random_state=random_state
+        )
+        for _, test in inner.split(np.zeros(len(source)), source_labels(y, source)):
+            parts = [source[test]]
+            for rows in targets:
+                n_held_out = min(int(np.ceil(self.target_test_size * len(rows))), len(rows) - 1)
+                parts.append(random_state.permutation(rows)[:n_held_out])
+            test = np.sort(np.concatenate(parts))
+            yield np.setdiff1d(np.arange(len(domains)), test), test
+
+    def get_n_splits(self, X=None, y=None, groups=None, sample_domain=None):
+        """Return the number of splits.
+
+        Parameters
+        ----------
+        X, y, groups, sample_domain : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        n_splits : int
+            The number.
+        """
+        return self.n_splits
+
+
+def find_domains(splitter, X, y, groups, sample_domain):
+    """Return the domains of rows, and groups unless these were the domains.
+
+    Parameters
+    ----------
+    splitter : object
+        Whose name is in messages.
+
+    X : array-like of shape (n_samples, ...)
+        Rows.
+
+    y, groups, sample_domain : array-like of shape (n_samples,) or None
+        What a search passes to its splitter.
+
+    Returns
+    -------
+    domains : ndarray of shape (n_samples,)
+        Positive for source rows, and there are some.
+
+    groups : array-like of shape (n_samples,) or None
+        Groups proper.
+
+    Raises
+    ------
+    ValueError
+        If the domains are missing or mark no source row.
+    """
+    if sample_domain is None:
+        sample_domain, groups = groups, None
+    if sample_domain is None:
+        raise ValueError(
+            f"{type(splitter).__name__} got no sample_domain. In a search, enable metadata routing "
+            "and pass sample_domain to fit, or pass it as groups where routing is off."
+        )
+    domains = column_or_1d(sample_domain)
+    check_consistent_length(X, y, groups, domains)
+    if not (domains > 0).any():
+        raise ValueError("sample_domain marks no source row; source rows are positive.")
+    return domains, groups
+
+
+def source_labels(y, source):
+    """Return the labels of source rows as a list, or None without labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or None
+        Labels of all rows.
+
+    source : ndarray of int
+        Row numbers.
+
+    Returns
+    -------
+    labels : list or None
+        Of the source labels' own type, whatever stands in target rows.
+    """
+    return None if y is None else np.asarray(y, dtype=object)[source].tolist()

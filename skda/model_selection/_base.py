@@ -1,0 +1,113 @@
+"""What every scorer that looks at target rows has in common."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skda._sklearn_compat import validate_parameter_constraints
+from skda.domains import split_domains
+
+
+class TargetScorer(BaseEstimator):
+    """Base of scorers of a fitted estimator, held-out source rows and target rows.
+
+    A subclass gives ``_score(estimator, X, y, targets)``, with the held-out source rows, their
+    labels and a tuple of target domains, and says by ``_needs_y`` whether it uses the labels.
+    """
+
+    # In a search the target reaches the scorer without a set_score_request.
+    __metadata_request__score = {"X_target": True, "sample_domain": True}
+
+    _parameter_constraints = {}
+    _needs_y = False
+
+    def score(self, estimator, X, y=None, X_target=None, sample_domain=None):
+        """Score a fitted estimator; greater is better.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted classifier, or a pipeline that ends in one.
+
+        X : array-like
+            Held-out source rows.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels of the source rows, for the scorers that use them.
+
+        X_target : array-like or tuple of array-likes, default=None
+            Target rows, as they are before the steps of a pipeline.
+
+        sample_domain : array-like of shape (n_samples,), default=None
+            The alternative to `X_target`: X and y hold rows of both domains, positive numbers
+            mark source rows, negative ones target rows, whose labels are ignored.
+
+        Returns
+        -------
+        score : float
+            The score.
+
+        Raises
+        ------
+        ValueError
+            If no target rows arrive, or no y where it is used.
+
+        TypeError
+            If the estimator lacks a method that the score is computed from.
+        """
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        X, y, targets = split_domains(X, y, X_target, sample_domain)
+        if not targets:
+            raise ValueError(f"{type(self).__name__} got no {self._missing_target(sample_domain)}")
+        if self._needs_y:
+            if X is None or y is None:
+                raise ValueError(
+                    f"{type(self).__name__} needs X and y, held-out source rows and their labels."
+                )
+            y = np.asarray(y)
+        return float(self._score(estimator, X, y, targets))
+
+    __call__ = score
+
+    @staticmethod
+    def _missing_target(sample_domain):
+        if sample_domain is None:
+            return (
+                "X_target. In a search, enable metadata routing "
+                "(sklearn.set_config(enable_metadata_routing=True)) and pass X_target=(Xt,) to "
+                "fit; otherwise call it as scorer(estimator, X, y, X_target=Xt)."
+            )
+        return (
+            "target row: sample_domain marks none. To have some in every test fold use "
+            "StratifiedDomainShuffleSplit(target_test_size=0.2)."
+        )
+
+
+def predict_probabilities(estimator, rows):
+    """Return the class probabilities of rows.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier.
+
+    rows : array-like
+        Rows.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_samples, n_classes), dtype=float64
+        In the order of ``classes_``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``predict_proba``.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"estimator: {type(estimator).__name__} has no predict_proba, from which the score is "
+            "computed; wrap the classifier in sklearn.calibration.CalibratedClassifierCV."
+        )
+    return np.asarray(estimator.predict_proba(rows), dtype=np.float64)
