@@ -1,0 +1,29 @@
+"""Distances between domains, and how well features of one task will serve another."""
+
+from skda.metrics._backbones import select_backbone
+from skda.metrics._classwise import classwise_discrepancy
+from skda.metrics._coral import coral_distance
+from skda.metrics._domain_report import DomainReport, domain_report
+from skda.metrics._h_score import h_score
+from skda.metrics._leep import leep_score, n_leep_score, nce_score
+from skda.metrics._logme import logme_score
+from skda.metrics._mmd import mmd, mmd_permutation_test
+from skda.metrics._proxy_a_distance import proxy_a_distance
+from skda.metrics._transrate import transrate_score
+
+__all__ = [
+    "DomainReport",
+    "classwise_discrepancy",
+    "coral_distance",
+    "domain_report",
+    "h_score",
+    "leep_score",
+    "logme_score",
+    "mmd",
+    "mmd_permutation_test",
+    "n_leep_score",
+    "nce_score",
+    "proxy_a_distance",
+    "select_backbone",
+    "transrate_score",
+]

@@ -1,0 +1,57 @@
+"""What the layers of a fitted network make of the rows of a domain."""
+
+from contextlib import nullcontext
+
+import torch
+from skorch.dataset import Dataset
+from skorch.utils import to_device
+
+from skda._backbones import layer_names
+from skda.feature_extraction._features import FeatureModule
+from skda.training._module import OWN_LAYERS
+
+
+def layer_features(estimator, X, layers, *, is_source):
+    """Return the activations of layers, one row per row of X.
+
+    Whether the network was trained to record these layers does not matter.
+
+    Parameters
+    ----------
+    estimator : DeepClassifier
+        A fitted deep estimator.
+
+    X : array-like
+        Rows, as in fit.
+
+    layers : sequence of str
+        ``"inputs"``, ``"features"``, ``"logits"``, or paths of submodules of the backbone, whose
+        maps are averaged over positions.
+
+    is_source : bool
+        Whether rows are normalised as rows of the source, or of the target.
+
+    Returns
+    -------
+    features : dict of str to ndarray of shape (n_samples, n_features)
+        In float32.
+    """
+    net, module = estimator.net_, estimator.net_.module_
+    names = layer_names(estimator.module)
+    inside = [layer for layer in dict.fromkeys(layers) if layer not in OWN_LAYERS]
+    extract = FeatureModule(
+        module, ["features", *(names.get(layer, layer) for layer in inside)], "avg"
+    )
+    X = estimator._validate_X(X, reset=False)
+    net._set_training(False)
+    parts = []
+    with net.source_statistics() if is_source else nullcontext(), torch.inference_mode():
+        for batch, _ in net.get_iterator(Dataset(X, length=len(X))):
+            inputs = module.as_input(to_device(batch, net.device))
+            values = dict(zip(["features", *inside], extract(inputs), strict=True))
+            standardize = module.standardizer or torch.nn.Identity()
+            values["inputs"] = standardize(inputs)
+            values["logits"] = module.head(values["features"])
+            parts.append([values[layer].flatten(1).float().cpu() for layer in layers])
+    columns = map(torch.cat, zip(*parts, strict=True))
+    return {layer: rows.numpy() for layer, rows in zip(layers, columns, strict=True)}
