@@ -1,28 +1,24 @@
 """Stacked denoising maps, in closed form, that bring the means of the domains together."""
 
-import warnings
 from functools import reduce
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import solve
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skda._domain_transformer import FLOATS, DomainTransformer
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda.domains import check_column_names, split_domains
-from skda.exceptions import NoTargetWarning
 
 _BANDWIDTH_ROWS = 1024  # that tell the median distance
-_FLOATS = [np.float64, np.float32]
 
 
-class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     r"""Deep nonlinear feature coding: denoising layers that bring the domains together.
 
     Every layer learns, in closed form, a linear map W that undoes a random masking of its inputs
@@ -154,9 +150,6 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         "output": [StrOptions({"all", "last"})],
     }
 
-    # In a Pipeline or a search the target reaches fit without a set_fit_request.
-    __metadata_request__fit = {"X_target": True, "sample_domain": True}
-
     def __init__(
         self,
         *,
@@ -209,20 +202,10 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ValueError
             If data or parameters are not as described.
         """
-        # Labels play no part; sample_domain stands in for them, as it has their length.
-        X, _, targets = split_domains(X, sample_domain, X_target, sample_domain)
-        X = validate_data(self, X, accept_sparse="csr", dtype=_FLOATS)
-        domains = [X]
-        for number, rows in enumerate(targets):
-            name = "X_target" if len(targets) == 1 else f"X_target[{number}]"
-            domains.append(self._validate_target(rows, X.dtype, name))
-        if not targets:
-            warnings.warn(
-                "DNFC was fitted without target data and denoises the source alone; pass rows of "
-                "the target domain as X_target.",
-                NoTargetWarning,
-                stacklevel=2,
-            )
+        X, _, targets = self._validate_domains(
+            X, y, X_target, sample_domain, "denoises the source alone"
+        )
+        domains = [X, *targets]
         inputs = _stack(domains)
         if self.kernel == "rbf":
             n_landmarks = inputs.shape[0] if self.n_landmarks is None else self.n_landmarks
@@ -260,24 +243,13 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             by side; otherwise the codes of the last layer. float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=_FLOATS, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
         layers = [self._first_inputs(X)]
         for coef in self.coefs_:
             layers.append(_encode(layers[-1], coef))
         if self.output == "last":
             return layers[-1]
         return np.hstack([_dense(layer) for layer in layers])
-
-    def _validate_target(self, rows, dtype, name):
-        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
-        rows = check_array(rows, accept_sparse="csr", dtype=dtype, input_name=name, estimator=self)
-        if rows.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"{name} has {rows.shape[1]} columns, X has {self.n_features_in_}; source and "
-                "target must have the same features. In a pipeline, let skda.make_pipeline "
-                "transform the target with the source."
-            )
-        return rows
 
     def _first_inputs(self, rows):
         if self.kernel == "linear":
@@ -292,7 +264,6 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
