@@ -5,10 +5,11 @@ steps, in process time on one thread. The loop uses PyTorch's default Adam, one 
 domains where the method allows it, and keeps no history. Runs alternate, and the median of the
 paired ratios is reported:
 
-    python benchmarks/bench_training.py [--repeats 7] [--methods DANN WDGRL]
+    python benchmarks/bench_training.py [--repeats 7] [--methods DANN DANN-shallow]
 """
 
 import argparse
+import itertools
 import statistics
 import time
 
@@ -16,16 +17,22 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
-import skda.adaptation
 from skda.adaptation import (
+    ADDAClassifier,
     CDANClassifier,
+    CoGANClassifier,
     DAANClassifier,
+    DALNClassifier,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    DomainConfusionClassifier,
+    DSNClassifier,
     MCDClassifier,
     MDDClassifier,
+    SANClassifier,
     WDGRLClassifier,
 )
 from skda.datasets import load_shifted_digits
@@ -44,6 +51,11 @@ def images():
     rng = np.random.RandomState(0)
     X = rng.rand(640, 1, 28, 28).astype(np.float32)
     return X, rng.randint(10, size=len(X)), X[::-1] + 0.1
+
+
+def batches(n_rows, n_steps):
+    order = torch.randperm(n_rows).repeat(2)
+    return [order[step * BATCH : (step + 1) * BATCH] for step in range(n_steps)]
 
 
 class Loop:
@@ -75,11 +87,8 @@ class Loop:
         step, total = 0, n_steps * epochs - 1
         self.module.train()
         for _ in range(epochs):
-            source_order = torch.randperm(len(self.X)).repeat(2)
-            target_order = torch.randperm(len(self.X_target)).repeat(2)
-            for batch in range(n_steps):
-                rows = slice(batch * BATCH, (batch + 1) * BATCH)
-                source, target = source_order[rows], target_order[rows]
+            source_rows, target_rows = (batches(len(x), n_steps) for x in (self.X, self.X_target))
+            for source, target in zip(source_rows, target_rows, strict=True):
                 trade_off = self.method.trade_off
                 if self.method.trade_off_schedule == "progressive":
                     trade_off *= progressive(step / total)
@@ -112,6 +121,124 @@ class ReversalLoop(Loop):
         return self.alignment(*self.domains(layers, y))
 
 
+class WeightedLoop(Loop):
+    """Several losses, some of them of an adversary behind a reversal."""
+
+    def aligned(self, layers, y, trade_off):
+        loss = 0.0
+        for alignment, weight in self.alignment.parts():
+            if alignment.adversarial:
+                reversed_ = {k: reverse_gradient(x, trade_off * weight) for k, x in layers.items()}
+                loss = loss + alignment(*self.domains(reversed_, y))
+            else:
+                loss = loss + trade_off * weight * alignment(*self.domains(layers, y))
+        return loss
+
+
+class HeadCriticLoop(Loop):
+    """DALN: the head descends on the loss behind a reversal of the features."""
+
+    def aligned(self, layers, y, trade_off):
+        logits = self.module.head(reverse_gradient(layers["features"]))
+        return trade_off * self.alignment(*self.domains({"logits": logits}, y))
+
+
+class ConfusionLoop(Loop):
+    """Domain confusion: a loss of the features, and one of the domain classifier."""
+
+    def aligned(self, layers, y, trade_off):
+        confusion, opponent = self.alignment(*self.domains(layers, y))
+        return trade_off * confusion + opponent
+
+
+class TwoStageLoop(Loop):
+    """ADDA: the source alone; then an encoder of the target against a discriminator."""
+
+    def prepare(self):
+        self.optimizer = torch.optim.Adam(self.module.parameters(), lr=1e-3)
+        settings = {"lr": self.method.adaptation_lr, "betas": (0.5, 0.999)}
+        self.encoder_optimizer = torch.optim.Adam(self.module.backbone.parameters(), **settings)
+        self.critic_optimizer = torch.optim.Adam(self.alignment.parameters(), **settings)
+
+    def run(self, epochs):
+        self.module.train()
+        self.module.rows.sizes = (BATCH,)
+        for _ in range(epochs):
+            for rows in batches(len(self.X), -(-len(self.X) // BATCH)):
+                self.optimizer.zero_grad()
+                cross_entropy(self.module(self.X[rows])[0], self.y[rows]).backward()
+                self.optimizer.step()
+        self.module.eval()
+        with torch.no_grad():
+            encodings = self.module(self.X)[1]["features"]
+        self.module.train()
+        self.module.rows.sizes = (0, BATCH)
+        n_steps = -(-max(len(self.X), len(self.X_target)) // BATCH)
+        for _ in range(epochs):
+            source_rows, target_rows = (batches(len(x), n_steps) for x in (self.X, self.X_target))
+            for source, target in zip(source_rows, target_rows, strict=True):
+                self.adapt(encodings[source], self.X_target[target])
+
+    def adapt(self, encodings, target):
+        source = Activations({"features": encodings}, ())
+        features = self.module(target)[1]["features"]
+        self.critic_optimizer.zero_grad()
+        fixed = Activations({"features": features.detach()}, ())
+        self.alignment.adversary_loss(source, fixed).backward()
+        self.critic_optimizer.step()
+        self.encoder_optimizer.zero_grad()
+        self.alignment(source, Activations({"features": features}, ())).backward()
+        self.encoder_optimizer.step()
+
+
+class RowLoop:
+    """The shallow DANN: algorithm 1 of its paper, a source and a target row at a time."""
+
+    def __init__(self, method, backbone, width, X, y, X_target):
+        rng = np.random.default_rng(0)
+        self.X, self.y, self.X_target = X.astype(np.float32), y, X_target.astype(np.float32)
+        self.trade_off, self.lr, self.rng = method.trade_off, np.float32(method.lr), rng
+        self.W = rng.uniform(-0.2, 0.2, (width, X.shape[1])).astype(np.float32)
+        self.V = rng.uniform(-0.2, 0.2, (10, width)).astype(np.float32)
+        self.b, self.c = np.zeros(width, np.float32), np.zeros(10, np.float32)
+        self.u, self.d = np.zeros(width, np.float32), np.float32(0)
+        self.one_hot = np.eye(10, dtype=np.float32)
+
+    def run(self, epochs):
+        for _ in range(epochs):
+            for row in self.rng.permutation(len(self.X)):
+                target = self.X_target[self.rng.integers(len(self.X_target))]
+                self.step(self.X[row], self.one_hot[self.y[row]], target)
+
+    def step(self, source, label, target):
+        h = self.sigmoid(self.b + self.W @ source)
+        scores = np.exp(self.c + self.V @ h)
+        dc = scores / scores.sum() - label
+        dV = np.outer(dc, h)
+        db = (self.V.T @ dc) * h * (1 - h)
+        dW = np.outer(db, source)
+        # Of the domain unit, which gives the probability of the source.
+        dd = self.trade_off * (1 - self.sigmoid(self.d + self.u @ h))
+        du = dd * h
+        change = dd * self.u * h * (1 - h)
+        db, dW = db + change, dW + np.outer(change, source)
+        h = self.sigmoid(self.b + self.W @ target)
+        error = self.trade_off * self.sigmoid(self.d + self.u @ h)
+        dd, du = dd - error, du - error * h
+        change = -error * self.u * h * (1 - h)
+        db, dW = db + change, dW + np.outer(change, target)
+        self.W -= self.lr * dW
+        self.V -= self.lr * dV
+        self.b -= self.lr * db
+        self.c -= self.lr * dc
+        self.u += self.lr * du
+        self.d += self.lr * dd
+
+    @staticmethod
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+
 class CriticLoop(Loop):
     """Steps of the critic on detached features, then one of the network."""
 
@@ -130,6 +257,42 @@ class CriticLoop(Loop):
         loss = cross_entropy(logits[:BATCH], y) + self.aligned(layers, y, trade_off)
         loss.backward()
         self.optimizer.step()
+
+
+class CoupledLoop(Loop):
+    """CoGAN: the generator learns, then the discriminators with their classifier."""
+
+    def prepare(self):
+        discriminators = [*self.module.parameters(), *self.alignment.judge.parameters()]
+        self.optimizer = torch.optim.Adam(discriminators, lr=1e-3)
+        self.generator_optimizer = torch.optim.Adam(
+            self.alignment.generator.parameters(), lr=1e-3, betas=(0.5, 0.999)
+        )
+        self.norms = [part for part in self.module.modules() if isinstance(part, _BatchNorm)]
+
+    def step(self, source, y, target, trade_off):
+        game, generator = self.alignment, list(self.alignment.generator.parameters())
+        pair = game.generator(torch.randn(BATCH, self.method.latent_size))
+        self.generator_optimizer.zero_grad()
+        loss = game.generator_loss(self.generated(pair), pair, (source, target))
+        loss.backward(inputs=generator)
+        self.generator_optimizer.step()
+        self.optimizer.zero_grad()
+        logits, layers = self.module(torch.cat([source, target]))
+        fixed = self.generated([rows.detach() for rows in pair])
+        loss = trade_off * game(layers["features"].split(BATCH), fixed)
+        (loss + cross_entropy(logits[:BATCH], y)).backward()
+        self.optimizer.step()
+
+    def generated(self, pair):
+        self.track(False)
+        features = self.module(torch.cat(pair))[1]["features"]
+        self.track(True)
+        return features.split(BATCH)
+
+    def track(self, value):
+        for norm in self.norms:
+            norm.track_running_stats = value
 
 
 class TwoHeadsLoop(Loop):
@@ -179,13 +342,21 @@ LOOPS = {
     CDANClassifier: ReversalLoop,
     DAANClassifier: ReversalLoop,
     MDDClassifier: ReversalLoop,
+    SANClassifier: WeightedLoop,
+    DSNClassifier: WeightedLoop,
+    DALNClassifier: HeadCriticLoop,
+    DomainConfusionClassifier: ConfusionLoop,
     WDGRLClassifier: CriticLoop,
     MCDClassifier: TwoHeadsLoop,
+    CoGANClassifier: CoupledLoop,
+    ADDAClassifier: TwoStageLoop,
 }
+METHODS = {cls.__name__.removesuffix("Classifier"): (cls, loop, {}) for cls, loop in LOOPS.items()}
+METHODS["DANN-shallow"] = (DANNClassifier, RowLoop, {"solver": "shallow"})
 
 
-def hand_written_loop(method, backbone, width, data, epochs):
-    LOOPS[type(method)](method, backbone, width, *data).run(epochs)
+def hand_written_loop(loop, method, backbone, width, data, epochs):
+    loop(method, backbone, width, *data).run(epochs)
 
 
 def process_time(function, *args, **kwargs):
@@ -194,23 +365,27 @@ def process_time(function, *args, **kwargs):
     return time.process_time() - start
 
 
-def measure(estimator, data, make_backbone, width, epochs, repeats):
-    method = estimator(module=make_backbone, max_epochs=epochs, random_state=0, device="cpu")
+def measure(name, data, make_backbone, width, epochs, repeats):
+    estimator, loop, params = METHODS[name]
+    if "solver" not in params:
+        params = {"module": make_backbone}
+    method = estimator(max_epochs=epochs, random_state=0, device="cpu", **params)
     X, y, X_target = data
     ratios = []
     for repeat in range(repeats + 1):
         fit = process_time(method.fit, X, y, X_target=X_target)
-        loop = process_time(hand_written_loop, method, make_backbone(), width, data, epochs)
+        by_hand = process_time(
+            hand_written_loop, loop, method, make_backbone(), width, data, epochs
+        )
         if repeat:  # the first pair warms up
-            ratios.append(fit / loop)
+            ratios.append(fit / by_hand)
     return ratios
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7)
-    names = [cls.__name__.removesuffix("Classifier") for cls in LOOPS]
-    parser.add_argument("--methods", nargs="+", default=names, choices=names)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     settings = {
@@ -218,15 +393,15 @@ def main():
         "ConvNet 28x28": (images(), lambda: ConvNet(1, (28, 28)), 100, 2),
     }
     print(f"{'module':15} {'method':20} {'median':>7} {'min':>6} {'max':>6}")
-    for name, setting in settings.items():
-        for method in options.methods:
-            estimator = getattr(skda.adaptation, f"{method}Classifier")
-            ratios = measure(estimator, *setting, options.repeats)
-            print(
-                f"{name:15} {estimator.__name__:20} {statistics.median(ratios):7.3f} "
-                f"{min(ratios):6.3f} {max(ratios):6.3f}",
-                flush=True,
-            )
+    for module, method in itertools.product(settings, options.methods):
+        if method == "DANN-shallow" and module != "MLP 64-128-64":
+            continue  # takes tables
+        ratios = measure(method, *settings[module], options.repeats)
+        print(
+            f"{module:15} {method:20} {statistics.median(ratios):7.3f} "
+            f"{min(ratios):6.3f} {max(ratios):6.3f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

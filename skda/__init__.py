@@ -14,8 +14,10 @@ _SUBPACKAGES = (
     "feature_extraction",
     "fine_tuning",
     "losses",
+    "metrics",
     "model_selection",
     "nn",
+    "subspace",
     "training",
 )
 

@@ -37,7 +37,7 @@ from skda._params import PrefixedParams, check_keywords, estimator
 from skda._preprocess import resolve_preprocess
 from skda._sklearn_compat import Interval, StrOptions
 from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
-from skda.nn import record_activations
+from skda.nn import DomainLayer, record_activations
 from skda.nn._activations import check_submodules
 from skda.training import AdaptationModule, AdaptationNet, Block, DomainDataset, list_blocks
 from skda.training._batches import as_tensor, take_rows
@@ -557,7 +557,7 @@ class DeepClassifier(
             backbone = build_backbone(module, self.input_shape_, keywords, "module")
         if self.weights not in ("pretrained", None):
             load_weights(backbone, self.weights)
-        return backbone
+        return DomainLayer.keep_target(backbone)  # left by an earlier training
 
     def _backbone_of(self, fitted):
         """Return a copy of the backbone of a fitted estimator, all of which learns."""

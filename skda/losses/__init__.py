@@ -9,6 +9,8 @@ from skda.losses._joint_mmd import joint_mmd, tensor_mmd
 from skda.losses._local_mmd import local_mmd
 from skda.losses._margin_disparity import margin_disparity
 from skda.losses._mmd import DAN_MULTIPLIERS, linear_mmd, mmd, mmd_kernel_weights
+from skda.losses._moments import moment_distance
+from skda.losses._nuclear_wasserstein import nuclear_wasserstein
 from skda.losses._predictions import batch_nuclear_norm, entropy, minimum_class_confusion
 from skda.losses._reconstruction import reconstruction_error
 from skda.losses._separation import difference_loss, scale_invariant_mse
@@ -42,6 +44,8 @@ __all__ = [
     "minimum_class_confusion",
     "mmd",
     "mmd_kernel_weights",
+    "moment_distance",
+    "nuclear_wasserstein",
     "reconstruction_error",
     "scale_invariant_mse",
     "soft_label_cross_entropy",

@@ -21,7 +21,9 @@ from skda.nn._conditional_adversary import (
     certainty_weights,
 )
 from skda.nn._domain_alignment import DomainAlignmentNorm
+from skda.nn._domain_layer import DomainLayer
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.nn._generator import CoupledGenerator
 from skda.nn._multi_kernel_mmd import MultiKernelMMD
 from skda.nn._networks import MLP, ConvNet
 
@@ -31,11 +33,13 @@ __all__ = [
     "ClasswiseDiscriminator",
     "ConditionalDomainAdversary",
     "ConvNet",
+    "CoupledGenerator",
     "DomainAccuracy",
     "DomainAdversary",
     "DomainAlignmentNorm",
     "DomainBatchNorm",
     "DomainDiscriminator",
+    "DomainLayer",
     "DomainRows",
     "DomainStandardizer",
     "JointAlignment",

@@ -113,6 +113,13 @@ class DomainBatchNorm(nn.Module):
             norm.weight, norm.bias = source.weight, source.bias
         self.norms = nn.ModuleList([source, *targets])
 
+    def split_parameters(self):
+        """Give the targets a scale and shift of their own, which start from the source's."""
+        source, target, *others = self.norms
+        target.weight, target.bias = map(copy.deepcopy, (source.weight, source.bias))
+        for norm in others:
+            norm.weight, norm.bias = target.weight, target.bias
+
     def pool_targets(self):
         """Set the last statistics to those of the mixture of all target domains, in equal parts.
 

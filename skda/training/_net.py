@@ -201,7 +201,7 @@ class AdaptationNet(NeuralNet):
             for name, parameter in self.module_.named_parameters()
             if not name.startswith("backbone.")
         ]
-        new += self._adversary_parameters()
+        new += self.alignment_.named_parameters(prefix="alignment")
         new += self.criterion_.named_parameters(prefix="criterion")
         return new
 
@@ -416,8 +416,8 @@ class AdaptationNet(NeuralNet):
             self._scaler.step(optimizer)
         self._scaler.update()  # once all of them have looked at the scale
 
-    def _backward(self, loss):
-        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+    def _backward(self, loss, inputs=None):
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
 
     def _descend(self, loss, *optimizers):
         """Take a step of its own on a loss, beside the one of `train_step`."""

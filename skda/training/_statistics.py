@@ -34,6 +34,24 @@ def standardization(domains):
     return [(mean.float(), torch.where(scale > 0, scale, 1).float()) for mean, scale in moments]
 
 
+def ranges(domains):
+    """Return the smallest and the largest value of every column or channel.
+
+    Parameters
+    ----------
+    domains : sequence of arrays
+        Rows, of which all domains are one.
+
+    Returns
+    -------
+    low, high : torch.Tensor of shape (n_columns,)
+        Of tables the columns', of images the channels'.
+    """
+    extremes = [part.aminmax(dim=1) for rows in domains for part in columns_by_parts(rows)]
+    low, high = (torch.stack(part) for part in zip(*extremes, strict=True))
+    return low.amin(dim=0), high.amax(dim=0)
+
+
 def columns_by_parts(rows):
     """Yield the columns or channels of some rows at a time, of shape (n_columns, n_values)."""
     # At most 128 MiB in float64.

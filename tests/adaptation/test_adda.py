@@ -92,6 +92,15 @@ def test_the_encoder_of_the_target_starts_as_that_of_the_source(few):
     assert not torch.allclose(first[0], third[0], atol=1e-3)
 
 
+def test_the_target_starts_from_the_statistics_of_the_source(few):
+    clf = _fit(few, adaptation_lr=1e-12, max_epochs=1, batch_size=200)  # all rows at once
+    source, target = clf.net_.module_.domain_batch_norms()[0].norms
+    weight = next(clf.net_.module_.backbone.parameters()).detach()
+    mean = (torch.tensor(few["X_target"], dtype=torch.float32) @ weight.T).mean(dim=0)
+    expected = torch.lerp(source.running_mean, mean, target.momentum)
+    torch.testing.assert_close(target.running_mean, expected)
+
+
 def test_an_encoder_that_learns_is_told_apart_less(digits):
     accuracy = {}
     for trade_off in (1e-9, 1.0):

@@ -252,3 +252,12 @@ def test_standardizer_keeps_moments_in_its_state():
     state = _standardizer(None, 1).state_dict()
     assert sorted(state) == [f"affines.{n}.{name}" for n in (0, 1) for name in ("mean", "scale")]
     assert not list(_standardizer(None, 1).parameters())
+
+
+def test_targets_may_have_a_scale_and_shift_of_their_own():
+    norm = DomainBatchNorm(nn.BatchNorm1d(2), 4, DomainRows())
+    norm.split_parameters()
+    source, *targets = norm.norms
+    assert all(target.weight is targets[0].weight for target in targets)
+    assert torch.equal(source.weight, targets[0].weight)
+    assert source.weight is not targets[0].weight and source.bias is not targets[0].bias

@@ -2,7 +2,9 @@
 
 from skda.adaptation.adversarial._adda import ADDAClassifier
 from skda.adaptation.adversarial._cdan import CDANClassifier
+from skda.adaptation.adversarial._cogan import CoGANClassifier
 from skda.adaptation.adversarial._daan import DAANClassifier
+from skda.adaptation.adversarial._daln import DALNClassifier
 from skda.adaptation.adversarial._dann import DANNClassifier
 from skda.adaptation.adversarial._dsn import DSNClassifier
 from skda.adaptation.adversarial._label_efficient import LabelEfficientClassifier
@@ -14,7 +16,9 @@ from skda.adaptation.adversarial._wdgrl import WDGRLClassifier
 __all__ = [
     "ADDAClassifier",
     "CDANClassifier",
+    "CoGANClassifier",
     "DAANClassifier",
+    "DALNClassifier",
     "DANNClassifier",
     "DSNClassifier",
     "LabelEfficientClassifier",

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from skorch.dataset import Dataset
+from skorch.utils import to_device
 from torch import nn
 
 from skda._deep_classifier import copy_callback
@@ -17,7 +18,7 @@ from skda.base import DeepAdaptationClassifier, estimator
 from skda.losses import domain_cross_entropy
 from skda.nn import Activations, DomainAccuracy, DomainDiscriminator
 from skda.nn._adversary import one_output_per_row
-from skda.training import DomainDataset, TwoPlayerNet
+from skda.training import AdaptationNet, DomainDataset, TwoPlayerNet
 from skda.training._batches import as_tensor
 
 
@@ -78,6 +79,17 @@ class EncodedSource(DomainDataset):
         self.encodings = encodings
 
 
+class SourceEncoderNet(AdaptationNet):
+    """The net of the first stage, which leaves the target's statistics to the second."""
+
+    def _complete_target_statistics(self, X):
+        if self._needs_target(X):
+            super()._complete_target_statistics(X)
+            return
+        for norm in self.module_.domain_batch_norms():
+            norm.set_n_domains(len(norm.norms))  # the target's start from the source's
+
+
 class TargetEncoderNet(TwoPlayerNet):
     """The net whose backbone sees the target alone, and learns from the adversary alone.
 
@@ -103,6 +115,7 @@ class TargetEncoderNet(TwoPlayerNet):
     def train_step_single(self, batch, **fit_params):
         """Let the discriminator learn, then the encoder, from one forward of the target rows."""
         X, numbers = batch
+        numbers = to_device(numbers, self.device)
         n_source, *target_sizes = self.module_.rows.sizes
         logits, activations = self._infer_as((0, *target_sizes), X[n_source:])
         source = {name: x.index_select(0, numbers) for name, x in self._encodings.items()}
@@ -225,6 +238,10 @@ class ADDAClassifier(DeepAdaptationClassifier):
         "adaptation_lr": [Interval(Real, 0, None, closed="neither")],
         "discriminator": [nn.Module, callable, None],
     }
+
+    @property
+    def _net_class(self):
+        return SourceEncoderNet if self.trade_off else super()._net_class
 
     def _net_params(self, dataset, widths):
         return {"alignment": None, "trade_off": 0}  # the first stage's

@@ -58,8 +58,7 @@ class MCDNet(TwoPlayerNet):
         """Learn the labels, make the classifiers differ on the target, and make them agree."""
         if self.alignment is None:
             return super().train_step_single(batch, **fit_params)
-        X, y = batch
-        y = to_device(y, self.device)
+        X, y = (to_device(part, self.device) for part in batch)
         sizes = self.module_.rows.sizes
         labelled = sizes if len(y) > sizes[0] else DomainRows.SOURCE_ALONE
         # A: all learn the labels.

@@ -62,7 +62,7 @@ class DomainConfusion(nn.Module):
         self.accuracy = DomainAccuracy()
         self.n_classes = widths["logits"]
         self.soft_label_weight, self.temperature = soft_label_weight, temperature
-        self.soft_labels = None
+        self.register_buffer("soft_labels", None, persistent=False)
         self._seen = []
 
     def forward(self, source, target):
