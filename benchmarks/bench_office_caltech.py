@@ -34,14 +34,9 @@ def load_domains(home):
     return domains
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--precision", default="auto")
-    parser.add_argument("--cache", default=None, help="folder; nothing is kept without it")
-    options = parser.parse_args()
-    home = Path(os.environ["SKDA_DATA"])
-    extractor = DeepFeatureExtractor(
+def make_extractor(home, **params):
+    """Return an extractor of the features of MobileNetV2."""
+    return DeepFeatureExtractor(
         "timm/mobilenetv2_100",
         weights=home / "weights" / "mobilenetv2_100_imagenet_timm.safetensors",
         module__pad_type="same",
@@ -49,8 +44,18 @@ def main():
         preprocess={"size": 224, "crop_pct": 0.875, "mean": 0.5, "std": 0.5},
         normalize=True,
         device="cpu",
-        **vars(options),
+        **params,
     )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--cache", default=None, help="folder; nothing is kept without it")
+    options = parser.parse_args()
+    home = Path(os.environ["SKDA_DATA"])
+    extractor = make_extractor(home, **vars(options))
     domains = load_domains(home)
     start = time.perf_counter()
     features = {name: (extractor.fit_transform(X), y) for name, (X, y) in domains.items()}

@@ -19,7 +19,8 @@ def make_pipeline(*steps, memory=None, verbose=False):
         The steps, in order; their names are their lowercased class names.
 
     memory : str or object with the joblib.Memory interface, default=None
-        Caches the fitted transformers.
+        Caches the fitted transformers and what they make of the source rows; target rows are
+        transformed in every fit all the same.
 
     verbose : bool, default=False
         If True, the time elapsed while fitting each step is printed.
