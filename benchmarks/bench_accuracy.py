@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from scipy.ndimage import zoom
 from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import interpolate
 
 import skda.adaptation
 from skda.base import DeepAdaptationClassifier
@@ -44,13 +44,19 @@ def mnist():
     return (X / 255).astype(np.float32), y.astype(int)
 
 
+def as_large_as_mnist(X):
+    """Digits of one channel at 28 x 28 pixels, bilinear as torchvision resizes images."""
+    images = torch.from_numpy(X[:, None].astype(np.float32))
+    return interpolate(images, (28, 28), mode="bilinear").numpy()
+
+
 @cache
 def usps():
     import h5py
 
     with h5py.File(DATA / "digits" / "usps.h5") as file:
         X, y = file["train/data"][:].reshape(-1, 16, 16), file["train/target"][:]
-    return zoom(X, (1, 1.75, 1.75), order=1)[:, None].astype(np.float32), y.astype(int)
+    return as_large_as_mnist(X), y.astype(int)
 
 
 @cache
@@ -62,7 +68,7 @@ def optdigits():
         ]
     )
     X = rows[:, :64].reshape(-1, 8, 8) / 16
-    return zoom(X, (1, 3.5, 3.5), order=1)[:, None].astype(np.float32), rows[:, 64].astype(int)
+    return as_large_as_mnist(X), rows[:, 64].astype(int)
 
 
 @cache

@@ -4,8 +4,9 @@ import gzip
 
 import numpy as np
 import pytest
+import torch
 from joblib import Parallel, delayed
-from scipy.ndimage import zoom
+from torch.nn.functional import interpolate
 
 from skda.adaptation import (
     AdaBNClassifier,
@@ -14,7 +15,9 @@ from skda.adaptation import (
     AutoDIALClassifier,
     BNMClassifier,
     CDANClassifier,
+    CoGANClassifier,
     DAANClassifier,
+    DALNClassifier,
     DANClassifier,
     DANNClassifier,
     DDCClassifier,
@@ -73,7 +76,9 @@ def source_only():
         (AutoDIALClassifier, 10),
         (BNMClassifier, 9),
         (CDANClassifier, 12),
+        (CoGANClassifier, 4),
         (DAANClassifier, 12),
+        (DALNClassifier, 10),
         (DANClassifier, 8),
         (DANNClassifier, 10),
         (DDCClassifier, 0.5),
@@ -118,7 +123,8 @@ def usps(data_home):
     h5py = pytest.importorskip("h5py")
     with h5py.File(data_home / "digits" / "usps.h5") as file:
         X, y = file["train/data"][:].reshape(-1, 16, 16), file["train/target"][:]
-    return zoom(X, (1, 1.75, 1.75), order=1)[:, None].astype(np.float32), y.astype(int)
+    images = torch.from_numpy(X[:, None].astype(np.float32))
+    return interpolate(images, (28, 28), mode="bilinear").numpy(), y.astype(int)
 
 
 def _part(data, n_rows, seed):
