@@ -8,7 +8,7 @@ import pytest
 import sklearn
 
 README = Path(__file__).parents[1] / "README.md"
-INTRODUCTION, TABLES, IMAGES, FINE_TUNING, SEARCH = re.findall(
+INTRODUCTION, TABLES, IMAGES, FINE_TUNING, SHALLOW, SEARCH = re.findall(
     r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
 
@@ -33,6 +33,12 @@ def test_tables(capsys):
 def test_fine_tuning(capsys):
     _run(FINE_TUNING)
     assert float(capsys.readouterr().out) > 0.7
+
+
+def test_shallow_baselines(capsys):
+    _run(SHALLOW)
+    distance, accuracy = map(float, capsys.readouterr().out.split())
+    assert 1.5 < distance < 2 and accuracy > 0.6
 
 
 def test_grid_search_without_target_labels():
