@@ -15,13 +15,13 @@ def estimator(cls):
 
     Subclasses inherit the parameters, may add some, change defaults, and drop one by declaring it
     a ``ClassVar``. The signature shows all of them, and the docstring takes over the parent's
-    entries for what it does not describe itself. Keywords such as ``module__dropout`` are taken
-    as well, where the class names their prefixes in ``_prefixes``.
+    entries for what it does not describe itself. A subclass of :class:`PrefixedParams` also takes
+    keywords such as ``module__dropout``, whose prefixes it names in ``_prefixes``.
 
     Parameters
     ----------
     cls : type
-        A subclass of :class:`PrefixedParams`.
+        A subclass of :class:`sklearn.base.BaseEstimator`.
 
     Returns
     -------
@@ -46,9 +46,19 @@ def estimator(cls):
     own_doc = cls.__doc__
     cls = dataclass(kw_only=True, repr=False, eq=False)(cls)
     cls.__doc__ = own_doc  # a dataclass without one gets its signature
+    names = list(inspect.signature(cls).parameters)
+    if issubclass(cls, PrefixedParams):
+        names.append(_take_prefixed_params(cls, names))
+    parent = next(filter(is_dataclass, cls.__mro__[1:]), None)
+    if own_doc and parent:
+        cls.__doc__ = inherit_entries(own_doc, inspect.getdoc(parent), names)
+    return cls
+
+
+def _take_prefixed_params(cls, names):
+    """Let the constructor take keywords of any name; return what the signature calls them."""
     init = cls.__init__
-    explicit = list(inspect.signature(init).parameters.values())
-    names = [parameter.name for parameter in explicit[1:]]
+    explicit = inspect.signature(init).parameters.values()
 
     @wraps(init)
     def __init__(self, *args, **params):
@@ -58,10 +68,7 @@ def estimator(cls):
     more = inspect.Parameter("prefixed_params", inspect.Parameter.VAR_KEYWORD)
     __init__.__signature__ = inspect.Signature([*explicit, more])
     cls.__init__ = __init__
-    parent = next(filter(is_dataclass, cls.__mro__[1:]), None)
-    if own_doc and parent:
-        cls.__doc__ = inherit_entries(own_doc, inspect.getdoc(parent), [*names, more.name])
-    return cls
+    return more.name
 
 
 class PrefixedParams(BaseEstimator):

@@ -603,7 +603,7 @@ BAD_PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize("params, message", BAD_PARAMETERS, ids=lambda p: str(p)[:40])
+@pytest.mark.parametrize("params, message", BAD_PARAMETERS, ids=lambda p: "".join(p))
 def test_bad_parameters(few, params, message):
     with pytest.raises((ValueError, TypeError), match=message):
         Quick(**params).fit(few["X"], few["y"], X_target=few["X_target"][:200])

@@ -26,7 +26,8 @@ class _CovarianceDistance(torch.autograd.Function):
             signed[len(a) :, : len(a)].neg_()
             ctx.save_for_backward(rows, signed)
             return torch.dot(products.flatten(), signed.flatten()).clamp_(min=0)
-        difference = torch.addmm(a.T @ a, b.T, b, alpha=-1)
+        # Not in one fused product, whose rounding keeps equal covariances apart.
+        difference = (a.T @ a).sub_(b.T @ b)
         ctx.save_for_backward(a, b, difference)
         return torch.linalg.vector_norm(difference).square_()
 

@@ -3,22 +3,46 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
+from skda._params import estimator
 from skda._sklearn_compat import HasMethods, Interval
 from skda.subspace._transfer_components import TransferComponents, discrepancy_factor
 
 
+@estimator
 class JointComponents(TransferComponents):
     """Base of methods that bring the means of classes together too.
 
     Components and labels of the target take turns: a classifier of the mapped source rows labels
     the mapped target rows, and their classes shape the next components. A method writes
     ``_factor``.
+
+    Parameters
+    ----------
+    n_iter : int, default=10
+        Number of eigenproblems. With 1 this is :class:`TCA`. Fewer are solved if the labels of
+        the target no longer change, after which nothing would.
+
+    classifier : classifier, default=None
+        Labels the target: it is cloned, and fitted to the mapped source rows in every iteration.
+        None is a :class:`sklearn.neighbors.KNeighborsClassifier` of one neighbour, whose time
+        grows with the product of the numbers of rows of the domains.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes of the source.
+
+    n_iter_ : int
+        Number of eigenproblems solved.
     """
+
+    n_iter: int = 10
+    classifier: BaseEstimator | None = None
 
     _parameter_constraints = {
         **TransferComponents._parameter_constraints,

@@ -1,5 +1,6 @@
 """Components of large variance along which domains differ little: what TCA, JDA and BDA share."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.sparse.linalg import eigsh
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import check_random_state, gen_batches
 
+from skda._params import estimator
 from skda._sklearn_compat import Interval, StrOptions
 from skda.subspace._base import SubspaceTransformer
 
@@ -19,12 +21,86 @@ _MAX_DENSE = 1000  # size of a matrix; beyond, a few eigenvectors come faster fr
 _KERNELS = {"cosine", "laplacian", "linear", "poly", "rbf", "sigmoid"}
 
 
+@estimator
 class TransferComponents(SubspaceTransformer):
     """Base of methods that weigh variance against discrepancies between means.
 
     A method writes ``_fit_domains``: it makes a :class:`_Space`, says with
     :func:`discrepancy_factor` which means are to meet, and calls ``_set_components``.
+
+    Parameters
+    ----------
+    n_components : int, default=30
+        Number of components, in order of falling eigenvalue. Fewer are kept if rows, columns or
+        the kernel have no more directions of some variance.
+
+    kernel : str, callable or None, default=None
+        None looks for linear components with the penalty on their norm: what the authors of JDA
+        call primal. "linear", "poly", "rbf", "laplacian", "sigmoid" and "cosine" are those of
+        :func:`sklearn.metrics.pairwise.pairwise_kernels`; a callable takes two arrays of rows and
+        returns their kernel matrix. With "linear" the components are linear too, but the penalty
+        is on the coefficients of the rows.
+
+    gamma : float, default=None
+        Of "rbf", "laplacian", "poly" and "sigmoid"; None is 1 / n_features.
+
+    degree : float, default=3
+        Of "poly".
+
+    coef0 : float, default=1
+        Of "poly" and "sigmoid".
+
+    regularization : float, default=1.0
+        The weight mu of the penalty. It counts beside a squared distance between means, which is
+        in squared units of the features or of the kernel.
+
+    scale : {"metric", "unit_variance"}, default="metric"
+        The length of the columns of W. ``"metric"`` makes the denominator 1, so that components
+        of little variance are short and count little in distances; ``"unit_variance"`` makes the
+        numerator 1, as the papers print it. Published figures, nearest neighbours most of all,
+        belong to the former.
+
+    normalize_mmd : bool, default=False
+        Whether M is divided by its Frobenius norm before the penalty is added, as in programs of
+        the authors and in published tables. The norm falls with the number of rows.
+
+    n_landmarks : int, "auto" or None, default="auto"
+        How many rows, drawn at random from both domains, stand for all rows in a kernel
+        (Nystroem approximation). None takes all rows: time then grows with the cube of their
+        number, memory with the square. ``"auto"`` is None up to 4000 rows, and 1000 beyond; for
+        linear components the smaller number of rows and columns counts instead. Linear components
+        need no landmarks, and are exact, where there are no more columns than landmarks.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the landmarks.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features, n_components) or (n_landmarks, n_components)
+        The columns of W: ``X @ coef_`` for linear components, and the kernel matrix between rows
+        and `landmarks_` times `coef_` for others.
+
+    landmarks_ : ndarray of shape (n_landmarks, n_features) or None
+        Rows of both domains on which a kernel is evaluated, all or those drawn; None for linear
+        components.
+
+    n_features_in_ : int
+        Number of columns of X.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of X, if they are all strings.
     """
+
+    n_components: int = 30
+    kernel: str | Callable | None = None
+    gamma: float | None = None
+    degree: float = 3
+    coef0: float = 1
+    regularization: float = 1.0
+    scale: str = "metric"
+    normalize_mmd: bool = False
+    n_landmarks: int | str | None = "auto"
+    random_state: int | np.random.RandomState | None = None
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],

@@ -36,13 +36,17 @@ def test_array_gives_lazy_features(array, extractor):
     features = extractor.transform(array)
     assert features.shape == (10, 100) and features.chunks[0] == (4, 4, 2)
     assert features.dtype == np.float32
-    np.testing.assert_allclose(features.compute(), extractor.transform(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(
+        features.compute(), extractor.transform(PIXELS), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_bag_gives_lazy_features(bag, extractor):
     features = extractor.transform(bag)
     assert features.shape[1] == 100
-    np.testing.assert_allclose(features.compute(), extractor.transform(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(
+        features.compute(), extractor.transform(PIXELS), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_empty_blocks(array, bag, extractor):
@@ -56,7 +60,9 @@ def test_fit_reads_the_first_row(kind, request, extractor):
     X = request.getfixturevalue(kind)
     again = DeepFeatureExtractor(random_state=0).fit(X)
     assert again.input_shape_ == (3, 16, 12)
-    np.testing.assert_allclose(again.transform(X).compute(), extractor.transform(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(
+        again.transform(X).compute(), extractor.transform(PIXELS), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_network_is_once_in_the_graph(array, extractor):
@@ -90,4 +96,4 @@ def test_map_batches_of_ray(extractor):
     finally:
         ray.shutdown()
     features = [row["x"] for row in sorted(rows, key=lambda row: row["row"])]
-    np.testing.assert_allclose(features, extractor.transform(PIXELS), rtol=1e-5)
+    np.testing.assert_allclose(features, extractor.transform(PIXELS), rtol=1e-5, atol=1e-6)
