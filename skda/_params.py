@@ -48,7 +48,7 @@ def estimator(cls):
     cls.__doc__ = own_doc  # a dataclass without one gets its signature
     names = list(inspect.signature(cls).parameters)
     if issubclass(cls, PrefixedParams):
-        names.append(_take_prefixed_params(cls, names))
+        names = [*names, _take_prefixed_params(cls, names)]
     parent = next(filter(is_dataclass, cls.__mro__[1:]), None)
     if own_doc and parent:
         cls.__doc__ = inherit_entries(own_doc, inspect.getdoc(parent), names)
