@@ -1,6 +1,7 @@
 """ADDA: an encoder of the target that learns to pass for the encoder of the source."""
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
@@ -20,6 +21,8 @@ from skda.nn import Activations, DomainAccuracy, DomainDiscriminator
 from skda.nn._adversary import one_output_per_row
 from skda.training import AdaptationNet, DomainDataset, TwoPlayerNet
 from skda.training._batches import as_tensor
+
+LargeDiscriminator = partial(DomainDiscriminator, hidden_layer_sizes=(500, 500))
 
 
 class EncoderAdversary(nn.Module):
@@ -179,7 +182,8 @@ class ADDAClassifier(DeepAdaptationClassifier):
         From features of shape (n, n_features) to logits of shape (n, 1). An instance is copied,
         one copy per layer; a class or factory is called with the width of the layer and the
         ``discriminator__*`` keywords. None is :class:`skda.nn.DomainDiscriminator`, with
-        ``discriminator__hidden_layer_sizes=(100, 100)`` and ``discriminator__dropout=0``.
+        ``discriminator__hidden_layer_sizes=(500, 500)`` as in [1]_ and
+        ``discriminator__dropout=0``. Encoders that learn against a small one can go astray.
 
     max_epochs : int, default=40
         Number of epochs of each stage. An epoch of the first goes once through the source, one of
@@ -281,7 +285,7 @@ class ADDAClassifier(DeepAdaptationClassifier):
         return TargetEncoderNet(**params)
 
     def _make_loss(self, alignment, layers, widths):
-        discriminator = self.discriminator or DomainDiscriminator
+        discriminator = self.discriminator or LargeDiscriminator
         return EncoderAdversary(
             [self._make_part("discriminator", discriminator, widths[layer]) for layer in layers]
         )
