@@ -5,7 +5,7 @@ source. Every validator scores the 24 networks. Two figures judge it: the rank c
 scores with the target accuracy, and how much of that accuracy is lost when it chooses, compared
 with a choice by the target's labels.
 
-    python benchmarks/bench_validators.py --cache /tmp/networks
+    python benchmarks/bench_validators.py --cache FOLDER
 
 Tasks with real data read the folder that SKDA_DATA names. With a ``--cache`` networks are trained
 once, and validators can be run again on them.
