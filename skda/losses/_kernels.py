@@ -139,6 +139,11 @@ class _Rows:
             gradient.addcmul_(later.sum(dim=0)[:, None], self.rows[stop:], value=2)
 
 
+def typical_distance(features, rule):
+    """The median or mean squared distance between rows, of some of them if there are many."""
+    return _Rows(features).bandwidth(rule)
+
+
 class _Distances:
     """As `_Rows`, of squared distances that exist already."""
 
@@ -336,7 +341,7 @@ def quadruple_distances(kernel, source, target):
     bandwidth = kernel.bandwidth
     if isinstance(bandwidth, str):
         few = [x.detach()[:: -(-len(x) // (_BANDWIDTH_ROWS // 2))] for x in (source, target)]
-        bandwidth = _Rows(torch.cat(few)).bandwidth(bandwidth)
+        bandwidth = typical_distance(torch.cat(few), bandwidth)
     return _QuadrupleDistances.apply(source, target) / bandwidth
 
 

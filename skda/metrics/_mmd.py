@@ -7,7 +7,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from skda import losses
-from skda.losses._kernels import _Rows, gaussian_mixture, squared_distances
+from skda.losses._kernels import gaussian_mixture, squared_distances, typical_distance
 from skda.metrics._checks import check_domains
 from skda.training._batches import as_tensor
 
@@ -178,7 +178,7 @@ def mmd_permutation_test(
     order = rng.permutation(n + m)
     rows = torch.from_numpy(np.concatenate([source, target])[order])
     if isinstance(bandwidth, str):
-        bandwidth = _Rows(rows).bandwidth(bandwidth)
+        bandwidth = typical_distance(rows, bandwidth)
     relabelled = [order, *(rng.permutation(n + m) for _ in range(n_permutations))]
     is_source = torch.from_numpy(np.stack(relabelled, axis=1) < n).double()
     within, across, total = _pair_sums(kernel, rows, bandwidth, is_source)
