@@ -18,10 +18,15 @@ import time
 import warnings
 from functools import cache
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import torch
+from bench_amazon import load_domains
 from joblib import Parallel, delayed
+from PIL import Image
+from scipy.sparse import vstack
+from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import interpolate
 
@@ -98,6 +103,23 @@ def mnist_m():
     return file["x"], file["y"].astype(int)
 
 
+@cache
+def word_components():
+    """Amazon reviews in 200 principal components of the logarithms of their counts."""
+    domains = {domain: train for domain, (train, _) in load_domains(DATA).items()}
+    svd = TruncatedSVD(200, random_state=0).fit(vstack([X.log1p() for X, _ in domains.values()]))
+    return {domain: (svd.transform(X.log1p()), y) for domain, (X, y) in domains.items()}
+
+
+@cache
+def crops():
+    """Pieces of the Office-Caltech photographs, of 32 x 32 pixels."""
+    with ZipFile(DATA / "office_caltech10_images" / "office_caltech10_128px.zip") as photographs:
+        names = [name for name in photographs.namelist() if name.endswith(".jpg")][:2500]
+        images = [np.asarray(Image.open(photographs.open(name)).convert("RGB")) for name in names]
+    return np.stack([image[48:80, 16:48] for image in images])
+
+
 # -- tasks: from a random state to lists of (X, y, X_target, y_target) -------------------------
 
 
@@ -119,6 +141,19 @@ def shifted(angle=30, noise=0.1):
     return pairs
 
 
+def other_class_shares(seed):
+    """Shifted digits: of the source the first digits are rare, of the target the last ones."""
+    digits = load_shifted_digits(angle=15, noise=0.1, random_state=seed)
+    rng = np.random.RandomState(seed)
+    shares = np.linspace(0.2, 1, 10)
+    kept = rng.rand(len(digits.y)) < shares[digits.y]
+    kept_target = rng.rand(len(digits.y_target)) < shares[::-1][digits.y_target]
+    source, target = (digits.X, digits.y), (digits.X_target, digits.y_target)
+    return [
+        (*(part[kept] for part in source), *(part[kept_target] for part in target)),
+    ]
+
+
 def office(load):
     return lambda seed: [(*a, *b) for a, b in itertools.permutations(load().values(), 2)]
 
@@ -127,6 +162,16 @@ def mnist_to_mnist_m(seed):
     X, y = mnist()
     X = np.repeat(np.pad((X[:4000] * 255).astype(np.uint8), [(0, 0), (0, 0), (2, 2), (2, 2)]), 3, 1)
     return [(X.transpose(0, 2, 3, 1), y[:4000], *mnist_m())]
+
+
+def usps_to_photographs(seed):
+    """USPS digits to others whose strokes invert the colours of photographs, as in MNIST-M."""
+    X, y = part(usps(), 6500, seed)
+    X = np.repeat(np.pad((X * 255).astype(np.uint8), [(0, 0), (0, 0), (2, 2), (2, 2)]), 3, 1)
+    X = X.transpose(0, 2, 3, 1)
+    strokes = X[4000:].astype(int)
+    backgrounds = crops()[np.random.RandomState(seed).permutation(2500)]
+    return [(X[:4000], y[:4000], np.abs(strokes - backgrounds).astype(np.uint8), y[4000:])]
 
 
 TASKS = {
@@ -142,7 +187,10 @@ TASKS = {
     "opt-usps": digits_task(optdigits, 1800, usps, 1800),
     "shifted-45": shifted(angle=45, noise=0.0),
     "shifted-15": shifted(angle=15, noise=0.3),
+    "other-shares": other_class_shares,
     "office-surf": office(surf_histograms),
+    "amazon-200": office(word_components),
+    "usps-photos": usps_to_photographs,
 }
 
 

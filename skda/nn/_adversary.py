@@ -116,7 +116,7 @@ class DomainDiscriminator(nn.Sequential):
     in_features : int
         Width of the features.
 
-    hidden_layer_sizes : tuple of int, default=(100, 100)
+    hidden_layer_sizes : tuple of int, default=(500, 500)
         Width of every hidden layer.
 
     dropout : float, default=0.0
@@ -130,7 +130,7 @@ class DomainDiscriminator(nn.Sequential):
     torch.Size([8, 1])
     """
 
-    def __init__(self, in_features, *, hidden_layer_sizes=(100, 100), dropout=0.0):
+    def __init__(self, in_features, *, hidden_layer_sizes=(500, 500), dropout=0.0):
         width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
         super().__init__(
             MLP(
@@ -169,7 +169,7 @@ class DomainAdversary(nn.Module):
         From features of shape (n, in_features) to logits of the target domain, of shape (n, 1).
         None makes a :class:`DomainDiscriminator`.
 
-    hidden_layer_sizes : tuple of int, default=(100, 100)
+    hidden_layer_sizes : tuple of int, default=(500, 500)
         Hidden layers of the :class:`DomainDiscriminator`.
 
     dropout : float, default=0.0
@@ -187,7 +187,7 @@ class DomainAdversary(nn.Module):
     adversarial = True
 
     def __init__(
-        self, in_features, discriminator=None, *, hidden_layer_sizes=(100, 100), dropout=0.0
+        self, in_features, discriminator=None, *, hidden_layer_sizes=(500, 500), dropout=0.0
     ):
         super().__init__()
         if discriminator is None:

@@ -15,7 +15,9 @@ def _fit(cls, few, **params):
 
 
 def test_omega_one_is_dann(few):
-    daan, dann = _fit(DAANClassifier, few, omega=1), _fit(DANNClassifier, few)
+    params = {"discriminator__hidden_layer_sizes": (20,)}
+    daan = _fit(DAANClassifier, few, omega=1, **params)
+    dann = _fit(DANNClassifier, few, **params)
     pairs = zip(daan.net_.module_.parameters(), dann.net_.module_.parameters(), strict=True)
     for mine, theirs in pairs:
         torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)

@@ -1,7 +1,6 @@
 """ADDA: an encoder of the target that learns to pass for the encoder of the source."""
 
 from collections.abc import Callable
-from functools import partial
 from numbers import Real
 from typing import ClassVar
 
@@ -21,8 +20,6 @@ from skda.nn import Activations, DomainAccuracy, DomainDiscriminator
 from skda.nn._adversary import one_output_per_row
 from skda.training import AdaptationNet, DomainDataset, TwoPlayerNet
 from skda.training._batches import as_tensor
-
-LargeDiscriminator = partial(DomainDiscriminator, hidden_layer_sizes=(500, 500))
 
 
 class EncoderAdversary(nn.Module):
@@ -285,7 +282,7 @@ class ADDAClassifier(DeepAdaptationClassifier):
         return TargetEncoderNet(**params)
 
     def _make_loss(self, alignment, layers, widths):
-        discriminator = self.discriminator or LargeDiscriminator
+        discriminator = self.discriminator or DomainDiscriminator
         return EncoderAdversary(
             [self._make_part("discriminator", discriminator, widths[layer]) for layer in layers]
         )

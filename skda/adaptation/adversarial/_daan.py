@@ -47,9 +47,10 @@ class DynamicAdversary(nn.Module):
     joint = True
     adversarial = True
 
-    def __init__(self, layers, widths, *, omega, **sizes):
+    def __init__(self, layers, widths, *, omega, hidden_layer_sizes=(100, 100), dropout=0.0):
         super().__init__()
         width = sum(widths[layer] for layer in layers)
+        sizes = {"hidden_layer_sizes": hidden_layer_sizes, "dropout": dropout}
         self.everything = DomainAdversary(width, DomainDiscriminator(width, **sizes))
         self.by_class = ClasswiseDiscriminator(width, widths["logits"], **sizes)
         self.dynamic = omega == "dynamic"

@@ -1,6 +1,7 @@
 """WDGRL: a critic that measures the distance of the domains, which the features make small."""
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -14,6 +15,9 @@ from skda.losses import critic_distance, gradient_penalty
 from skda.nn import DomainAccuracy, DomainDiscriminator
 from skda.nn._adversary import one_output_per_row
 from skda.training import TwoPlayerNet
+
+# Smaller than a discriminator: it takes several steps for one of the network.
+SmallCritic = partial(DomainDiscriminator, hidden_layer_sizes=(100, 100))
 
 
 class WassersteinCritics(nn.Module):
@@ -176,7 +180,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
         return params
 
     def _make_loss(self, alignment, layers, widths):
-        critic = self.critic or DomainDiscriminator
+        critic = self.critic or SmallCritic
         return WassersteinCritics(
             [self._make_part("critic", critic, widths[layer]) for layer in layers],
             self.penalty_weight,
