@@ -1,15 +1,12 @@
 """A discriminator of domains that sees the predictions along with the features."""
 
 import math
-from functools import partial
 
 import torch
 from torch import nn
 
 from skda.losses import domain_cross_entropy
 from skda.nn._adversary import DomainAccuracy, DomainDiscriminator, one_output_per_row
-
-WideDiscriminator = partial(DomainDiscriminator, hidden_layer_sizes=(400, 400))
 
 
 class MultilinearMap(nn.Module):
@@ -119,8 +116,7 @@ class ConditionalDomainAdversary(nn.Module):
 
     discriminator : torch.nn.Module, class or factory, default=None
         From maps of shape (n, width) to logits of the target domain, of shape (n, 1); a class or
-        factory is called with the width. None is a :class:`DomainDiscriminator` with hidden
-        layers of 400 and 400 units: what it sees is as wide as features times classes.
+        factory is called with the width. None is a :class:`DomainDiscriminator`.
 
     entropy_weighting : bool, default=True
         Whether rows with certain predictions count more, see :func:`certainty_weights`.
@@ -159,7 +155,7 @@ class ConditionalDomainAdversary(nn.Module):
             n_features, widths["logits"], max_width=max_width, random_width=random_width
         )
         if not isinstance(discriminator, nn.Module):
-            discriminator = (discriminator or WideDiscriminator)(self.map.width)
+            discriminator = (discriminator or DomainDiscriminator)(self.map.width)
         self.discriminator = discriminator
         self.accuracy = DomainAccuracy()
 

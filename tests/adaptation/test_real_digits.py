@@ -64,7 +64,7 @@ def _shifted(seed):
 @pytest.fixture(scope="module")
 def source_only():
     return _mean_accuracy(
-        lambda random_state: DANClassifier(trade_off=0, random_state=random_state), _shifted
+        lambda random_state: AdaBNClassifier(random_state=random_state), _shifted
     )
 
 

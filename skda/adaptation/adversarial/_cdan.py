@@ -10,8 +10,7 @@ from torch import nn
 from skda._alignments import with_spectral_penalty
 from skda._sklearn_compat import Interval
 from skda.base import DeepAdaptationClassifier, estimator
-from skda.nn import ConditionalDomainAdversary
-from skda.nn._conditional_adversary import WideDiscriminator
+from skda.nn import ConditionalDomainAdversary, DomainDiscriminator
 
 
 @estimator
@@ -47,7 +46,7 @@ class CDANClassifier(DeepAdaptationClassifier):
         From maps of shape (n, width) to logits of shape (n, 1). An instance is copied; a class or
         factory is called with the width of the map and the ``discriminator__*`` keywords. None is
         :class:`skda.nn.DomainDiscriminator`, with
-        ``discriminator__hidden_layer_sizes=(400, 400)`` and ``discriminator__dropout=0``.
+        ``discriminator__hidden_layer_sizes=(500, 500)`` and ``discriminator__dropout=0``.
 
     entropy_weighting : bool, default=True
         Whether rows with certain predictions count more (CDAN+E).
@@ -105,7 +104,7 @@ class CDANClassifier(DeepAdaptationClassifier):
         return ConditionalDomainAdversary(
             layers,
             widths,
-            partial(self._make_part, "discriminator", self.discriminator or WideDiscriminator),
+            partial(self._make_part, "discriminator", self.discriminator or DomainDiscriminator),
             entropy_weighting=self.entropy_weighting,
             **self._params_for("alignment"),
         )

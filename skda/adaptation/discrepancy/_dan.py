@@ -28,10 +28,10 @@ class DANClassifier(DeepAdaptationClassifier):
         )
 
     By default five kernels have equal weights, MMD is estimated over all pairs of a batch, the
-    trade-off grows as in DANN, Adam trains, and batch norms keep statistics per domain. Only the
-    logits are aligned, for which the default networks are small enough; of a network as deep as
-    that of [1]_ name its last layers too. The more layers, the more it costs if classes are
-    rarer or more frequent in the target than in the source.
+    trade-off grows as in DANN, and Adam trains. Only the logits are aligned, for which the
+    default networks are small enough; of a network as deep as that of [1]_ name its last layers
+    too. The more layers, the more it costs if classes are rarer or more frequent in the target
+    than in the source.
 
     Parameters
     ----------
@@ -40,9 +40,19 @@ class DANClassifier(DeepAdaptationClassifier):
         paths of submodules of the module; the losses of several layers are added, each with a
         bandwidth of its own.
 
+    trade_off : float, default=1.0
+        Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
+        without target data.
+
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions. Under statistics of its own a domain already has
+        the mean and variance of the other, whichever classes its rows are of; the discrepancy
+        aligns more with shared ones.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``alignment__*`` (of
@@ -84,6 +94,7 @@ class DANClassifier(DeepAdaptationClassifier):
     layers: tuple[str, ...] = ("logits",)
     # Clusters of classes form first; aligned at once, some would be matched to wrong ones.
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"
 
     def _keep(self, net):
         super()._keep(net)

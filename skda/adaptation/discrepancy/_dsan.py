@@ -17,18 +17,24 @@ class DSANClassifier(DeepAdaptationClassifier):
 
     see :func:`skda.losses.local_mmd`.
 
-    Unlike [1]_, kernels are averaged instead of added, Adam trains, the features are the
-    module's, without a bottleneck, and batch norms keep statistics per domain.
+    Unlike [1]_, kernels are averaged instead of added, Adam trains, and the features are the
+    module's, without a bottleneck.
 
     Parameters
     ----------
     trade_off : float, default=1.0
         Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
+        without target data.
 
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions. Under statistics of its own a domain already has
+        the mean and variance of the other, whichever classes its rows are of; the discrepancy
+        aligns more with shared ones.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``alignment__*`` (``bandwidth`` and
@@ -60,3 +66,4 @@ class DSANClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[str] = "lmmd"
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"

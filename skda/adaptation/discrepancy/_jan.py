@@ -64,8 +64,8 @@ class JANClassifier(DeepAdaptationClassifier):
     see :func:`skda.losses.joint_mmd`.
 
     Unlike [1]_, the discrepancy is estimated over all pairs of a batch instead of in linear time
-    (``alignment__estimator="linear"`` does), Adam trains, features are the module's, without a
-    bottleneck, and batch norms keep statistics per domain.
+    (``alignment__estimator="linear"`` does), Adam trains, and features are the module's,
+    without a bottleneck.
 
     Parameters
     ----------
@@ -75,11 +75,17 @@ class JANClassifier(DeepAdaptationClassifier):
 
     trade_off : float, default=1.0
         Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
+        without target data.
 
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions. Under statistics of its own a domain already has
+        the mean and variance of the other, whichever classes its rows are of; the discrepancy
+        aligns more with shared ones.
 
     adversarial : bool, default=False
         Whether linear maps, one per layer, are trained against the network to make the
@@ -116,6 +122,7 @@ class JANClassifier(DeepAdaptationClassifier):
     alignment: ClassVar[str] = "jmmd"
     layers: tuple[str, ...] = ("features", "logits")
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"
     adversarial: bool = False
 
     _parameter_constraints = {

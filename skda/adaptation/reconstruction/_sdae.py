@@ -33,10 +33,10 @@ class SDAEClassifier(DeepAdaptationClassifier):
 
     Unlike [1]_, discrepancies are estimated over all pairs of a batch instead of in linear time,
     and with kernels of equal weights; that of the first stage is of the codes of masked rows, and
-    its error a share of the variance of the inputs, see
-    :func:`skda.losses.reconstruction_error`. Units are rectified linear and batch-normalised
-    in each domain; of the second stage only the logits are aligned, with a weight that grows.
-    Both stages share optimiser, learning rate and batch size; callbacks see the second.
+    its error a share of the variance of the inputs, see :func:`skda.losses.reconstruction_error`.
+    Units are rectified linear and batch-normalised; of the second stage only the logits are
+    aligned, with a weight that grows. Both stages share optimiser, learning rate and batch size;
+    callbacks see the second.
 
     Of tables with few rows for their many columns, such as counts of words, the second stage learns
     the source by heart: there try ``early_stopping=True`` and ``module__dropout=0.5``. On small
@@ -56,6 +56,10 @@ class SDAEClassifier(DeepAdaptationClassifier):
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions; see :class:`DANClassifier`.
 
     pretrain_epochs : int, default=10
         Number of epochs of the first stage, for every block; 0 leaves it out.
@@ -104,6 +108,7 @@ class SDAEClassifier(DeepAdaptationClassifier):
     alignment: ClassVar[str] = "mmd"
     layers: tuple[str, ...] = ("logits",)
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"
     pretrain_epochs: int = 10
     pretrain_trade_off: float = 1.0
     corruption: float = 0.5
