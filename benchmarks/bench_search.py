@@ -91,7 +91,7 @@ def feature_searches(seed):
 
 def training_searches(seed):
     """Return searches by name: from the data, and a folder that is not used, to a model."""
-    estimator = DANNClassifier(random_state=seed)
+    estimator = DANNClassifier(discriminator__hidden_layer_sizes=(100, 100), random_state=seed)
 
     def plain(**params):
         search = GridSearchCV(estimator, GRID, scoring=SCORING, **params)

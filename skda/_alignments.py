@@ -91,7 +91,7 @@ def target_entropy(source, target):
 
 
 @joint
-def target_confusion(source, target, *, temperature=2.5):
+def target_confusion(source, target, *, temperature=1.5):
     """Class confusion of the target's predictions."""
     return minimum_class_confusion(target["logits"], temperature)
 
