@@ -20,18 +20,21 @@ class DeepJDOTClassifier(DeepAdaptationClassifier):
     ``pip install "skda[transport]"``.
 
     The cost and the exact plan are those of [1]_. Unlike [1]_, whose network is trained on the
-    source first, the trade-off grows during one training, batches are not balanced by class, and
-    batch norms keep statistics per domain.
+    source first, the trade-off grows during one training, and batches are not balanced by class.
 
     Parameters
     ----------
     trade_off : float, default=1.0
         Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
+        without target data.
 
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions; see :class:`DANClassifier`.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``alignment__*`` (``feature_weight``, the alpha, and
@@ -62,3 +65,4 @@ class DeepJDOTClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[str] = "transport"
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"

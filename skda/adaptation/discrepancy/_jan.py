@@ -83,9 +83,7 @@ class JANClassifier(DeepAdaptationClassifier):
 
     batch_norm : {"shared", "domain"}, default="shared"
         Whether the module's batch norms mix all domains, or keep statistics for every domain, the
-        target's of which then serve predictions. Under statistics of its own a domain already has
-        the mean and variance of the other, whichever classes its rows are of; the discrepancy
-        aligns more with shared ones.
+        target's of which then serve predictions; see :class:`DANClassifier`.
 
     adversarial : bool, default=False
         Whether linear maps, one per layer, are trained against the network to make the
