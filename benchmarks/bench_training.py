@@ -68,7 +68,7 @@ class Loop:
             nn.Linear(width, 10),
             layers=tuple({*method.layers, "features", "logits"}),
             n_targets=1,
-            batch_norm="domain",
+            batch_norm=method.batch_norm,
         )
         self.module.rows.sizes = (BATCH, BATCH)
         method.classes_ = np.arange(10)
