@@ -39,7 +39,7 @@ class SDAEClassifier(DeepAdaptationClassifier):
     callbacks see the second.
 
     Of tables with few rows for their many columns, such as counts of words, the second stage learns
-    the source by heart: there try ``early_stopping=True`` and ``module__dropout=0.5``. On small
+    the source by heart: there try ``early_stopping=True`` and ``module__dropout=0.8``. On small
     images like those of :func:`skda.datasets.load_shifted_digits` they cost accuracy.
 
     Parameters
