@@ -303,7 +303,8 @@ def test_frozen_blocks_of_an_adapted_network(cls, params, few):
     after = learned.hidden1.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert isinstance(learned.hidden2[1], DomainBatchNorm)
+    per_domain = isinstance(learned.hidden2[1], DomainBatchNorm)
+    assert per_domain == (clf.batch_norm == "domain")
     assert not torch.equal(learned.hidden2[0].weight, module.hidden2[0].weight)
 
 
