@@ -22,7 +22,7 @@ DISTANCES = ["proxy_a_distance", "mmd", "coral"]
 @pytest.fixture(scope="module")
 def networks(digits):
     """One that is adapted, and the same without adaptation."""
-    clf = DANClassifier(trade_off=3, max_epochs=8, random_state=0)
+    clf = DANClassifier(batch_norm="domain", trade_off=3, max_epochs=8, random_state=0)
     pair = clf, clone(clf).set_params(trade_off=0)
     return [network.fit(digits.X, digits.y, X_target=digits.X_target) for network in pair]
 
