@@ -146,12 +146,9 @@ def other_class_shares(seed):
     digits = load_shifted_digits(angle=15, noise=0.1, random_state=seed)
     rng = np.random.RandomState(seed)
     shares = np.linspace(0.2, 1, 10)
-    kept = rng.rand(len(digits.y)) < shares[digits.y]
-    kept_target = rng.rand(len(digits.y_target)) < shares[::-1][digits.y_target]
-    source, target = (digits.X, digits.y), (digits.X_target, digits.y_target)
-    return [
-        (*(part[kept] for part in source), *(part[kept_target] for part in target)),
-    ]
+    a = rng.rand(len(digits.y)) < shares[digits.y]
+    b = rng.rand(len(digits.y_target)) < shares[::-1][digits.y_target]
+    return [(digits.X[a], digits.y[a], digits.X_target[b], digits.y_target[b])]
 
 
 def office(load):

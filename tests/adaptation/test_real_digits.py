@@ -63,7 +63,7 @@ def _shifted(seed):
 
 @pytest.fixture(scope="module")
 def source_only():
-    return _mean_accuracy(lambda random_state: AdaBNClassifier(random_state=random_state), _shifted)
+    return _mean_accuracy(AdaBNClassifier, _shifted)
 
 
 @pytest.mark.parametrize(
