@@ -78,6 +78,8 @@ class MultilinearMap(nn.Module):
 def certainty_weights(probabilities):
     """Return weights of rows with mean 1, in proportion to ``1 + exp(-entropy)``.
 
+    Their mean is taken for a constant: otherwise no gradient could make all rows more certain.
+
     Parameters
     ----------
     probabilities : torch.Tensor of shape (n, n_classes)
@@ -96,15 +98,17 @@ def certainty_weights(probabilities):
     tensor([[1.1429],
             [0.8571]])
     """
-    weights = 1 + torch.exp(-torch.special.entr(probabilities).sum(dim=1, keepdim=True))
-    return weights / weights.mean()
+    # The slope at 0 is infinite.
+    above_zero = probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny)
+    weights = 1 + torch.exp(-torch.special.entr(above_zero).sum(dim=1, keepdim=True))
+    return weights / weights.mean().detach()
 
 
 class ConditionalDomainAdversary(nn.Module):
     """The loss of a discriminator that sees features together with predictions, as an alignment.
 
-    The features learn to defeat it, as with :class:`DomainAdversary`. No gradient goes through the
-    predictions.
+    Features and predictions learn to defeat it, as with :class:`DomainAdversary`: its gradient goes
+    through both factors of the map, and through the weights, which makes predictions certain.
 
     Parameters
     ----------
@@ -174,7 +178,7 @@ class ConditionalDomainAdversary(nn.Module):
         """
         maps, weights = [], []
         for domain in (source, target):
-            probabilities = domain["logits"].detach().softmax(dim=1)
+            probabilities = domain["logits"].softmax(dim=1)
             maps.append(self.map(domain.side_by_side(), probabilities))
             weights.append(certainty_weights(probabilities) if self.entropy_weighting else None)
         logits = one_output_per_row("discriminator", self.discriminator, torch.cat(maps))

@@ -79,6 +79,14 @@ def test_certain_rows_are_finite():
     assert certainty_weights(torch.eye(3)).tolist() == [[1.0]] * 3
 
 
+def test_larger_weights_are_more_certain_predictions():
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.1, 0.0, 0.0], [200.0, 0.0, -200.0]])
+    logits.requires_grad_()
+    certainty_weights(logits.softmax(dim=1)).sum().backward()
+    assert logits.grad.isfinite().all() and not logits.grad[2].any()
+    assert (logits.grad[:2, 0] > 0).all() and (logits.grad[:2, 1:] < 0).all()
+
+
 # -- the adversary ----------------------------------------------------------------------------
 
 
@@ -94,11 +102,19 @@ def test_loss_is_the_weighted_cross_entropy_of_the_maps(rows):
     torch.testing.assert_close(adversary(source, target), expected)
 
 
-def test_no_gradient_goes_through_the_predictions(rows):
+def test_gradient_goes_through_features_predictions_and_weights(rows):
     features, logits = (row.clone().requires_grad_() for row in rows)
-    adversary = ConditionalDomainAdversary(("features",), {"features": 4, "logits": 3}).double()
-    adversary(_domain(features, logits), _domain(features, logits)).backward()
-    assert features.grad.any() and logits.grad is None
+    widths = {"features": 4, "logits": 3}
+    gradients = []
+    for weighting in (True, False):
+        torch.manual_seed(0)
+        adversary = ConditionalDomainAdversary(("features",), widths, entropy_weighting=weighting)
+        loss = adversary.double()(
+            _domain(features[:4], logits[:4]), _domain(features[4:], logits[4:])
+        )
+        gradients.append(torch.autograd.grad(loss, (features, logits)))
+    assert all(gradient.any(dim=1).all() for pair in gradients for gradient in pair)
+    assert not torch.allclose(gradients[0][1], gradients[1][1])
 
 
 def test_features_go_up_and_the_discriminator_down(rows):

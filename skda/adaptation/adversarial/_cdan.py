@@ -26,12 +26,14 @@ class CDANClassifier(DeepAdaptationClassifier):
     where rows with certain predictions weigh more (CDAN+E). Where the outer product would be
     wider than 4096, random maps of features and predictions are multiplied instead, see
     :class:`skda.nn.MultilinearMap`. The gradient of the discriminator is reversed as in DANN, and
-    does not go through the predictions.
+    reaches G and F by the features, by the predictions and, which makes these certain, by the
+    weights.
 
     Unlike [1]_, Adam trains instead of SGD with momentum, batch norms keep statistics per domain,
-    the domain loss is the average over both domains instead of their sum, no gradient goes
-    through the weights, features are the module's, without a bottleneck, and the discriminator is
-    smaller and has no dropout.
+    the domain loss is the average over both domains instead of their sum, features are the
+    module's, without a bottleneck, and the discriminator is smaller and has no dropout. The
+    authors' code keeps the gradient out of the predictions in the map, though not out of the
+    weights.
 
     Parameters
     ----------
