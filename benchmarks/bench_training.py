@@ -312,11 +312,13 @@ class TwoHeadsLoop(Loop):
         with torch.no_grad():
             fixed = self.features(source, (BATCH,)), self.features(target, (0, BATCH))
         self.zero_grad()
-        (self.labels_loss(fixed[0], y) - trade_off * self.discrepancy(fixed[1])).backward()
+        discrepancy, balance = self.target_losses(fixed[1])
+        (self.labels_loss(fixed[0], y) - trade_off * (discrepancy - balance)).backward()
         self.head_optimizer.step()
         for _ in range(self.method.n_generator_steps):
             self.zero_grad()
-            (trade_off * self.discrepancy(self.features(target, (0, BATCH)))).backward()
+            discrepancy, balance = self.target_losses(self.features(target, (0, BATCH)))
+            (trade_off * (discrepancy + balance)).backward()
             self.generator_optimizer.step()
 
     def zero_grad(self):
@@ -330,9 +332,10 @@ class TwoHeadsLoop(Loop):
     def labels_loss(self, features, y):
         return sum(cross_entropy(head(features), y) for head in self.heads)
 
-    def discrepancy(self, features):
+    def target_losses(self, features):
         first, second = (head(features).softmax(dim=1) for head in self.heads)
-        return (first - second).abs().mean()
+        balance = -sum(p.mean(dim=0).log().mean() for p in (first, second))
+        return (first - second).abs().mean(), self.method.balance_weight * balance
 
 
 LOOPS = {

@@ -11,7 +11,12 @@ from skda.losses._margin_disparity import margin_disparity
 from skda.losses._mmd import DAN_MULTIPLIERS, linear_mmd, mmd, mmd_kernel_weights
 from skda.losses._moments import moment_distance
 from skda.losses._nuclear_wasserstein import nuclear_wasserstein
-from skda.losses._predictions import batch_nuclear_norm, entropy, minimum_class_confusion
+from skda.losses._predictions import (
+    batch_nuclear_norm,
+    class_balance,
+    entropy,
+    minimum_class_confusion,
+)
 from skda.losses._reconstruction import reconstruction_error
 from skda.losses._separation import difference_loss, scale_invariant_mse
 from skda.losses._soft_labels import class_soft_labels, soft_label_cross_entropy
@@ -27,6 +32,7 @@ __all__ = [
     "attention_map",
     "batch_nuclear_norm",
     "batch_spectral_penalty",
+    "class_balance",
     "class_soft_labels",
     "classifier_discrepancy",
     "coral",

@@ -1,5 +1,7 @@
 """Losses of unlabeled predictions."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -36,6 +38,44 @@ def entropy(logits):
     """
     log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
     return (log_probabilities.exp() * log_probabilities).sum() / -len(logits)
+
+
+def class_balance(logits):
+    r"""How unequal the predicted shares of the classes are.
+
+    .. math:: \ell = -\frac{1}{C} \sum_c \log \frac{1}{n} \sum_i p_{ic}, \quad
+              p = \mathrm{softmax}(g)
+
+    Computed in float32, or in float64 for float64 input.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_classes)
+        The :math:`g`, of rows of which as many are expected of every class.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        From log(n_classes), for equal shares; it grows with every class that is hardly predicted.
+
+    References
+    ----------
+    K. Saito, K. Watanabe, Y. Ushiku, T. Harada. Maximum Classifier Discrepancy for Unsupervised
+    Domain Adaptation. CVPR 2018: the authors' code of the VisDA experiment.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.losses import class_balance
+    >>> certain = 100 * torch.eye(2)
+    >>> round(class_balance(certain).item(), 4)
+    0.6931
+    >>> round(class_balance(certain[[0, 0, 0, 1]]).item(), 4)
+    0.837
+    """
+    # Of the logarithms of probabilities: a class that nobody predicts keeps a gradient.
+    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
+    return math.log(len(logits)) - log_probabilities.logsumexp(dim=0).mean()
 
 
 def minimum_class_confusion(logits, temperature=2.5):

@@ -79,6 +79,14 @@ def test_step_b_makes_the_classifiers_differ_and_c_makes_them_agree(dataset):
     assert sum(c) < 0
 
 
+def test_balance_evens_out_the_predicted_classes(few):
+    def largest_share(weight):
+        clf = _fit(few, balance_weight=weight, max_epochs=5)
+        return np.bincount(clf.predict(few["X_target"]), minlength=10).max()
+
+    assert largest_share(5.0) < largest_share(0.0)
+
+
 def test_source_statistics_come_from_step_a_alone(dataset):
     net = _net(dataset, max_epochs=1, n_generator_steps=4)
     batches = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from skda.losses import batch_nuclear_norm, entropy, minimum_class_confusion
+from skda.losses import batch_nuclear_norm, class_balance, entropy, minimum_class_confusion
 
-LOSSES = [entropy, minimum_class_confusion, batch_nuclear_norm]
+LOSSES = [entropy, class_balance, minimum_class_confusion, batch_nuclear_norm]
 
 
 def _certain(n, n_classes):
@@ -30,6 +30,28 @@ def test_entropy_is_the_mean_over_rows(normal):
     logits = normal(6, 4, seed=0)
     expected = torch.distributions.Categorical(logits=logits).entropy().mean().item()
     assert entropy(logits).item() == pytest.approx(expected, rel=1e-12)
+
+
+# -- class balance ----------------------------------------------------------------------------
+
+
+def test_balance_is_that_of_the_mean_probabilities(normal):
+    logits = normal(6, 4, seed=0)
+    expected = -logits.softmax(dim=1).mean(dim=0).log().mean().item()
+    assert class_balance(logits).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("logits", [_certain(12, 4), torch.zeros(12, 4)])
+def test_balance_of_equal_shares_is_the_logarithm(logits):
+    assert class_balance(logits).item() == pytest.approx(math.log(4))
+
+
+def test_a_class_that_is_never_predicted_gains(normal):
+    logits = normal(6, 3, seed=0)
+    logits[:, 2] = -300
+    logits.requires_grad_()
+    (grad,) = torch.autograd.grad(class_balance(logits), logits)
+    assert grad[:, 2].sum().item() == pytest.approx(-1 / 3)
 
 
 # -- minimum class confusion ------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """MCD: two classifiers that differ where the target is unlike the source."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 
 from skda._sklearn_compat import Interval
 from skda.base import DeepAdaptationClassifier, estimator
-from skda.losses import classifier_discrepancy
+from skda.losses import class_balance, classifier_discrepancy
 from skda.nn import joint
 from skda.nn._domain_norm import DomainRows
 from skda.training import TwoPlayerNet
@@ -46,12 +46,17 @@ class MCDNet(TwoPlayerNet):
     n_generator_steps : int, default=4
         Steps of the backbone on the discrepancy, for one step of the classifiers.
 
+    balance_weight : float, default=0.003
+        Weight, relative to the discrepancy's, of :func:`skda.losses.class_balance` of each
+        classifier.
+
     **kwargs : keywords
         As in :class:`skda.training.TwoPlayerNet`.
     """
 
-    def __init__(self, module, *args, n_generator_steps=4, **kwargs):
+    def __init__(self, module, *args, n_generator_steps=4, balance_weight=0.003, **kwargs):
         self.n_generator_steps = n_generator_steps
+        self.balance_weight = balance_weight
         super().__init__(module, *args, **kwargs)
 
     def train_step_single(self, batch, **fit_params):
@@ -75,17 +80,18 @@ class MCDNet(TwoPlayerNet):
             if not number:
                 # B: the classifiers come to differ, with the features as they are.
                 adversary_loss = self._classification_loss(activations["features"], y)
-                discrepancy, _ = self._discrepancy(target.detach())
-                adversary_loss = adversary_loss - self._trade_off * discrepancy
+                discrepancy, balance, _ = self._target_losses(target.detach())
+                adversary_loss = adversary_loss - self._trade_off * (discrepancy - balance)
                 self._descend(adversary_loss, self.adversary_optimizer_)
             # C: the features make them agree, with the classifiers as they are.
             with self._fixed_adversary():
-                discrepancy, target_logits = self._discrepancy(target)
+                discrepancy, balance, target_logits = self._target_losses(target)
             self.optimizer_.zero_grad()
-            self._backward(self._trade_off * discrepancy)
+            weighted = self._trade_off * (discrepancy + balance)
+            self._backward(weighted)
         self._predicted.append(target_logits.detach().argmax(dim=1))
         return {
-            "loss": classification_loss + self._trade_off * discrepancy,
+            "loss": classification_loss + weighted,
             "classification_loss": classification_loss,
             "alignment_loss": discrepancy,
             "adversary_loss": adversary_loss,
@@ -106,9 +112,11 @@ class MCDNet(TwoPlayerNet):
     def _classification_loss(self, features, y):
         return sum(self.criterion_(classify(features), y) for classify in self.classifiers())
 
-    def _discrepancy(self, features):
-        first, second = (classify(features) for classify in self.classifiers())
-        return classifier_discrepancy(first, second), first
+    def _target_losses(self, features):
+        """Return the discrepancy, the weighted balance, and the logits of the first classifier."""
+        logits = [classify(features) for classify in self.classifiers()]
+        balance = self.balance_weight * sum(map(class_balance, logits))
+        return classifier_discrepancy(*logits), balance, logits[0]
 
 
 @estimator
@@ -122,20 +130,29 @@ class MCDClassifier(DeepAdaptationClassifier):
 
         A  min_{G, F1, F2}  CE(F1(G(x_s)), y) + CE(F2(G(x_s)), y)
         B  min_{F1, F2}     CE(F1(G(x_s)), y) + CE(F2(G(x_s)), y)
-                            - trade_off * discrepancy(F1(G(x_t)), F2(G(x_t)))
-        C  min_G            trade_off * discrepancy(F1(G(x_t)), F2(G(x_t)))
+                            - trade_off * (discrepancy(F1(G(x_t)), F2(G(x_t))) - balance)
+        C  min_G            trade_off * (discrepancy(F1(G(x_t)), F2(G(x_t))) + balance)
 
     the last one `n_generator_steps` times, where the discrepancy is the mean absolute difference of
-    probabilities, see :func:`skda.losses.classifier_discrepancy`. Predictions are those of the
-    mean of both classifiers' logits: of one linear map, which is left in their place after `fit`.
+    probabilities, see :func:`skda.losses.classifier_discrepancy`, and balance is `balance_weight`
+    times the sum of :func:`skda.losses.class_balance` of F1(G(x_t)) and F2(G(x_t)).
+    Predictions are those of the mean of both classifiers' logits: of one linear map, which is left
+    in their place after `fit`.
 
     Unlike [1]_, the classifiers are linear, the learning rate falls, there is no weight decay
-    (``optimizer__weight_decay`` of G), and batch norms keep statistics per domain.
+    (``optimizer__weight_decay`` of G), and batch norms keep statistics per domain. The authors'
+    code has the balance for VisDA alone, with a weight of 0.01, and in step A instead of C, where
+    it costs a forward.
 
     Parameters
     ----------
     n_generator_steps : int, default=4
         Steps of kind C.
+
+    balance_weight : float, default=0.003
+        Weight of the balance of classes, relative to the discrepancy's. It keeps predictions from
+        giving up a class, at the price of shares more alike than the true ones; 0 is for
+        targets in which some classes are missing.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*`` (of G; Adam trains the classifiers),
@@ -174,6 +191,7 @@ class MCDClassifier(DeepAdaptationClassifier):
     alignment: ClassVar[type] = SecondClassifier
     layers: ClassVar[tuple[str, ...]] = ("features",)
     n_generator_steps: int = 4
+    balance_weight: float = 0.003
 
     _net_class = MCDNet
     _prefixes = ("module", *DeepAdaptationClassifier._net_prefixes)
@@ -181,10 +199,11 @@ class MCDClassifier(DeepAdaptationClassifier):
     _parameter_constraints = {
         **DeepAdaptationClassifier._parameter_constraints,
         "n_generator_steps": [Interval(Integral, 1, None, closed="left")],
+        "balance_weight": [Interval(Real, 0, None, closed="left")],
     }
 
     def _net_params(self, dataset, widths):
-        own = {"n_generator_steps": self.n_generator_steps}
+        own = {name: getattr(self, name) for name in ("n_generator_steps", "balance_weight")}
         return {**super()._net_params(dataset, widths), **own}
 
     def _keep(self, net):
