@@ -84,8 +84,8 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     its loss, in which the penalty has no part. See :func:`skda.losses.critic_distance` and
     :func:`skda.losses.gradient_penalty`.
 
-    Unlike [1]_, batch norms keep statistics per domain, the trade-off grows and the learning rate
-    falls, and all `n_critic` steps see the rows of one batch.
+    Unlike [1]_, the trade-off grows and the learning rate falls, and all `n_critic` steps see the
+    rows of one batch.
 
     Parameters
     ----------
@@ -94,11 +94,15 @@ class WDGRLClassifier(DeepAdaptationClassifier):
 
     trade_off : float, default=0.3
         Weight of the distance. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
+        without target data.
 
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
+        target's of which then serve predictions; see :class:`DANClassifier`.
 
     critic : torch.nn.Module, class or factory, default=None
         From features of shape (n, n_features) to scores of shape (n, 1), every row by itself: it
@@ -151,6 +155,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     alignment: ClassVar[type] = WassersteinCritics
     trade_off: float = 0.3
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"
     critic: nn.Module | Callable | None = None
     n_critic: int = 5
     penalty_weight: float = 10.0
