@@ -92,7 +92,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     layers : tuple of str, default=("features",)
         Where the distance is measured, at each layer by a critic of its own.
 
-    trade_off : float, default=0.3
+    trade_off : float, default=0.1
         Weight of the distance. With 0 the network learns from the source alone, bit for bit as
         without target data.
 
@@ -153,7 +153,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[type] = WassersteinCritics
-    trade_off: float = 0.3
+    trade_off: float = 0.1
     trade_off_schedule: str | Callable = "progressive"
     batch_norm: str = "shared"
     critic: nn.Module | Callable | None = None
