@@ -24,6 +24,7 @@ from skda.losses import (
     adaptive_feature_norm,
     batch_nuclear_norm,
     batch_spectral_penalty,
+    class_balance,
     class_soft_labels,
     classifier_discrepancy,
     coral,
@@ -82,7 +83,8 @@ def test_adversaries_stay_on_the_device(cls, params, few):
     logits, activations = net.module_(_meta(N_SOURCE + N_TARGET, 64))
     labels = _labels(N_SOURCE + N_TARGET)
     if cls is MCDClassifier:
-        net._discrepancy(activations["features"])[0].backward()
+        discrepancy, balance, _ = net._target_losses(activations["features"])
+        (discrepancy + balance).backward()
         return
     if cls is LabelEfficientClassifier:
         for part in (net.alignment_.loss.source_prototypes, net.alignment_.loss.target_prototypes):
@@ -100,6 +102,7 @@ def test_adversaries_stay_on_the_device(cls, params, few):
         (adaptive_feature_norm, (_meta(9, 4),)),
         (batch_nuclear_norm, (_meta(9, 4),)),
         (batch_spectral_penalty, (_meta(9, 4),)),
+        (class_balance, (_meta(9, 4),)),
         (class_soft_labels, (_meta(9, 4), _labels(9), 4)),
         (classifier_discrepancy, (_meta(9, 4), _meta(9, 4))),
         (coral, (_meta(9, 4), _meta(7, 4))),
