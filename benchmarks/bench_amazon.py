@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 
-from skda.adaptation import DNFC, DANNClassifier, SDAEClassifier, TLDAClassifier
+from skda.adaptation import DNFC, SDAEClassifier, ShallowDANNClassifier, TLDAClassifier
 
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
 
@@ -68,8 +68,7 @@ def predictions_of(classifier, X, y, X_target, X_test):
 
 def shallow_network(trade_off):
     """DANN with one hidden layer, in their setting; without a trade-off their plain network."""
-    return DANNClassifier(
-        solver="shallow",
+    return ShallowDANNClassifier(
         trade_off=trade_off,
         module__hidden_layer_sizes=(50,),
         lr=1e-3,

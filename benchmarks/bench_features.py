@@ -33,9 +33,8 @@ from joblib import effective_n_jobs
 from PIL import Image
 from sklearn.pipeline import make_pipeline
 
-from skda._images import ImageRows
 from skda.feature_extraction import DeepFeatureExtractor
-from skda.feature_extraction._decoding import decoded_batches
+from skda.images import ImageRows, decoded_batches
 
 BATCH = 32
 

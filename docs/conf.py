@@ -54,7 +54,9 @@ html_title = "skda"
 html_static_path = ["_static"]
 html_show_sourcelink = False
 html_theme_options = {"show_prev_next": False}
-html_sidebars = {"index": [], "methods": [], "user_guide": []}
+html_sidebars = {
+    page: [] for page in ("architecture", "index", "methods", "user_guide", "your_own_method")
+}
 
 
 def skip_foreign_member(app, what, name, obj, skip, options):

@@ -18,6 +18,7 @@ import pickle
 import sys
 import time
 import warnings
+from typing import Any
 
 import matplotlib
 
@@ -93,7 +94,7 @@ print(f"\nadapt took {1000 * np.median(seconds):.0f} ms a month")
 # Above, a digit as it is scanned in every other month. The statistics make up for light and
 # background, which shift and scale what enters the batch norms; they do not for the noise.
 
-figure = plt.figure(figsize=(7, 4.2), layout="constrained")
+figure: Any = plt.figure(figsize=(7, 4.2), layout="constrained")
 strip, plot = figure.subfigures(2, 1, height_ratios=[1, 4])
 axes = strip.subplots(1, 7)
 for ax, month in zip(axes, range(0, 13, 2), strict=True):

@@ -19,6 +19,7 @@ candidates are pretrained networks:
 
 import sys
 import time
+from typing import Any
 
 import matplotlib
 
@@ -55,7 +56,7 @@ tasks = {
     "labels at random": (seen, np.random.default_rng(0).permutation(labels)),
 }
 sizes = (128, 64, 32)
-shelf = {
+shelf: dict[str, Any] = {
     name: FineTuneClassifier(module__hidden_layer_sizes=sizes, random_state=0).fit(*task)
     for name, task in tasks.items()
 }
@@ -113,7 +114,7 @@ print(f"\nfour scores of {len(candidates)} candidates took {seconds:.1f} s")
 
 titles = {"logme": "LogME", "h_score": "H-score", "n_leep": "N-LEEP", "transrate": "TransRate"}
 figure, axes = plt.subplots(1, 4, figsize=(13, 4.4), sharey=True, layout="constrained")
-colors = dict(zip(shelf, plt.get_cmap("tab10").colors, strict=False))
+colors = dict(zip(shelf, plt.get_cmap("tab10")(range(10)), strict=False))
 markers = dict(zip(layers, ("o", "s", "^"), strict=True))
 for axis, (score, title) in zip(axes, titles.items(), strict=True):
     values = result.scores[score]
@@ -123,7 +124,7 @@ for axis, (score, title) in zip(axes, titles.items(), strict=True):
     best = np.argmax(values)
     axis.scatter(values[best], accuracy[best], s=220, facecolor="none", edgecolor="black")
     axis.axhline(pixels, color="gray", linestyle=":")
-    tau = kendalltau(values, accuracy).statistic
+    tau, _ = kendalltau(values, accuracy)
     axis.set(title=f"{title} (tau {tau:.2f})", xlabel="score on 50 rows")
     axis.margins(0.12)
 axes[0].set_ylabel("accuracy on other rows (%)")

@@ -25,6 +25,7 @@ labels that are shown here for comparison are those that an application does not
 import sys
 import time
 import warnings
+from typing import Any
 
 import matplotlib
 
@@ -35,6 +36,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sklearn
 import torch
+from matplotlib.patches import Rectangle
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skda.adaptation import DANClassifier
@@ -64,9 +66,9 @@ search = GridSearchCV(
         "MixVal": MixValScorer(),
         "oracle": TargetAccuracyScorer(digits.y_target),
     },
-    refit=mean_rank,
     cv=StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=0),
 )
+search.set_params(refit=mean_rank)
 with sklearn.config_context(enable_metadata_routing=True), warnings.catch_warnings():
     warnings.simplefilter("ignore", TargetLabelWarning)
     search.fit(digits.X, digits.y, X_target=(digits.X_target,))
@@ -84,7 +86,7 @@ params = search.cv_results_["params"]
 names = ["source accuracy", "class correlation", "MixVal", "oracle"]
 scores = {name: search.cv_results_[f"mean_test_{name}"] for name in names}
 chosen = {name: int(np.argmax(values)) for name, values in scores.items()}
-chosen["mean rank of both"] = search.best_index_
+chosen["mean rank of both"] = int(search.best_index_)
 accuracies = 100 * scores["oracle"]
 bars = {
     "mean of all settings": accuracies.mean(),
@@ -117,7 +119,7 @@ colors = {
     "mean rank of both": "crimson",
     "oracle": "black",
 }
-figure = plt.figure(figsize=(14, 6.4), layout="constrained")
+figure: Any = plt.figure(figsize=(14, 6.4), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=[1.5, 1])
 shape = len(grid["lr"]), len(grid["trade_off"])
 for axis, (name, values) in zip(upper.subplots(1, 4, sharey=True), scores.items(), strict=True):
@@ -129,7 +131,7 @@ for axis, (name, values) in zip(upper.subplots(1, 4, sharey=True), scores.items(
     for chooser in ("mean rank of both", "oracle") if name == "oracle" else (name,):
         row, column = divmod(chosen[chooser], shape[1])
         corner, color = (column - 0.46, row - 0.45), colors[chooser]
-        axis.add_patch(plt.Rectangle(corner, 0.92, 0.9, fill=False, edgecolor=color, linewidth=3))
+        axis.add_patch(Rectangle(corner, 0.92, 0.9, fill=False, edgecolor=color, linewidth=3))
     axis.set_xticks(range(shape[1]), grid["trade_off"])
     axis.set_yticks(range(shape[0]), grid["lr"])
     title = "target accuracy, which nobody sees" if name == "oracle" else name

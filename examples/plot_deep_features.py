@@ -17,6 +17,7 @@ features off-the-shelf", here with digits and no download: a small network learn
 import sys
 import time
 import warnings
+from typing import Any
 
 import matplotlib
 
@@ -58,7 +59,7 @@ network = FrozenEstimator(network)  # stays fitted in a cross-validation
 # ``image_shape`` says what the flat rows are, several layers are put side by side, and rows get
 # unit norm. The control is a network with random weights.
 
-CONVOLUTIONS = dict(
+CONVOLUTIONS: dict[str, Any] = dict(
     layers=("conv1", "conv2"), pooling="flatten", image_shape=(8, 8), normalize=True, random_state=0
 )
 descriptions = {
@@ -71,7 +72,7 @@ n_labels = [1, 2, 5, 10, 20]
 accuracy = {}
 print(f"{'labels per class':30}", *(f"{n:6}" for n in n_labels))
 for name, description in descriptions.items():
-    svm = make_pipeline(description, LinearSVC(C=10, dual=True))
+    svm = make_pipeline(description, LinearSVC(C=10).set_params(dual=True))
     accuracy[name] = []
     for n in n_labels:
         splits = StratifiedShuffleSplit(6, train_size=5 * n, test_size=300, random_state=0)
@@ -93,7 +94,7 @@ examples = [np.flatnonzero(y_new == digit)[0] for digit in range(5, 10)]
 channels = maps.fit(X_new).transform(X_new[examples]).reshape(5, 32, 4, 4)
 strongest = np.argsort(channels.mean(axis=(0, 2, 3)))[::-1][:5]
 
-figure = plt.figure(figsize=(10, 4.2))
+figure: Any = plt.figure(figsize=(10, 4.2))
 pictures, curves = figure.subfigures(1, 2, width_ratios=(1, 1.2))
 for row, axes in enumerate(pictures.subplots(5, 6)):
     shown = [X_new[examples[row]].reshape(8, 8), *channels[row, strongest]]

@@ -20,6 +20,7 @@ source lies, and nobody can tell a method which digit that is.
 
 import sys
 import time
+from typing import Any
 
 import matplotlib
 
@@ -91,8 +92,8 @@ for seed in SEEDS:
     for i, (name, clf) in enumerate(methods.items()):
         clf.set_params(random_state=seed).fit(digits.X, digits.y, X_target=digits.X_target)
         accuracies[i, seed] = 100 * clf.score(digits.X_target, digits.y_target)
-        features[name, seed] = features_of_domains(clf, digits)
-        left[:, i, seed] = discrepancies(*features[name, seed], digits)
+        source, target = features[name, seed] = features_of_domains(clf, digits)
+        left[:, i, seed] = discrepancies(source, target, digits)
 left *= 100 / left[:, :1]
 
 print(f"mean and spread over {len(SEEDS)} random states; discrepancies in % of source only\n")
@@ -116,9 +117,9 @@ for name, rows in zip(methods, np.stack([accuracies, *left], axis=1), strict=Tru
 # target images. Arrows are longest for the source alone and shortest for DSAN. Where a long one is
 # left, the target's digit has come to lie near the place of another one.
 
-colors = plt.get_cmap("tab10").colors
+colors = plt.get_cmap("tab10")(range(10))
 digits = load_shifted_digits(random_state=0)
-figure = plt.figure(figsize=(11, 9), layout="constrained")
+figure: Any = plt.figure(figsize=(11, 9), layout="constrained")
 planes, charts = figure.subfigures(2, 1, height_ratios=[2, 1.05])
 axes = planes.subplots(2, 4, sharex=True, sharey=True)
 planes.suptitle("Number: centre of a digit in the source. Arrow: to its centre in the target.")

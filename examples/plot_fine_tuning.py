@@ -98,7 +98,7 @@ print(f"the old network as it is: {unchanged:.1f}")
 figure, axes = plt.subplots(figsize=(6.5, 4.2))
 for name, values in scores.items():
     axes.errorbar(N_LABELS, values.mean(axis=1), values.std(axis=1), marker="o", label=name)
-axes.axhline(unchanged, color="gray", linestyle=":", label="old network as it is")
+axes.axhline(float(unchanged), color="gray", linestyle=":", label="old network as it is")
 axes.set(xlabel="labelled digits of the new scanner", ylabel="accuracy in %", xticks=N_LABELS)
 axes.legend()
 figure.tight_layout()

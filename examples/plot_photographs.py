@@ -25,6 +25,7 @@ import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -100,7 +101,7 @@ for picture, row in zip(pictures, logits, strict=True):
 N_LABELS = (1, 2, 5, 10, 20)
 DOMAINS = ("amazon", "webcam")
 folder = tempfile.TemporaryDirectory()
-common = dict(normalize=True, cache=folder.name)
+common: dict[str, Any] = dict(normalize=True, cache=folder.name)
 pixels = DeepFeatureExtractor(nn.Flatten(), preprocess={"size": 16, "crop_pct": 1}, **common)
 descriptions = {"deep features": extractor.set_params(**common), "pixels": pixels}
 accuracy, predicted = {}, {}
@@ -128,8 +129,8 @@ for name, description in descriptions.items():
 # still name most photographs of the webcam, but not as many as of the shop, and more labels of the
 # shop do not close that gap. Closing it is what adaptation is for.
 
-shown = {"amazon": (X[test], y[test]), "webcam": (X_webcam, y_webcam)}
-figure = plt.figure(figsize=(11.5, 5), layout="constrained")
+shown: dict[str, Any] = {"amazon": (X[test], y[test]), "webcam": (X_webcam, y_webcam)}
+figure: Any = plt.figure(figsize=(11.5, 5), layout="constrained")
 photographs, curves = figure.subfigures(1, 2, width_ratios=(1.35, 1))
 for part, domain in zip(photographs.subfigures(2, 1), DOMAINS, strict=True):
     part.suptitle(f"{domain}: classes found by the SVM with 20 labels per class", fontsize=9)

@@ -67,7 +67,7 @@ def adapted(estimator, **params):
 
 def deep_features(digits, seed):
     network = DeepCORALClassifier(trade_off=0, random_state=seed)
-    svm = LinearSVC(dual=False)
+    svm = LinearSVC().set_params(dual=False)
     with sklearn.config_context(enable_metadata_routing=True):
         return make_pipeline(network, svm).fit(digits.X, digits.y, X_target=(digits.X_target,))
 

@@ -24,6 +24,7 @@ import time
 import zipfile
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -79,7 +80,9 @@ class ResNet20(nn.Module):
 
     def forward(self, x):
         x = torch.relu(self.bn1(self.conv1(x)))
-        return self.layer3(self.layer2(self.layer1(x))).mean(dim=(2, 3))
+        for number in (1, 2, 3):
+            x = self.get_submodule(f"layer{number}")(x)
+        return x.mean(dim=(2, 3))
 
 
 weights = load_file(home / "weights" / "resnet20_cifar10.safetensors")
@@ -94,8 +97,8 @@ weights = {name: value for name, value in weights.items() if not name.startswith
 
 def as_input(images):
     """Return uint8 images as the network was trained to see them."""
-    scaled = np.float32(images) / 255 - np.float32([0.485, 0.456, 0.406])
-    return np.moveaxis(scaled / np.float32([0.229, 0.224, 0.225]), 3, 1)
+    scaled = np.float32(images) / 255 - np.asarray([0.485, 0.456, 0.406], np.float32)
+    return np.moveaxis(scaled / np.asarray([0.229, 0.224, 0.225], np.float32), 3, 1)
 
 
 with np.load(home / "weights" / "cifar10_train_tiny_100.npz") as data:
@@ -152,7 +155,7 @@ for task, (images, labels, test_size, treatments) in tasks.items():
 # Frozen blocks with random weights (random) are no better than training from scratch: it is what
 # the blocks have learned that helps. With two repeats, a few points mean nothing.
 
-figure = plt.figure(figsize=(11, 5), layout="constrained")
+figure: Any = plt.figure(figsize=(11, 5), layout="constrained")
 strips, graphs = figure.subfigures(2, 1, height_ratios=(1, 3.4))
 pictures = [images[:8] for images, *_ in tasks.values()]
 for part, shown in zip(strips.subfigures(1, 2), pictures, strict=True):

@@ -19,6 +19,7 @@ them, and the labels that an application would not have say which validator was 
 import sys
 import time
 import warnings
+from typing import Any
 
 import matplotlib
 
@@ -132,7 +133,7 @@ print(f"best of all {accuracy.max():.1f} %, mean {accuracy.mean():.1f} %\n")
 print(f"{'validator':26}{'tau':>6}  what it chooses")
 for name, score in scores.items():
     best = np.argmax(score)
-    tau = kendalltau(score, accuracy).statistic
+    tau, _ = kendalltau(score, accuracy)
     print(f"{name:26}{tau:6.2f}  {', '.join(names[best])}: {accuracy[best]:.1f} %")
 
 # %%
@@ -165,7 +166,7 @@ for name, counts in predicted.items():
 # Every point is a network. A good validator has its points along a line that rises, and its choice,
 # the ring, far up.
 
-figure = plt.figure(figsize=(12, 9.5), layout="constrained")
+figure: Any = plt.figure(figsize=(12, 9.5), layout="constrained")
 upper, lower = figure.subfigures(2, 1, height_ratios=[3.4, 1])
 axes = upper.subplots(3, 3, sharey=True)
 method_of = np.array([method for method, _ in networks])
@@ -188,7 +189,7 @@ for axis, (name, score) in zip(axes.flat, scores.items(), strict=True):
         label="its choice",
     )
     axis.axhline(accuracy.max(), color="0.6", linewidth=0.8, linestyle=":")
-    axis.set_title(f"{name}, τ = {kendalltau(score, accuracy).statistic:.2f}", fontsize="medium")
+    axis.set_title(f"{name}, τ = {kendalltau(score, accuracy)[0]:.2f}", fontsize="medium")
     axis.grid(alpha=0.25)
 for axis in axes[:, 0]:
     axis.set_ylabel("target accuracy in %")

@@ -1,32 +1,57 @@
 """Deep transfer learning and domain adaptation as scikit-learn estimators."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from skda._version import __version__
 from skda.domains import stack_domains
 from skda.pipeline import make_pipeline
 
-_SUBPACKAGES = (
+if TYPE_CHECKING:
+    from skda import (
+        adaptation,
+        backbones,
+        base,
+        datasets,
+        estimators,
+        exceptions,
+        feature_extraction,
+        fine_tuning,
+        images,
+        losses,
+        metrics,
+        model_selection,
+        nn,
+        subspace,
+        training,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
     "adaptation",
+    "backbones",
     "base",
     "datasets",
+    "estimators",
     "exceptions",
     "feature_extraction",
     "fine_tuning",
+    "images",
     "losses",
+    "make_pipeline",
     "metrics",
     "model_selection",
     "nn",
+    "stack_domains",
     "subspace",
     "training",
-)
-
-__all__ = ["__version__", "make_pipeline", "stack_domains", *_SUBPACKAGES]
+]
 
 
 def __getattr__(name):
     # Subpackages load on first use, which keeps `import skda` light.
-    if name in _SUBPACKAGES:
+    if name in __all__:
         return import_module(f"skda.{name}")
     raise AttributeError(f"module 'skda' has no attribute {name!r}")
 

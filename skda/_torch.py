@@ -1,13 +1,13 @@
-"""Devices, random generators and backbones, used with care for the user's own."""
+"""Devices, random generators and types of tensors."""
 
-import inspect
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
-from skda._params import check_keywords
-from skda.nn import MLP, ConvNet
+# Beside the one that is always forked and seeded.
+_WITHOUT_GENERATOR = ("cpu", "meta")
 
 
 def resolve_device(device):
@@ -16,7 +16,8 @@ def resolve_device(device):
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` is a CUDA device where there is one, and the CPU otherwise.
+        ``"auto"`` is the accelerator that torch finds on this machine, and the CPU if there is
+        none.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def resolve_device(device):
         If torch cannot use it here.
     """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return _accelerator() or "cpu"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -40,73 +41,57 @@ def resolve_device(device):
     return device
 
 
+def _accelerator():
+    """Return the kind of accelerator of this machine, or None."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if not hasattr(torch, "accelerator"):  # before torch 2.6
+        return "mps" if torch.backends.mps.is_available() else None
+    if not torch.accelerator.is_available():
+        return None
+    found = torch.accelerator.current_accelerator()
+    return None if found is None else found.type
+
+
 def seed_generators(seed, device):
     """Seed the generators in use, and no other device's."""
     torch.default_generator.manual_seed(seed)
-    if torch.device(device).type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)
+    device = torch.device(device)
+    if device.type not in _WITHOUT_GENERATOR:
+        library = torch.get_device_module(device)
+        with library.device(device) if hasattr(library, "device") else nullcontext():
+            library.manual_seed(seed)
 
 
 @contextmanager
 def local_torch_state(device):
     """Restore random generators afterwards; on CUDA choose reproducible convolutions."""
     device = torch.device(device)
-    on_cuda = device.type == "cuda"
     index = device.index if device.index is not None else 0
+    forked: dict[str, Any] = (
+        {} if device.type in _WITHOUT_GENERATOR else {"device_type": device.type}
+    )
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
-    with torch.random.fork_rng(devices=[index] if on_cuda else []):
+    with torch.random.fork_rng(devices=[index] if forked else [], **forked):
         try:
-            if on_cuda:
+            if device.type == "cuda":
                 cudnn.deterministic, cudnn.benchmark = True, False
             yield
         finally:
-            if on_cuda:
+            if device.type == "cuda":
                 cudnn.deterministic, cudnn.benchmark = before
 
 
-def build_backbone(factory, input_shape, keywords, name):
-    """Build a network for rows of one shape.
+def as_tensor(rows):
+    """A tensor of `rows`, copied if they are read-only or run backwards."""
+    if isinstance(rows, torch.Tensor):
+        return rows
+    rows = np.asarray(rows)
+    as_they_are = rows.flags.writeable and min(rows.strides, default=0) >= 0
+    return torch.from_numpy(rows if as_they_are else rows.copy())
 
-    Parameters
-    ----------
-    factory : callable or None
-        A class or function; it gets ``in_features`` (tables), ``in_channels`` and ``image_size``
-        (images) where it has parameters of these names. None is :class:`skda.nn.MLP` or
-        :class:`skda.nn.ConvNet`.
 
-    input_shape : tuple of int
-        (n_features,) or (n_channels, height, width).
-
-    keywords : dict
-        Those given as ``module__*``.
-
-    name : str
-        Of the parameter that holds the factory, for messages.
-
-    Returns
-    -------
-    module : torch.nn.Module
-        The network.
-
-    Raises
-    ------
-    TypeError
-        If the factory does not take a keyword, or returns no module.
-    """
-    is_table = len(input_shape) == 1
-    factory = factory or (MLP if is_table else ConvNet)
-    check_keywords("module", factory, keywords)
-    if is_table:
-        sizes = {"in_features": input_shape[0]}
-    else:
-        sizes = {"in_channels": input_shape[0], "image_size": input_shape[1:]}
-    taken = inspect.signature(factory).parameters
-    sizes = {name: size for name, size in sizes.items() if name in taken}
-    module = factory(**{**sizes, **keywords})
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"{name}: {factory!r} returned {type(module).__name__}, no torch.nn.Module."
-        )
-    return module
+def at_least_float32(features):
+    """Half-precision features in float32: covariances and kernels overflow below it."""
+    return features.float() if features.element_size() < 4 else features

@@ -1,53 +1,101 @@
-"""The contract of every deep adaptation estimator."""
+"""The contract of every deep adaptation estimator, and how to write one.
 
-import inspect
-import warnings
-from collections.abc import Callable
-from functools import partial
-from numbers import Real
+A method is a subclass of :class:`DeepAdaptationClassifier`. Its parameters are annotated class
+attributes; no decorator and no ``__init__`` is needed. What it does otherwise than its parent it
+says by class attributes where those will do, and else by one of eight hooks. Whatever is declared
+in a way that nobody would look at (an attribute without annotation in the place of a parameter, a
+misspelt hook) is an error when the class is made.
 
-import numpy as np
-from sklearn.utils import check_array
-from torch import nn
+Class attributes
+----------------
+``alignment``, ``layers``, ``trade_off``, ...
+    Any parameter with another default (``trade_off: float = 0.5``), or fixed, and then no parameter
+    any more (``layers: ClassVar = ("logits",)``, or a static method ``alignment``).
 
-from skda._alignments import ALIGNMENTS
-from skda._backbones import layer_names
-from skda._deep_classifier import DeepClassifier
-from skda._inputs import channels_first_shape
-from skda._params import check_keywords, estimator
-from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda.domains import check_column_names, encode_target_labels, split_domains
-from skda.exceptions import NoTargetWarning
-from skda.nn import JointAlignment, LayerwiseAlignment, WeightedAlignments
-from skda.training import DomainDataset
-from skda.training._statistics import standardization
+``net_class``
+    The skorch net, a subclass of :class:`skda.training.AdaptationNet` or, where two players learn
+    in turns, of :class:`skda.training.TwoPlayerNet`. A net says by skorch's own methods what a step
+    of training is (``train_step_single``) and what a forward gives (``infer``), and by its
+    attribute ``adversary`` which parts learn against the others. In a step of its own it finds
+    ``current_trade_off``, ``descend(loss, optimizer)``, ``backward(loss)`` and, of two players,
+    ``fixed_adversary()``.
 
-__all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "estimator"]
+``iterator_class``
+    The training batches, a subclass of :class:`skda.training.PairedBatches`.
+
+``module_class``, ``head_class``
+    The network around the backbone, a subclass of :class:`skda.training.AdaptationModule`, and its
+    head, which is called with the number of features and of outputs.
+
+``feature_layer``
+    Path of the submodule whose output is taken for the features; ``"features"`` is the end.
+
+``task_class``
+    What the labels mean, see :class:`skda.estimators.ClassificationTask`.
+
+``keyword_prefixes``
+    The ``prefix__*`` keywords that the constructor takes, beside those of the net.
+
+Hooks
+-----
+In the order in which they run, all within ``fit``; `training` is the
+:class:`skda.training.Training`, of which the more is known the later a hook runs.
+
+``make_backbone(training) -> torch.nn.Module``
+    The network from inputs, of shape (n, *input_shape_), to features. Runs first, with the seed of
+    the module; call the parent's and change what it returns, or return another network.
+
+``name_layers(training) -> sequence of str``
+    The layers whose activations are aligned: ``"inputs"``, ``"features"``, ``"logits"`` or paths of
+    submodules of ``training.backbone``. Afterwards ``training.layers`` holds their paths and
+    ``training.widths`` the number of values of a row at each of them.
+
+``make_stages(training) -> list of skda.training.Stage``
+    What is trained, one after the other; the parent's one stage trains the net once.
+
+``make_module(training, **params) -> skda.training.AdaptationModule``
+    The network with its head, from ``training.backbone`` as the stages before have left it. Call
+    the parent's with other parameters of the module (``bottleneck=``, ``batch_norm=``,
+    ``moments=``), and change what it returns. It sets the widths of ``"features"`` and
+    ``"logits"``.
+
+``net_params(training) -> dict``
+    Keywords of the net, beside those that every net gets. Runs after `make_module`, with the seed
+    of the alignment; the parent's calls `make_alignment`.
+
+``make_alignment(layers, widths) -> torch.nn.Module``
+    The alignment of all layers: of two :class:`skda.nn.Activations` (source rows, target rows) a
+    scalar. `layers` is a tuple of paths, `widths` a dict of ints by layer. Runs only with a target
+    and a trade-off; the parent's calls `make_loss` for every layer, or once if it is joint.
+
+``make_loss(alignment, layers, widths) -> callable``
+    The loss of one layer, from source and target features, of shape (n, n_features) each, to a
+    scalar; or of several layers if the alignment is joint (:func:`skda.nn.joint`), from two
+    :class:`skda.nn.Activations`. `layers` is always a tuple, of one path or of all.
+
+``finish_fit(training)``
+    Runs last, and sets what the estimator has learned: call the parent's, then set attributes that
+    end in an underscore from ``training.net`` and ``training.histories``.
+
+What hooks find
+---------------
+On the estimator: ``params_for(prefix)``, the keywords of a prefix by name; ``make_part(name, part,
+*sizes)``, a copy of a module or what a class makes with these keywords; ``build_net(training)``,
+the net of the estimator, for a stage. On a net: ``successor(net_class=None, **params)``, a net that
+goes on with the same network; ``activations_of(rows, layers, domain)``. On a module that an
+alignment is made of: a method ``end_epoch()`` is called after every epoch, and may return figures
+for the history by name; an attribute ``adversarial = True`` reverses its gradient.
+scikit-learn's ``_parameter_constraints`` of a class are added to those of its parents.
+"""
+
+from skda.backbones import check_keywords
+from skda.estimators import ClassificationMixin, DeepAdaptationEstimator, estimator
+from skda.nn import ALIGNMENTS
+
+__all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "check_keywords", "estimator"]
 
 
-def _check_alignment_list(alignment):
-    """Raise unless every entry of a list says what is aligned, where, and how strongly."""
-    if not isinstance(alignment, list):
-        return
-    for number, entry in enumerate(alignment):
-        if not _is_weighted_alignment(entry):
-            raise ValueError(
-                f"alignment[{number}] must be a tuple (alignment, layers, weight) of a name, "
-                "callable or module, a tuple of names of layers, and a number of 0 or more; got "
-                f"{entry!r}. Names are {', '.join(ALIGNMENTS)}."
-            )
-
-
-def _is_weighted_alignment(entry):
-    if not isinstance(entry, tuple) or len(entry) != 3:
-        return False
-    alignment, layers, weight = entry
-    known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
-    return known and isinstance(layers, tuple) and isinstance(weight, Real) and weight >= 0
-
-
-@estimator
-class DeepAdaptationClassifier(DeepClassifier):
+class DeepAdaptationClassifier(ClassificationMixin, DeepAdaptationEstimator):
     r"""Deep classifier that learns on a source domain and adapts to a target domain.
 
     A backbone gives features, a linear head gives classes, and both learn from ::
@@ -58,76 +106,10 @@ class DeepAdaptationClassifier(DeepClassifier):
     adaptation method of :mod:`skda.adaptation` is this class with an alignment of its own; by
     itself it takes any.
 
-    Parameters
-    ----------
-    alignment : str, callable, torch.nn.Module or list of tuples, default="coral"
-        What is to become small between the domains.
-
-        - A name: one of :data:`skda.base.ALIGNMENTS`.
-        - A function from source features of shape (n, n_features) and target features of shape
-          (m, n_features) to a scalar tensor. One that needs all layers at once, labels or
-          predictions is marked by :func:`skda.nn.joint`.
-        - A module with such a ``forward``, whose parameters learn too. One with an attribute
-          ``adversarial = True`` is an opponent: the features learn to make its loss large,
-          through gradient reversal. A module *class* is built with the width of the layer.
-          Modules are copied, one copy per layer.
-        - A list of (alignment, layers, weight): the sum of several of them, each at layers of its
-          own; `layers` is not used.
-
-    layers : tuple of str, default=("features",)
-        Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
-        paths of submodules of the module; the losses of several layers are added.
-
-    trade_off : float, default=1.0
-        Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
-
-    trade_off_schedule : {"constant", "progressive"} or callable, default="constant"
-        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
-        grows from 0 to 1, see :func:`skda.training.progressive`.
-
-    batch_norm : {"domain", "shared"}, default="domain"
-        Whether the module's batch norms keep statistics for every domain, the target's of which
-        then serve predictions, or mix all domains.
-
-    standardize : {"domain"} or None, default=None
-        With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
-        unit variance in each domain by that domain's own moments.
-
-    head_lr_multiplier : float or "auto", default="auto"
-        How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
-        module that comes with weights (a named network, a file, an instance, a fitted estimator),
-        and 1 for others.
-
-    max_epochs : int, default=40
-        Number of epochs. An epoch goes once through the larger domain; through the source with a
-        `trade_off` of 0.
-
-    batch_size : int, default=64
-        Source rows, and as many target rows, of a training step; at least 2.
-
-    early_stopping : bool, default=False
-        Whether to hold out source rows, and to stop when their loss no longer falls; the best
-        weights are kept. No target label is involved; with a growing trade-off the best source
-        loss may come before the adaptation.
-
-    validation_fraction : float, default=None
-        Share of the source rows that is held out to report ``valid_loss`` and
-        ``valid_accuracy``; None is 0.1 with early stopping and no hold-out without.
-
-    **prefixed_params : keywords
-        ``module__*``, ``optimizer__*``, ``alignment__*``, ``criterion__*`` (of
-        :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
-        (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and ``compile__*``.
-
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes of the source.
-
-    history_ : skorch.history.History
-        One entry per epoch, with ``train_loss``, ``classification_loss``, ``alignment_loss``,
-        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``.
 
     See Also
     --------
@@ -147,180 +129,3 @@ class DeepAdaptationClassifier(DeepClassifier):
     >>> clf.predict(digits.X_target).shape
     (899,)
     """
-
-    alignment: str | Callable | list = "coral"
-    layers: tuple[str, ...] = ("features",)
-    trade_off: float = 1.0
-    trade_off_schedule: str | Callable = "constant"
-    batch_norm: str = "domain"
-    standardize: str | None = None
-    _prefixes = ("module", "alignment", *DeepClassifier._net_prefixes)
-
-    _parameter_constraints = {
-        **DeepClassifier._parameter_constraints,
-        "alignment": [StrOptions(set(ALIGNMENTS)), callable, list],
-        "layers": [tuple, list],
-        "trade_off": [Interval(Real, 0, None, closed="left")],
-        "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
-        "batch_norm": [StrOptions({"domain", "shared"})],
-        "standardize": [StrOptions({"domain"}), None],
-    }
-
-    # In a Pipeline or a search the target reaches fit without a set_fit_request.
-    __metadata_request__fit = {
-        "X_target": True,
-        "y_target": True,
-        "sample_domain": True,
-    }
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, X_target=None, y_target=None, sample_domain=None):
-        """Train on labelled source rows and adapt to unlabeled target rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Source rows. Images are floats of shape (n_samples, n_channels, height, width), uint8
-            of shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column
-            of PIL images or paths of image files, which are decoded when they are needed.
-
-        y : array-like of shape (n_samples,)
-            Labels of any type.
-
-        X_target : array-like or tuple of array-likes, default=None
-            Unlabeled target rows; a tuple for several target domains. In a cross-validation
-            always pass a tuple: an array with as many rows as X would be cut into folds.
-
-        y_target : array-like or tuple of array-likes, default=None
-            The labels of a few target rows, -1, None or NaN elsewhere. Labelled target rows
-            take part in the classification loss.
-
-        sample_domain : array-like of shape (n_samples,), default=None
-            The alternative to `X_target`: X and y hold rows of both domains, positive numbers
-            mark source rows, negative ones target rows, whose labels are ignored.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If data or parameters are not as described.
-
-        TypeError
-            If X is sparse, or if a parameter does not exist.
-        """
-        self._check_param_names()
-        _check_alignment_list(self.alignment)
-        if sample_domain is not None and y_target is not None:
-            raise ValueError(
-                "y_target goes with X_target, not with sample_domain; pass the target rows in "
-                "X_target."
-            )
-        X, y, targets = split_domains(X, y, X_target, sample_domain)
-        start = self._start()
-        X = self._validate_X(X, reset=True)
-        codes = self._validate_y(y, X)
-        target_labels = None
-        if y_target is not None:
-            codes = self._add_target_classes(codes, y_target)
-            target_labels = encode_target_labels(y_target, targets, self.classes_)
-        targets = tuple(
-            self._validate_target(rows, X, "X_target" if len(targets) == 1 else f"X_target[{n}]")
-            for n, rows in enumerate(targets)
-        )
-        if not targets:
-            warnings.warn(
-                f"{type(self).__name__} was fitted without target data and trains on the source "
-                "alone; pass unlabeled rows of the target domain as X_target.",
-                NoTargetWarning,
-                stacklevel=2,
-            )
-        dataset = DomainDataset(X, codes, targets, target_labels)
-        self._train(dataset, start)
-        return self
-
-    # -- data ---------------------------------------------------------------------------------
-
-    def _add_target_classes(self, codes, y_target):
-        """Return the source's class numbers; a method may add classes of the target to them."""
-        return codes
-
-    def _validate_target(self, rows, X, name):
-        """Return the rows of a target domain, in the form of the source's."""
-        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
-        images, _ = self._as_images(rows, name)
-        if images is None:
-            rows = check_array(rows, dtype=np.float32, input_name=name, estimator=self)
-        else:
-            rows = images
-        shape = channels_first_shape(rows, name)
-        if shape != self.input_shape_ or rows.dtype != X.dtype:
-            raise ValueError(
-                f"{name} has rows of shape {shape} and type {rows.dtype}, X of shape "
-                f"{self.input_shape_} and type {X.dtype}; source and target must have the same "
-                "features. In a pipeline, let skda.make_pipeline transform the target with the "
-                "source."
-            )
-        return rows
-
-    # -- the network --------------------------------------------------------------------------
-
-    def _module_params(self, dataset):
-        moments = None
-        if self.standardize:
-            moments = standardization([dataset.X]) + standardization(dataset.targets)
-        return {
-            "n_targets": len(dataset.targets),
-            "batch_norm": self.batch_norm,
-            "moments": moments,
-        }
-
-    def _net_params(self, dataset, widths):
-        aligned = dataset.targets and self.trade_off
-        return {
-            "alignment": self._make_alignment(widths) if aligned else None,
-            "trade_off": self.trade_off,
-            "trade_off_schedule": self.trade_off_schedule,
-        }
-
-    def _layer_names(self, backbone):
-        if not isinstance(self.alignment, list):
-            return self.layers
-        return list(dict.fromkeys(layer for _, layers, _ in self.alignment for layer in layers))
-
-    def _make_alignment(self, widths):
-        """Return the module that compares the domains' activations."""
-        paths = layer_names(self.module)
-        if not isinstance(self.alignment, list):
-            layers = [paths.get(layer, layer) for layer in self.layers]
-            return self._make_part_alignment(self.alignment, layers, widths)
-        if keywords := self._params_for("alignment"):
-            raise TypeError(
-                f"alignment__{min(keywords)}: alignment is a list, whose entries take no keywords; "
-                "use functools.partial on an entry."
-            )
-        parts = [
-            self._make_part_alignment(part, [paths.get(layer, layer) for layer in layers], widths)
-            for part, layers, _ in self.alignment
-        ]
-        return WeightedAlignments(parts, [weight for _, _, weight in self.alignment])
-
-    def _make_part_alignment(self, alignment, layers, widths):
-        if isinstance(alignment, str):
-            alignment = ALIGNMENTS[alignment]
-        if getattr(alignment, "joint", False):
-            return JointAlignment(self._make_loss(alignment, layers, widths), layers)
-        return LayerwiseAlignment(
-            {layer: self._make_loss(alignment, widths[layer]) for layer in layers}
-        )
-
-    def _make_loss(self, alignment, *sizes):
-        """Return a loss, with a module built or copied and keywords in place."""
-        if isinstance(alignment, nn.Module) or inspect.isclass(alignment):
-            return self._make_part("alignment", alignment, *sizes)
-        keywords = self._params_for("alignment")
-        check_keywords("alignment", alignment, keywords)
-        return partial(alignment, **keywords) if keywords else alignment

@@ -2,10 +2,13 @@
 
 from itertools import chain
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
+
+from skda._sklearn_compat import column_or_1d, safe_indexing
 
 # What skorch and torch call "no label": cross_entropy skips rows that carry it.
 UNLABELED = -100
@@ -15,13 +18,28 @@ def _n_rows(X):
     return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
-def as_target_tuple(X_target):
+def _is_list_of(items, kind):
+    return isinstance(items, list) and len(items) > 0 and all(map(kind, items))
+
+
+def _is_domain(item):
+    """Whether an item of a list is a table or a collection of images, and not a row."""
+    shape = getattr(item, "shape", None)
+    if shape is not None:
+        # An array of 3 dimensions is an image, an array of text a list of paths.
+        is_text = getattr(getattr(item, "dtype", None), "kind", None) in ("O", "U", "T")
+        return len(shape) == 2 or len(shape) >= 4 or (len(shape) == 1 and is_text)
+    return _is_list_of(item, lambda row: not isinstance(row, Real))
+
+
+def as_target_tuple(X_target: Any) -> tuple[Any, ...]:
     """Return target data as a tuple with one array per target domain.
 
     Parameters
     ----------
-    X_target : array-like, tuple of array-likes or None
-        The rows of one target domain, or of several.
+    X_target : array-like, tuple or list of array-likes, or None
+        The rows of one target domain, or of several. A list whose items are tables, arrays of
+        images or lists of paths holds domains; any other list holds rows.
 
     Returns
     -------
@@ -35,7 +53,8 @@ def as_target_tuple(X_target):
     """
     if X_target is None:
         return ()
-    targets = X_target if isinstance(X_target, tuple) else (X_target,)
+    holds_domains = isinstance(X_target, tuple) or _is_list_of(X_target, _is_domain)
+    targets = tuple(X_target) if holds_domains else (X_target,)
     if not targets:
         raise ValueError(
             "X_target is an empty tuple; pass one array per target domain, "
@@ -51,7 +70,9 @@ def as_target_tuple(X_target):
     return targets
 
 
-def split_domains(X, y, X_target=None, sample_domain=None):
+def split_domains(
+    X: Any, y: Any, X_target: Any = None, sample_domain: Any = None
+) -> tuple[Any, Any, tuple[Any, ...]]:
     """Separate source rows from target rows, in whichever form they were given.
 
     Parameters
@@ -107,13 +128,13 @@ def split_domains(X, y, X_target=None, sample_domain=None):
     # Domains keep the order of their numbers' size: -1, -2, ...
     target_domains = np.unique(sample_domain[~is_source])[::-1]
     targets = tuple(
-        _safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
+        safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
     )
     source = np.flatnonzero(is_source)
-    return _safe_indexing(X, source), _safe_indexing(y, source), targets
+    return safe_indexing(X, source), safe_indexing(y, source), targets
 
 
-def is_unlabeled(y):
+def is_unlabeled(y: np.ndarray) -> np.ndarray:
     """Tell which labels mark an unlabeled row: -1, None or NaN.
 
     Parameters
@@ -135,7 +156,9 @@ def is_unlabeled(y):
     return np.zeros(y.shape, dtype=bool)
 
 
-def encode_target_labels(y_target, targets, classes):
+def encode_target_labels(
+    y_target: Any, targets: Any, classes: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Return the class numbers of partly labelled target rows, `UNLABELED` for the others.
 
     Parameters
@@ -159,7 +182,7 @@ def encode_target_labels(y_target, targets, classes):
     ValueError
         If lengths differ, or if a label is not one of `classes`.
     """
-    y_target = y_target if isinstance(y_target, tuple) else (y_target,)
+    y_target = as_label_tuple(y_target)
     if not targets:
         raise ValueError("y_target was given without X_target; pass the rows that it labels.")
     if len(y_target) != len(targets):
@@ -195,7 +218,18 @@ def encode_target_labels(y_target, targets, classes):
     return tuple(codes)
 
 
-def list_target_classes(y_target, classes):
+def as_label_tuple(y_target: Any) -> tuple[Any, ...]:
+    """Return labels of target rows as a tuple with one array per target domain."""
+
+    def holds_labels(item):
+        return hasattr(item, "__len__") and not isinstance(item, str)
+
+    if isinstance(y_target, tuple):
+        return y_target
+    return tuple(y_target) if _is_list_of(y_target, holds_labels) else (y_target,)
+
+
+def list_target_classes(y_target: Any, classes: np.ndarray) -> np.ndarray:
     """Return the classes of the labelled ones among partly labelled target rows.
 
     Parameters
@@ -218,7 +252,7 @@ def list_target_classes(y_target, classes):
         numbers that are not whole.
     """
     known = set()
-    for labels in y_target if isinstance(y_target, tuple) else (y_target,):
+    for labels in as_label_tuple(y_target):
         labels = column_or_1d(_as_label_array(labels))
         known.update(labels[~is_unlabeled(labels)].tolist())
     are_numbers = classes.dtype.kind in "biuf"
@@ -246,7 +280,7 @@ def _as_label_array(labels):
     return np.array(labels, dtype=object) if mixed else np.asarray(labels)
 
 
-def stack_domains(X, y, X_target):
+def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.ndarray]:
     """Stack source and target rows into the ``X, y, sample_domain`` form.
 
     For code that can carry only one X: pass the result to the ``fit`` of an adaptation estimator,
@@ -293,7 +327,7 @@ def stack_domains(X, y, X_target):
     check_consistent_length(X, y)
     sizes = [_n_rows(X), *(_n_rows(rows) for rows in targets)]
     numbers = [1, *range(-1, -len(targets) - 1, -1)]
-    blocks = [X, *targets]
+    blocks: list[Any] = [X, *targets]
     if all(hasattr(block, "iloc") for block in blocks):
         import pandas as pd
 
@@ -321,7 +355,7 @@ def stack_domains(X, y, X_target):
     return stacked, y_stacked, np.repeat(np.array(numbers, dtype=np.int64), sizes)
 
 
-def check_column_names(rows, expected, name):
+def check_column_names(rows: Any, expected: Any, name: str) -> None:
     """Raise if a table of the target has other columns than the source, or in another order.
 
     Parameters

@@ -1,11 +1,12 @@
 """Pipelines that transform the target data together with the source."""
 
 from inspect import signature
+from typing import Any
 
 from sklearn import pipeline
 
 
-def make_pipeline(*steps, memory=None, verbose=False):
+def make_pipeline(*steps: Any, memory: Any = None, verbose: bool = False) -> pipeline.Pipeline:
     """Chain steps into a :class:`sklearn.pipeline.Pipeline` that also transforms ``X_target``.
 
     The result is an ordinary scikit-learn pipeline. Where one of its steps takes ``X_target`` in

@@ -259,11 +259,13 @@ def test_predictions_need_no_domain_and_use_the_target_statistics(digits):
     module = clf.net_.module_.eval()
     with torch.no_grad():
         logits, _ = module(torch.tensor(digits.X_target))
-        module.rows.sizes = (1,)  # the source's statistics
-        others, _ = module(torch.tensor(digits.X_target))
-        module.rows.sizes = None
+        with module.rows.of((1,)):  # the source's statistics
+            others, _ = module(torch.tensor(digits.X_target))
     np.testing.assert_allclose(logits, clf.decision_function(digits.X_target), atol=1e-5)
     assert not torch.allclose(logits, others, atol=0.1)
+    with clf.net_.source_statistics():
+        np.testing.assert_allclose(others, clf.decision_function(digits.X_target), atol=1e-5)
+    np.testing.assert_allclose(logits, clf.decision_function(digits.X_target), atol=1e-5)
 
 
 # -- modules ----------------------------------------------------------------------------------
@@ -441,10 +443,8 @@ def test_early_stopping_looks_at_the_source_alone(few):
     # The same seed holds out the same rows.
     _, valid = clf.net_.train_split(DomainDataset(few["X"], few["y"].astype(np.int64)))
     module = clf.net_.module_.eval()
-    module.rows.sizes = (1,)
-    with torch.no_grad():
+    with torch.no_grad(), module.rows.of((1,)):
         logits, _ = module(torch.tensor(valid.X))
-    module.rows.sizes = None
     loss = nn.functional.cross_entropy(logits, torch.tensor(valid.y)).item()
     assert loss == pytest.approx(best, rel=1e-3)
 

@@ -36,6 +36,49 @@ def test_a_list_is_one_target():
     assert as_target_tuple(rows) == (rows,)
 
 
+@pytest.mark.parametrize(
+    "domains",
+    [
+        [TARGET, OTHER],
+        [TARGET.tolist(), OTHER],
+        [pd.DataFrame(TARGET)],
+        [np.zeros((2, 1, 4, 4)), np.zeros((3, 1, 4, 4))],
+        [["a.png", "b.png"], ["c.png"]],
+        [pd.Series(["a.png", "b.png"])],
+        [sparse.csr_array(TARGET)],
+    ],
+)
+def test_a_list_of_tables_or_of_collections_is_several_targets(domains):
+    targets = as_target_tuple(domains)
+    assert isinstance(targets, tuple) and len(targets) == len(domains)
+    assert all(ours is theirs for ours, theirs in zip(targets, domains, strict=True))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 2.0], [3.0, 4.0]],
+        [np.zeros(3), np.ones(3)],
+        [np.zeros((1, 4, 4)), np.ones((1, 4, 4))],
+        ["a.png", "b.png"],
+        [(1, 2), (3, 4)],
+    ],
+)
+def test_a_list_of_rows_is_one_target(rows):
+    (target,) = as_target_tuple(rows)
+    assert target is rows
+
+
+def test_labels_of_several_targets_may_be_a_list():
+    targets = (np.zeros((2, 1)), np.zeros((3, 1)))
+    classes = np.arange(3)
+    codes = encode_target_labels([[0, -1], [2, -1, -1]], targets, classes)
+    for ours, theirs in zip(
+        codes, encode_target_labels(([0, -1], [2, -1, -1]), targets, classes), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_tuple_is_several_targets():
     assert as_target_tuple((TARGET, OTHER)) == (TARGET, OTHER)
 

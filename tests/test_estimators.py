@@ -45,7 +45,11 @@ def test_check_estimator(estimator, check):
 def test_signature_shows_every_parameter(cls):
     shown = set(inspect.signature(cls).parameters)
     assert shown - {"prefixed_params"} == set(cls().get_params())
-    assert {"module", "optimizer", "lr", "max_epochs", "random_state"} <= shown
+    assert {"lr", "max_epochs", "random_state"} <= shown
+    # The shallow DANN has a network and steps of its own.
+    is_deep = cls is not skda.adaptation.ShallowDANNClassifier
+    for name in ("module", "optimizer", "batch_size"):
+        assert (name in shown) == is_deep
     assert ("trade_off" in shown) == (cls in ALIGNING)
 
 
@@ -114,11 +118,13 @@ def test_without_trade_off_training_is_that_of_the_source(cls, n_target, few, di
         zero = {"trade_off": 0} if cls in ALIGNING else {}
         if cls is skda.adaptation.SDAEClassifier:  # its first stage learns from both domains
             zero["pretrain_epochs"] = 0
-        clf = cls(max_epochs=2, random_state=0, module__dropout=0.2, **zero)
+        network = {} if cls is skda.adaptation.ShallowDANNClassifier else {"module__dropout": 0.2}
+        clf = cls(max_epochs=2, random_state=0, **network, **zero)
         clf.fit(few["X"], few["y"], X_target=X_target)
-        # DDC has a layer of its own, with and without a target.
-        plain = cls if cls is skda.adaptation.DDCClassifier else DeepAdaptationClassifier
-        alone = plain(max_epochs=2, random_state=0, module__dropout=0.2)
+        # DDC has a layer and the shallow DANN a network of its own, with and without a target.
+        has_its_own = (skda.adaptation.DDCClassifier, skda.adaptation.ShallowDANNClassifier)
+        plain = cls if cls in has_its_own else DeepAdaptationClassifier
+        alone = plain(max_epochs=2, random_state=0, **network)
         alone.fit(few["X"], few["y"])
     mine, theirs = (list(c.net_.module_.parameters()) for c in (clf, alone))
     assert len(mine) == len(theirs)

@@ -34,6 +34,7 @@ METHODS = {
 }
 SUBSPACES = {name: getattr(skda.subspace, name) for name in skda.subspace.__all__}
 NEEDS_POT = {"DeepJDOTClassifier"}
+ANY_SIGN = {"GFK", "SubspaceAlignment"}  # columns along axes, whose signs differ between LAPACKs
 
 
 def rows():
@@ -46,7 +47,9 @@ def rows():
 
 def fit_method(cls, **params):
     X, y, X_target, _ = rows()
-    return cls(**TRAINING | params).fit(X, y, X_target=X_target), X_target
+    known = cls().get_params()  # the shallow DANN has no batches
+    training = {name: value for name, value in TRAINING.items() if name in known}
+    return cls(**training | params).fit(X, y, X_target=X_target), X_target
 
 
 def fit_images(cls, **params):
@@ -186,14 +189,27 @@ def compute(name):
         torch.set_default_dtype(torch.float32)
 
 
+def _dropout_is_of_uniform_numbers():
+    """Whether torch's dropout compares uniform numbers; old releases draw from MKL."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        kept = torch.dropout(torch.ones(20, dtype=torch.float64), 0.3, train=True) > 0
+        torch.manual_seed(0)
+        return torch.equal(kept, torch.rand(20, dtype=torch.float64) < 0.7)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_golden_values(name):
     if name in NEEDS_POT:
         pytest.importorskip("ot")
+    if name == "dropout" and not _dropout_is_of_uniform_numbers():
+        pytest.skip("this torch draws other numbers for dropout")
     expected = json.loads(VALUES.read_text(encoding="utf-8"))[name]
     actual = compute(name)
     assert actual.keys() == expected.keys()
     for what, values in expected.items():
+        if name in ANY_SIGN:
+            actual[what], values = np.abs(actual[what]), np.abs(values)
         np.testing.assert_allclose(actual[what], values, rtol=1e-6, atol=1e-9, err_msg=what)
 
 

@@ -1,4 +1,9 @@
-"""Adaptation methods."""
+"""Adaptation methods, one file each.
+
+A file holds the estimator, and with it the alignment, the net and the networks that no other
+method uses; what two methods use stands in :mod:`skda.nn` or :mod:`skda.training`. How a method is
+written stands in :mod:`skda.base`.
+"""
 
 from skda.adaptation.adversarial import (
     ADDAClassifier,
@@ -12,6 +17,7 @@ from skda.adaptation.adversarial import (
     MCDClassifier,
     MDDClassifier,
     SANClassifier,
+    ShallowDANNClassifier,
     WDGRLClassifier,
 )
 from skda.adaptation.discrepancy import (
@@ -59,6 +65,7 @@ __all__ = [
     "RTNClassifier",
     "SANClassifier",
     "SDAEClassifier",
+    "ShallowDANNClassifier",
     "TLDAClassifier",
     "WDGRLClassifier",
 ]

@@ -1,5 +1,7 @@
 """Scikit-learn's digits, seen by a scanner that moved."""
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
@@ -15,7 +17,9 @@ gets Gaussian noise, as if the scanner had moved. Pixels are scaled to [0, 1].
 """
 
 
-def load_shifted_digits(*, angle=30, noise=0.1, random_state=None, as_images=False):
+def load_shifted_digits(
+    *, angle: float = 30, noise: float = 0.1, random_state: Any = None, as_images: bool = False
+) -> Bunch:
     """Load real digits as two domains, the second turned and noisy.
 
     No download: the digits ship with scikit-learn.
@@ -58,7 +62,7 @@ def load_shifted_digits(*, angle=30, noise=0.1, random_state=None, as_images=Fal
     ((898, 64), (899, 64))
     """
     random_state = check_random_state(random_state)
-    data = load_digits()
+    data: Any = load_digits()
     order = random_state.permutation(len(data.target))
     images, labels = data.images[order] / 16, data.target[order]
     n_source = len(labels) // 2

@@ -9,6 +9,7 @@ from collections import defaultdict
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -142,7 +143,7 @@ class RowCache:
 
     def close(self):
         """Close this thread's connection; it is opened again when it is needed."""
-        connection, _ = vars(self._local).pop(os.getpid(), (None, None))
+        connection, _ = self._by_process.pop(os.getpid(), (None, None))
         if connection is not None:
             connection.close()
 
@@ -171,7 +172,12 @@ class RowCache:
     def _path(self):
         return self.folder / "rows" / "rows.sqlite3"
 
-    def _use(self, operation):
+    @property
+    def _by_process(self) -> Any:
+        # A connection must not cross a fork; the child's copy of the dict keeps it open.
+        return vars(self._local)
+
+    def _use(self, operation) -> Any:
         """Run an operation; if the database is damaged, begin a new one and run it again."""
         for n_tries_left in (2, 1, 0):
             identity = _identity(self._path)
@@ -192,13 +198,11 @@ class RowCache:
 
     def _connect(self):
         """Return a connection of this thread and process to the file that is there now."""
-        # By process, for one must not cross a fork; the child's copy of the dict keeps it open.
-        by_process = vars(self._local)
-        connection, identity = by_process.get(os.getpid(), (None, None))
+        connection, identity = self._by_process.get(os.getpid(), (None, None))
         if connection is None or _identity(self._path) != identity:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = _open(self._path)
-            by_process[os.getpid()] = connection, _identity(self._path)
+            self._by_process[os.getpid()] = connection, _identity(self._path)
         return connection
 
     def _discard(self, identity):

@@ -48,11 +48,11 @@ def transform_blocks(extractor, X, n_features):
     features : dask.array.Array of shape (n_samples, n_features)
         Of float32; the number of rows of a bag is not known before it is computed.
     """
-    import dask
     import dask.array as da
+    from dask.delayed import delayed
 
     # One object in the graph, not one per block.
-    extractor = dask.delayed(extractor, pure=False, traverse=False)
+    extractor = delayed(extractor, pure=False, traverse=False)
     if _is_array(X):
         X = X.rechunk({axis: -1 for axis in range(1, X.ndim)})
         blocks, n_rows = X.to_delayed().ravel(), X.chunks[0]
@@ -60,7 +60,7 @@ def transform_blocks(extractor, X, n_features):
         blocks, n_rows = X.to_delayed(), [np.nan] * X.npartitions
     features = [
         da.from_delayed(
-            dask.delayed(_transform)(extractor, block, n_features), (n, n_features), np.float32
+            delayed(_transform)(extractor, block, n_features), (n, n_features), np.float32
         )
         for block, n in zip(blocks, n_rows, strict=True)
     ]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skda._images import read_image
+from skda.images import read_image
 
 # Parts of a module that do not change what it returns in eval mode, or hold numbers of a process.
 _IGNORED = {"training", *(name for name in vars(nn.Module()) if "hook" in name)}

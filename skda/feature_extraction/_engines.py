@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ MIN_FLOPS = 2e7
 _TOLERANCES = {"float32": 1e-4, "bfloat16": 0.2, "float16": 0.05}
 
 
-def make_engine(feature_module, example, *, engine="auto", precision="auto", device="cpu"):
+def make_engine(feature_module, example, *, engine="auto", precision="auto", device: Any = "cpu"):
     """Return what computes the features of batches.
 
     Parameters
@@ -91,6 +92,8 @@ class Engine:
         The precision that was chosen.
     """
 
+    _run: Any
+
     def __init__(self, feature_module, example, engine, precision, device):
         self.feature_module = feature_module
         with torch.inference_mode(False):
@@ -115,6 +118,7 @@ class Engine:
         with self._lock:
             if self._run is None:
                 self.build()
+            assert self._run is not None
             with torch.inference_mode():
                 return self._run(batch)
 
@@ -126,7 +130,7 @@ class Engine:
         if len(example) == 1:  # exporters take a size of 1 for a constant
             example = torch.cat([example, example])
         flops = FlopCounterMode(display=False)
-        with torch.inference_mode(), flops:
+        with torch.no_grad(), flops:  # torch 2.4 counts nothing in inference_mode
             expected = self.feature_module(example)
         is_small = flops.get_total_flops() < MIN_FLOPS * len(example)
         for self.name, self.precision in engine_choices(
@@ -297,7 +301,8 @@ def _make_onnxruntime(feature_module, example, precision):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
         program = _export(feature_module, example)
-        torch.onnx.export(program, dynamo=True, verbose=False).save(path)
+        exported: Any = torch.onnx.export(program, dynamo=True, verbose=False)
+        exported.save(path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda batch: _as_tensors(session.run(None, {name: _as_array(batch)}))

@@ -6,48 +6,35 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm import tqdm
 
-from skda._backbones import (
-    copy_instance,
-    layer_names,
-    load_weights,
-    make_named_backbone,
-    network_of,
-)
-from skda._images import ImageRows, UnreadableImageError, as_image_list
-from skda._inputs import channels_first_shape, check_images, n_dimensions
-from skda._params import PrefixedParams, estimator
-from skda._preprocess import resolve_preprocess
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda._torch import build_backbone, local_torch_state, resolve_device, seed_generators
-from skda.feature_extraction._arrays import as_host_array, check_tensor, unflatten
-from skda.feature_extraction._cache import RowCache
+from skda._torch import local_torch_state, seed_generators
+from skda.backbones import BackboneResolver
+from skda.estimators import ModuleKeywords
+from skda.feature_extraction._computation import ComputationMixin
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
-from skda.feature_extraction._decoding import decoded_batches
-from skda.feature_extraction._digests import content_keys, digest
-from skda.feature_extraction._engines import ENGINES, PRECISIONS, engine_choices, make_engine
-from skda.feature_extraction._features import FeatureModule
-from skda.feature_extraction._versions import AUGMENTATIONS, image_versions
-from skda.nn._activations import check_submodules
-from skda.training import AdaptationModule
-from skda.training._batches import as_tensor
+from skda.feature_extraction._engines import ENGINES, PRECISIONS
+from skda.feature_extraction._inputs import InputMixin
+from skda.feature_extraction._versions import AUGMENTATIONS
+from skda.images import resolve_preprocess
 
-_ROWS_PER_LOOKUP = 1024  # of the cache at a time
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-@estimator
-class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, PrefixedParams):
+class DeepFeatureExtractor(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixin, ComputationMixin, ModuleKeywords
+):
     r"""Activations of a deep network as features for any scikit-learn estimator.
 
     The network is not trained: rows go through it once, in eval mode, ::
@@ -66,7 +53,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
 
     Parameters
     ----------
-    backbone : str, torch.nn.Module, class, factory or fitted estimator, default=None
+    module : str, torch.nn.Module, class, factory or fitted estimator, default=None
         The network.
 
         - ``"timm/NAME"`` or ``"torchvision/NAME"``: a network of that library without its
@@ -236,7 +223,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     (899,)
     """
 
-    backbone: Any = field(default=None, kw_only=False)
+    module: Any = field(default=None, kw_only=False)
     layers: str | tuple[str, ...] = "features"
     weights: Any = "pretrained"
     weights_sha256: str | None = None
@@ -257,11 +244,11 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     verbose: int = 0
     random_state: Any = None
 
-    _prefixes = ("module",)
+    keyword_prefixes = ("module",)
     __metadata_request__transform = {"out": UNUSED}
 
     _parameter_constraints = {
-        "backbone": [str, nn.Module, callable, BaseEstimator, None],
+        "module": [str, nn.Module, callable, BaseEstimator, None],
         "layers": [str, tuple, list],
         "weights": [str, os.PathLike, Mapping, None],
         "weights_sha256": [str, None],
@@ -284,7 +271,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> "Self":
         """Build the network and run the first row through it.
 
         Parameters
@@ -326,27 +313,19 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
         device = self._device_for(X)
         with local_torch_state(device):
             seed_generators(seed, device)
-            # A named network says how images become inputs, and a fitted estimator knows; inputs
-            # say how wide others are.
-            module, own_preprocess = None, getattr(self.backbone, "preprocess_", None)
-            if isinstance(self.backbone, str):
-                module, own_preprocess = make_named_backbone(
-                    self.backbone,
-                    self.weights,
-                    self._params_for("module"),
-                    sha256=self.weights_sha256,
-                )
-            self.preprocess_ = resolve_preprocess(self.preprocess, own_preprocess)
+            resolver = BackboneResolver(
+                self.module, self.weights, self.params_for("module"), sha256=self.weights_sha256
+            )
+            resolver.start()
+            self.preprocess_ = resolve_preprocess(self.preprocess, resolver.preprocess)
             example = self._first_input(X)
             self.input_shape_ = tuple(example.shape[1:])
-            if module is None:
-                module = self._make_module()
-            self.module_ = module.to(device).eval()
+            self.module_ = resolver.build(self.input_shape_).to(device).eval()
             features = self._first_features(example.to(device))
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
         return self
 
-    def transform(self, X, out=None):
+    def transform(self, X: Any, out: Any = None) -> Any:
         """Return the features of every row.
 
         Parameters
@@ -406,7 +385,7 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
             )
         return features
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: class name, layer (if there are several), number.
 
         Parameters
@@ -450,263 +429,3 @@ class DeepFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Pr
     @property
     def _n_features_out(self):
         return sum(self.layer_sizes_.values())
-
-    # -- data ---------------------------------------------------------------------------------
-
-    def _validate_X(self, X, *, reset):
-        """Return rows as a float32 table, as float32 or uint8 images, or as a list of images."""
-        rows, n_features = as_image_list(X), 1
-        if rows is None:
-            rows = check_tensor(X) if isinstance(X, torch.Tensor) else X
-            try:
-                n_dims = n_dimensions(rows)
-            except ValueError as error:  # numpy's, for a ragged list
-                raise ValueError(
-                    "X is a list of rows of different shapes; give all rows one shape, or pass a "
-                    f"list of PIL images or paths. ({error})"
-                ) from error
-            if n_dims == 2 and self.image_shape is not None:
-                rows, n_dims = unflatten(rows, self.image_shape), 4
-            if n_dims < 3:
-                return self._validate_table(rows, reset=reset)
-            if n_dims != 4:
-                raise ValueError(
-                    f"X has {n_dims} dimensions; pass a table of shape (n_samples, "
-                    "n_features), or images: floats of shape (n_samples, n_channels, height, "
-                    "width) or uint8 of shape (n_samples, height, width, n_channels). Images of "
-                    "one channel need that dimension too."
-                )
-            if isinstance(rows, torch.Tensor):
-                shape = channels_first_shape(rows, "X")
-            else:
-                rows, shape = check_images(rows, "X")
-            if not reset and shape != self.input_shape_ and not self._is_preprocessed(rows):
-                raise ValueError(
-                    f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
-                    f"of shape {self.input_shape_}; resize them to that shape."
-                )
-            n_features = int(np.prod(shape))
-        if reset or hasattr(X, "columns"):
-            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)  # names
-        if reset:
-            self.n_features_in_ = n_features
-        return rows
-
-    def _validate_table(self, X, *, reset):
-        if not reset and len(self.input_shape_) == 3:
-            raise ValueError(
-                f"X has {n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
-                f"images, inputs of shape {self.input_shape_}; pass images, or flat ones with "
-                "image_shape."
-            )
-        if reset and self.augment != "none":
-            raise ValueError(
-                f"augment={self.augment!r} makes versions of images, but X is a table; pass "
-                "images, flat ones with image_shape, or leave it at 'none'."
-            )
-        if isinstance(X, torch.Tensor) and X.ndim == 2:
-            validate_data(self, X, reset=reset, skip_check_array=True)  # the width
-            return X.float()
-        return validate_data(self, X, dtype=np.float32, reset=reset)
-
-    def _is_preprocessed(self, X):
-        is_uint8 = getattr(X, "dtype", None) in (np.uint8, torch.uint8)
-        return isinstance(X, list) or (is_uint8 and self.preprocess_ is not None)
-
-    def _image_rows(self, X, row_shape):
-        return ImageRows(as_host_array(X), self.preprocess_, row_shape)
-
-    def _first_input(self, X):
-        """Return the first row, or the first image that can be read, as a batch."""
-        if not self._is_preprocessed(X):
-            return AdaptationModule.as_input(as_tensor(X[:1]))
-        images, first_error = self._image_rows(X, None), None
-        for number in range(len(images)):
-            try:
-                return images.read(number)[None]
-            except UnreadableImageError as error:
-                if self.on_error == "raise":
-                    raise
-                first_error = first_error or error
-        raise ValueError(
-            f"None of the {len(images)} images of X can be read; the first: {first_error}"
-        )
-
-    def _batches(self, X, batches, device):
-        """Yield rows, inputs of the network, and errors by position in the batch."""
-        if self._is_preprocessed(X):
-            yield from decoded_batches(
-                self._image_rows(X, self.input_shape_),
-                batches,
-                n_jobs=effective_n_jobs(self.n_jobs),
-                skip_unreadable=self.on_error == "nan",
-                pin_memory=torch.device(device).type == "cuda",
-            )
-        else:
-            for rows in batches:
-                yield rows, AdaptationModule.as_input(as_tensor(X[rows])), {}
-
-    def _computed(self, X, device):
-        """Yield rows, their features, and messages of those that cannot be read."""
-        size = self.batch_size
-        batches = (slice(start, start + size) for start in range(0, len(X), size))
-        for rows, inputs, errors in self._batches(X, batches, device):
-            values = self._features(inputs, device)
-            values[list(errors)] = torch.nan
-            yield rows, values, list(errors.values())
-
-    def _remembered(self, X, device):
-        """Yield the same, computed only where the cache does not know it."""
-        cache = RowCache(
-            self.cache, self._digest(device), self._n_features_out, self.cache_size_limit
-        )
-        try:
-            for start in range(0, len(X), _ROWS_PER_LOOKUP):
-                rows = slice(start, start + _ROWS_PER_LOOKUP)
-                keys = content_keys(X[rows])
-                found, values = cache.get(keys)
-                missing, messages = np.flatnonzero(~found), []
-                batches = (
-                    start + missing[first : first + self.batch_size]
-                    for first in range(0, len(missing), self.batch_size)
-                )
-                for numbers, inputs, errors in self._batches(X, batches, device):
-                    places = numbers - start
-                    values[places] = self._features(inputs, device).cpu().numpy()
-                    values[places[list(errors)]] = np.nan
-                    new = np.delete(places, list(errors))
-                    cache.put([keys[place] for place in new], values[new])
-                    messages += errors.values()
-                yield rows, values, messages
-        finally:
-            cache.close()
-
-    def _digest(self, device):
-        """Return a digest of all that features depend on beside the row."""
-        try:
-            return digest(
-                self.module_,
-                self._layer_paths(),
-                [getattr(self, name) for name in ("pooling", "augment", "power", "normalize")],
-                self.preprocess_,
-                self.input_shape_,
-                list(engine_choices(self.engine, self.precision, torch.device(device))),
-                [torch.device(device).type, torch.__version__],
-            )
-        except TypeError as error:
-            raise ValueError(
-                f"cache: features cannot be told from those of other settings ({error}) Pass "
-                "functions or plain objects as backbone and preprocess, or cache=None."
-            ) from error
-
-    def _device_for(self, X):
-        if self.device == "auto" and isinstance(X, torch.Tensor) and X.device.type != "cpu":
-            return X.device
-        return resolve_device(self.device)
-
-    def _empty_features(self, X):
-        shape = len(X), self._n_features_out
-        if isinstance(X, torch.Tensor):
-            return torch.empty(shape, device=X.device)
-        return np.empty(shape, dtype=np.float32)
-
-    def _check_out(self, out, n_rows):
-        wanted, shape = (n_rows, self._n_features_out), tuple(getattr(out, "shape", ()))
-        dtype = getattr(out, "dtype", type(out).__name__)
-        if shape != wanted or "float" not in str(dtype):
-            raise ValueError(
-                f"out must be an array of floats of shape {wanted}, got shape {shape} of {dtype}."
-            )
-        return out
-
-    # -- the network --------------------------------------------------------------------------
-
-    def _layer_names(self):
-        layers = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
-        if not layers or len(set(layers)) < len(layers):
-            raise ValueError(f"layers must name one or several different layers, got {layers!r}.")
-        return layers
-
-    def _make_module(self):
-        """Return a network for rows of ``input_shape_``, copied or new."""
-        module = self._copy_backbone()
-        if module is None:
-            keywords = self._params_for("module")
-            module = build_backbone(self.backbone, self.input_shape_, keywords, "backbone")
-        if self.weights not in ("pretrained", None):
-            load_weights(module, self.weights, sha256=self.weights_sha256)
-        return module
-
-    def _check_weights_hash(self):
-        is_file = isinstance(self.weights, str | os.PathLike) and self.weights != "pretrained"
-        if self.weights_sha256 is not None and not is_file:
-            given = "a mapping" if isinstance(self.weights, Mapping) else repr(self.weights)
-            raise ValueError(
-                f"weights_sha256 is the hash of a file, but weights is {given}; leave it out."
-            )
-
-    def _copy_backbone(self):
-        """Return a copy of the backbone if it is built already."""
-        backbone = self.backbone
-        if isinstance(backbone, BaseEstimator):
-            backbone = network_of(backbone, "backbone")
-        if not isinstance(backbone, nn.Module):
-            return None
-        return copy_instance(backbone, self.weights, self._params_for("module"), "backbone")
-
-    def _layer_paths(self):
-        """Return the submodules that the names of the layers stand for."""
-        names = layer_names(self.backbone)
-        return tuple(names.get(layer, layer) for layer in self._layer_names())
-
-    def _feature_module(self):
-        return FeatureModule(self.module_, self._layer_paths(), self.pooling)
-
-    def _first_features(self, example):
-        """Return the features of the first row by layer."""
-        layers, adapted = self._layer_names(), isinstance(self.module_, AdaptationModule)
-        check_submodules(
-            self.module_.backbone if adapted else self.module_,
-            layers,
-            "layers",
-            also=(*layer_names(self.backbone), "features"),
-        )
-        try:
-            with torch.inference_mode():
-                return dict(zip(layers, self._feature_module()(example), strict=True))
-        except (AssertionError, RuntimeError, TypeError) as error:
-            raise ValueError(
-                f"backbone: {type(self.module_).__name__} failed on an input of shape "
-                f"{tuple(example.shape)}: {error}. It must take the rows of X, after the "
-                "preprocessing of images."
-            ) from error
-
-    def _engine_for(self, device, example):
-        """Return what runs the network on a device; made when it is first needed."""
-        device = torch.device(device)
-        if device not in self._engines:
-            self._engines[device] = make_engine(
-                self._feature_module(),
-                example,
-                engine=self.engine,
-                precision=self.precision,
-                device=device,
-            )
-        return self._engines[device]
-
-    def _features(self, inputs, device):
-        """Return the finished features of a batch."""
-        inputs = inputs.to(device, non_blocking=True)
-        engine = self._engine_for(device, inputs)
-        total = n_versions = 0
-        for version in image_versions(inputs, self.augment):
-            layers = engine(version)
-            total = total + (layers[0] if len(layers) == 1 else torch.cat(layers, dim=1))
-            n_versions += 1
-        features = total / n_versions
-        if self.power != 1:
-            features = features.abs().pow(self.power).copysign(features)
-        if self.normalize:
-            norms = features.norm(dim=1, keepdim=True)
-            features = features / norms.where(norms > 0, 1)
-        return features

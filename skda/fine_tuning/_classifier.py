@@ -1,19 +1,25 @@
 """Training that goes on from the weights of another task."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import nn
 
-from skda._deep_classifier import DeepClassifier
-from skda._params import estimator
 from skda._sklearn_compat import Interval, fit_context
 from skda._torch import local_torch_state, seed_generators
-from skda.training import DomainDataset, FineTuningNet, list_blocks
+from skda.backbones import list_blocks
+from skda.estimators import ClassificationMixin, DeepEstimator, frozen_blocks
+from skda.fine_tuning._net import FineTuningNet
+from skda.training import DomainDataset, Stage, Training
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-@estimator
-class FineTuneClassifier(DeepClassifier):
+class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     r"""Classifier that goes on training a network, all of it or the part that is not frozen.
 
     A linear head F is put on a backbone G, and what is not frozen learns from ::
@@ -62,20 +68,23 @@ class FineTuneClassifier(DeepClassifier):
 
     Attributes
     ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+
     history_ : skorch.history.History
         One entry per epoch, with ``train_loss`` and the ``valid_*`` figures:
         ``history_[:, "train_loss"]``.
 
-    net_ : skda.training.FineTuningNet
+    net_ : skda.fine_tuning.FineTuningNet
         The trained net.
 
     See Also
     --------
     skda.feature_extraction.DeepFeatureExtractor : Features without training, also of a fitted
-        FineTuneClassifier as its `backbone`.
+        FineTuneClassifier as its `module`.
     skda.base.DeepAdaptationClassifier : Adapts to an unlabeled target domain; a fitted
         FineTuneClassifier can be its `module`.
-    skda.training.list_blocks : The blocks of a network.
+    skda.backbones.list_blocks : The blocks of a network.
     transferability_curve : Accuracy by the number of transferred blocks.
 
     References
@@ -107,10 +116,9 @@ class FineTuneClassifier(DeepClassifier):
     layer_decay: float = 1.0
     augment: Callable | None = None
 
-    _net_class = FineTuningNet
+    net_class = FineTuningNet
 
     _parameter_constraints = {
-        **DeepClassifier._parameter_constraints,
         "n_transfer": [Interval(Integral, 0, None, closed="left"), None],
         "unfreeze_every": [Interval(Integral, 1, None, closed="left"), None],
         "layer_decay": [Interval(Real, 0, 1, closed="both")],
@@ -118,7 +126,7 @@ class FineTuneClassifier(DeepClassifier):
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> "Self":
         """Train on labelled rows.
 
         Parameters
@@ -147,12 +155,11 @@ class FineTuneClassifier(DeepClassifier):
         self._check_param_names()
         start = self._start()
         X = self._validate_X(X, reset=True)
-        codes = self._validate_y(y, X)
-        self._train(DomainDataset(X, codes), start)
+        self._train(DomainDataset(X, self._encode_labels(y, X)), start)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None):
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "Self":
         """Train for one epoch on these rows, going on from where training was.
 
         The learning rate stays at `lr`, and no row is held out.
@@ -186,9 +193,12 @@ class FineTuneClassifier(DeepClassifier):
                 "early_stopping=False with partial_fit."
             )
         is_first = not hasattr(self, "net_")
-        start = self._start() if is_first else self._draw_seeds()
+        start = self._start() if is_first else {}
+        seeds = start["seeds"] if is_first else self._draw_seeds()
         X = self._validate_X(X, reset=is_first)
-        y = self._check_labels(y, X)
+        if is_first:
+            self._task = self.task_class(type(self).__name__)
+        y = self._task.check(y, X)
         self._set_classes(classes, is_first)
         strangers = np.setdiff1d(y, self.classes_)
         if len(strangers):
@@ -197,16 +207,26 @@ class FineTuneClassifier(DeepClassifier):
                 f"call, {self.classes_[:5].tolist()}, ...; name all of them there."
             )
         dataset = DomainDataset(X, np.searchsorted(self.classes_, y))
-        net = self._make_net(dataset, start) if is_first else self.net_
+        net = self._first_net(dataset, start) if is_first else self.net_
         n_before = 0 if is_first else self.n_iter_
         # Not by set_params, which refuses iterator_train__* of an initialised net.
-        net.iterator_train__random_state = start.order_seed + n_before
+        net.iterator_train__random_state = seeds.order + n_before
         net.lr_schedule, net.train_split = "constant", None
         with local_torch_state(net.device):
-            seed_generators(start.training_seed + n_before, net.device)
+            seed_generators(seeds.training + n_before, net.device)
             net.partial_fit(dataset, None, epochs=1)
         self._keep(net)
         return self
+
+    def _first_net(self, dataset, start):
+        """Return the net that `partial_fit` goes on with from call to call."""
+        training = Training(dataset, **start)
+        with local_torch_state(training.device):
+            self._build_backbone(training)
+            net = self.build_net(training)
+        net.stages = tuple(stage.declared() for stage in self.make_stages(training))
+        self._n_features_out = training.widths["features"]
+        return net
 
     def _set_classes(self, classes, is_first):
         if classes is None:
@@ -219,30 +239,47 @@ class FineTuneClassifier(DeepClassifier):
                 f"classes={classes.tolist()} are not those of the first call, "
                 f"{self.classes_.tolist()}; leave them out."
             )
-        self.classes_ = classes
-        self._check_classes()
+        self._task.set_classes(classes)
+        vars(self).update(self._task.fitted_attributes())
 
-    def _prepare_backbone(self, backbone, dataset, start):
-        """Give the blocks that are not transferred new weights."""
+    def make_backbone(self, training: Training) -> nn.Module:
+        """Return the network, with new weights in the blocks that are not transferred."""
+        backbone = super().make_backbone(training)
         if self.n_transfer is None:
-            return
+            return backbone
         blocks = list_blocks(backbone)
         if self.n_transfer > len(blocks):
             raise ValueError(
                 f"n_transfer={self.n_transfer}, but {type(backbone).__name__} has {len(blocks)} "
-                "blocks; skda.training.list_blocks lists them."
+                "blocks; skda.backbones.list_blocks lists them."
             )
-        if super()._is_pretrained():  # otherwise all weights are new and random anyway
+        if training.resolver.has_weights:  # otherwise all weights are new and random anyway
             for block in blocks[self.n_transfer :]:
                 block.reset_parameters(backbone)
+        return backbone
 
-    def _is_pretrained(self):
-        return super()._is_pretrained() and self.n_transfer != 0
-
-    def _net_params(self, dataset, widths):
-        return {
+    def net_params(self, training: Training) -> dict[str, Any]:
+        """Return what is transferred and how fast it learns."""
+        params = {
             "augment": self.augment,
             "n_transfer": self.n_transfer,
             "layer_decay": self.layer_decay,
-            "unfreeze_every": self.unfreeze_every,
         }
+        if self.n_transfer == 0 and self.head_lr_multiplier == "auto":
+            params["head_lr_multiplier"] = 1.0
+        return params
+
+    def make_stages(self, training: Training) -> list[Stage]:
+        """Return one stage for every block that is unfrozen, if blocks are unfrozen by and by."""
+        (stage,) = super().make_stages(training)
+        if self.unfreeze_every is None:
+            return [stage]
+        frozen = frozen_blocks(training.backbone, self.n_frozen, self.freeze)
+        stages = [stage]
+        for block in reversed(frozen):
+            learns = (*stages[-1].learns, block.name)
+            stages.append(Stage(name=f"unfreeze {block.name}", learns=learns, batches="source"))
+        return [
+            *(replace(stage, max_epochs=self.unfreeze_every) for stage in stages[:-1]),
+            stages[-1],
+        ]

@@ -1,8 +1,14 @@
 """The figure of transferability."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from skda._optional import import_optional
 from skda.fine_tuning._transferability import TREATMENTS, transferability_curve
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _STYLES = {
     "BnB": {"color": "tab:blue", "marker": "o"},
@@ -58,7 +64,7 @@ class TransferabilityDisplay:
     ['AnB', 'base']
     """
 
-    def __init__(self, *, treatment, n_layers, score, score_name="Accuracy"):
+    def __init__(self, *, treatment: Any, n_layers: Any, score: Any, score_name: str = "Accuracy"):
         self.treatment = np.asarray(treatment)
         self.n_layers = np.asarray(n_layers)
         self.score = np.asarray(score)
@@ -66,8 +72,17 @@ class TransferabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X_a, y_a, X_b, y_b, *, score_name="Accuracy", ax=None, **params
-    ):
+        cls,
+        estimator: Any,
+        X_a: Any,
+        y_a: Any,
+        X_b: Any,
+        y_b: Any,
+        *,
+        score_name: str = "Accuracy",
+        ax: Any = None,
+        **params: Any,
+    ) -> "Self":
         """Compute a transferability curve and plot it.
 
         Parameters
@@ -99,7 +114,7 @@ class TransferabilityDisplay:
         return cls.from_curve(curve, score_name=score_name, ax=ax)
 
     @classmethod
-    def from_curve(cls, curve, *, score_name="Accuracy", ax=None):
+    def from_curve(cls, curve: Any, *, score_name: str = "Accuracy", ax: Any = None) -> "Self":
         """Plot what :func:`transferability_curve` returned.
 
         Parameters
@@ -121,7 +136,7 @@ class TransferabilityDisplay:
         columns = {name: curve[name] for name in ("treatment", "n_layers", "score")}
         return cls(**columns, score_name=score_name).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> "Self":
         """Plot the mean of every treatment, and its standard deviation as a band.
 
         Parameters
@@ -140,14 +155,7 @@ class TransferabilityDisplay:
             If matplotlib is not installed.
         """
         if ax is None:
-            try:
-                import matplotlib.pyplot as plt
-            except ImportError as error:
-                raise ImportError(
-                    f"matplotlib is needed and cannot be imported ({error}); install it with: "
-                    "pip install skda[examples]"
-                ) from error
-            _, ax = plt.subplots()
+            _, ax = import_optional("matplotlib.pyplot", "examples").subplots()
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
         _, base, spread = self._summary("base")
         if len(base):

@@ -1,6 +1,8 @@
 """How well the layers of a network transfer from one task to another."""
 
 import time
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -8,8 +10,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from skda.backbones import BackboneResolver, list_blocks
 from skda.fine_tuning._classifier import FineTuneClassifier
-from skda.training import list_blocks
 
 # From which network the first n blocks are copied, and whether they are frozen.
 TREATMENTS = {
@@ -22,21 +24,21 @@ TREATMENTS = {
 
 
 def transferability_curve(
-    estimator,
-    X_a,
-    y_a,
-    X_b,
-    y_b,
+    estimator: FineTuneClassifier,
+    X_a: Any,
+    y_a: Any,
+    X_b: Any,
+    y_b: Any,
     *,
-    n_layers=None,
-    treatments=tuple(TREATMENTS),
-    test_size=0.25,
-    scoring=None,
-    n_repeats=3,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
-):
+    n_layers: Iterable[int] | None = None,
+    treatments: str | Sequence[str] = tuple(TREATMENTS),
+    test_size: float = 0.25,
+    scoring: Any = None,
+    n_repeats: int = 3,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Bunch:
     """Score networks for task B by how many blocks they take over, and from where.
 
     The experiment of [1]_. A network is trained on task A and one on task B. The first n blocks
@@ -74,7 +76,7 @@ def transferability_curve(
         Labels of task B.
 
     n_layers : iterable of int, default=None
-        Numbers of copied blocks, as :func:`skda.training.list_blocks` counts them; None is 1 to
+        Numbers of copied blocks, as :func:`skda.backbones.list_blocks` counts them; None is 1 to
         all.
 
     treatments : iterable of {"BnB", "BnB+", "AnB", "AnB+", "random"}, default=all
@@ -146,7 +148,7 @@ def transferability_curve(
     """
     treatments = _check_treatments(treatments)
     estimator = _check_estimator(estimator)
-    if X_a is None and not estimator._is_pretrained():
+    if X_a is None and not BackboneResolver(estimator.module, estimator.weights, {}).has_weights:
         raise ValueError(
             "X_a is None, but the module of estimator comes without weights; pass the rows of "
             "task A, or a pretrained module."
@@ -156,7 +158,7 @@ def transferability_curve(
         seed: train_test_split(X_b, y_b, test_size=test_size, stratify=y_b, random_state=seed)
         for seed in seeds.tolist()
     }
-    parallel = Parallel(n_jobs=n_jobs, verbose=verbose)
+    parallel: Any = Parallel(n_jobs=n_jobs, verbose=verbose)
     sources = ["B"] if X_a is None else ["B", "A"]
     fits = parallel(
         delayed(_fit)(
@@ -168,7 +170,7 @@ def transferability_curve(
     )
     keys = [(source, seed) for seed in splits for source in sources]
     bases = dict(zip(keys, fits, strict=True))
-    score = check_scoring(estimator, scoring)
+    score: Any = check_scoring(estimator, scoring)
     rows = [
         ("base", 0, seed, score(base, *splits[seed][1::2]), seconds)
         for (source, seed), (base, seconds) in bases.items()
@@ -187,6 +189,10 @@ def transferability_curve(
         for job in jobs
     )
     rows.sort(key=lambda row: (seeds.tolist().index(row[2]), row[1]))
+    return _as_table(rows)
+
+
+def _as_table(rows):
     names = ("treatment", "n_layers", "random_state", "score", "fit_time")
     return Bunch(**dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True)))
 

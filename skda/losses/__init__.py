@@ -6,6 +6,9 @@ from skda.losses._classifier_discrepancy import classifier_discrepancy
 from skda.losses._coral import attention_coral, attention_map, coral
 from skda.losses._feature_norms import adaptive_feature_norm, hard_feature_norm
 from skda.losses._joint_mmd import joint_mmd, tensor_mmd
+from skda.losses._kernels import gaussian_mixture as gaussian_mixture
+from skda.losses._kernels import squared_distances as squared_distances
+from skda.losses._kernels import typical_distance as typical_distance
 from skda.losses._local_mmd import local_mmd
 from skda.losses._margin_disparity import margin_disparity
 from skda.losses._mmd import DAN_MULTIPLIERS, linear_mmd, mmd, mmd_kernel_weights

@@ -2,7 +2,7 @@
 
 import torch
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
 def _mean_distribution(activations):
@@ -12,7 +12,7 @@ def _mean_distribution(activations):
     return means / means.sum()
 
 
-def activation_divergence(source, target):
+def activation_divergence(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     r"""Symmetric Kullback-Leibler divergence of the mean activations of two domains.
 
     .. math:: \ell = \mathrm{KL}(P_s \Vert P_t) + \mathrm{KL}(P_t \Vert P_s), \quad

@@ -1,11 +1,17 @@
 """Losses of a domain discriminator."""
 
+import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def domain_cross_entropy(source_logits, target_logits, source_weights=None, target_weights=None):
+def domain_cross_entropy(
+    source_logits: torch.Tensor,
+    target_logits: torch.Tensor,
+    source_weights: torch.Tensor | None = None,
+    target_weights: torch.Tensor | None = None,
+) -> torch.Tensor:
     r"""Binary cross-entropy of a domain discriminator, averaged over the two domains.
 
     .. math:: \ell = \frac{1}{2} \Bigl( \frac{1}{n_s} \sum_i \log\frac{1}{1 - D(x^s_i)}
@@ -56,7 +62,7 @@ def domain_cross_entropy(source_logits, target_logits, source_weights=None, targ
     return 0.5 * (source.mean() + target.mean())
 
 
-def domain_confusion(logits):
+def domain_confusion(logits: torch.Tensor) -> torch.Tensor:
     r"""Cross-entropy of a domain discriminator against the uniform distribution.
 
     .. math:: \ell = -\frac{1}{n} \sum_i \frac{1}{D} \sum_d \log q_d(x_i)

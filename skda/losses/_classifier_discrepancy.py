@@ -1,11 +1,12 @@
 """Discrepancy of two classifiers, by their probabilities."""
 
+import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def classifier_discrepancy(first_logits, second_logits):
+def classifier_discrepancy(first_logits: torch.Tensor, second_logits: torch.Tensor) -> torch.Tensor:
     r"""Mean absolute difference of the probabilities that two classifiers give.
 
     .. math:: \ell = \frac{1}{n C} \sum_j \sum_c |p^1_{jc} - p^2_{jc}|

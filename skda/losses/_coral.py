@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
 class _CovarianceDistance(torch.autograd.Function):
@@ -44,7 +44,7 @@ class _CovarianceDistance(torch.autograd.Function):
         return tuple(x.mul_(4 * c * grad) for x, c in zip(gradients, ctx.scales, strict=True))
 
 
-def coral(source, target):
+def coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     r"""CORAL loss: the squared Frobenius distance between the covariances of two domains.
 
     .. math:: \ell = \frac{1}{4 d^2} \lVert C_S - C_T \rVert_F^2
@@ -82,7 +82,7 @@ def coral(source, target):
     return _CovarianceDistance.apply(source, target) / (4 * source.shape[1] ** 2)
 
 
-def attention_map(maps):
+def attention_map(maps: torch.Tensor) -> torch.Tensor:
     r"""Where the channels of a convolutional layer are active.
 
     .. math:: A_{hw} = \sum_c F_{chw}^2
@@ -125,7 +125,7 @@ def attention_map(maps):
     return F.normalize(at_least_float32(maps).square().sum(dim=1).flatten(1), dim=1)
 
 
-def attention_coral(source, target):
+def attention_coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     r"""CORAL loss between the attention maps of two domains.
 
     :func:`coral` of :func:`attention_map`: matches how activity at the places of an image goes

@@ -3,14 +3,14 @@
 import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
 def _norms(features):
     return torch.linalg.vector_norm(at_least_float32(features), dim=1)
 
 
-def adaptive_feature_norm(features, step=1.0):
+def adaptive_feature_norm(features: torch.Tensor, step: float = 1.0) -> torch.Tensor:
     r"""Stepwise adaptive feature norm: every row's norm is to grow by a step.
 
     .. math:: \ell = \frac{1}{n} \sum_i \bigl(\lVert x_i \rVert
@@ -51,7 +51,7 @@ def adaptive_feature_norm(features, step=1.0):
     return F.mse_loss(norms, norms.detach() + step)
 
 
-def hard_feature_norm(features, radius=25.0):
+def hard_feature_norm(features: torch.Tensor, radius: float = 25.0) -> torch.Tensor:
     r"""Hard adaptive feature norm: the mean norm is to be a given number.
 
     .. math:: \ell = \Bigl( \frac{1}{n} \sum_i \lVert x_i \rVert - R \Bigr)^2

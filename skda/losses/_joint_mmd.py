@@ -1,7 +1,11 @@
 """Maximum mean discrepancies of several layers taken together."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
+from skda._torch import at_least_float32
 from skda.losses._kernels import (
     centred,
     discrepancy,
@@ -10,7 +14,6 @@ from skda.losses._kernels import (
     kernel_sum,
     squared_distances,
 )
-from skda.losses._numerics import at_least_float32
 
 
 def _per_layer(values, n_layers, name):
@@ -32,13 +35,13 @@ def _check_layers(source, target):
 
 
 def joint_mmd(
-    source,
-    target,
+    source: Sequence[torch.Tensor],
+    target: Sequence[torch.Tensor],
     *,
-    bandwidths=None,
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-    estimator="biased",
-):
+    bandwidths: Sequence[str | float] | None = None,
+    multipliers: Sequence[Any] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    estimator: str = "biased",
+) -> torch.Tensor:
     r"""Squared maximum mean discrepancy between the joint distributions of several layers.
 
     .. math:: \ell = E\,k(s, s') + E\,k(t, t') - 2\, E\,k(s, t), \quad
@@ -133,13 +136,13 @@ def _distances_and_norms(rows):
 
 
 def tensor_mmd(
-    source,
-    target,
+    source: Sequence[torch.Tensor],
+    target: Sequence[torch.Tensor],
     *,
-    bandwidth="median",
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-    estimator="biased",
-):
+    bandwidth: str | float = "median",
+    multipliers: Sequence[Any] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    estimator: str = "biased",
+) -> torch.Tensor:
     r"""Squared maximum mean discrepancy of the outer product of two layers.
 
     :func:`mmd` of the features :math:`a \otimes b` for rows `a` of the one layer and `b` of the

@@ -1,14 +1,15 @@
 """Sums of Gaussian kernels over the pairs of a batch, with a gradient of their own."""
 
 import math
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 # Entries of a kernel matrix that exist at a time, and rows of a batch that tell its bandwidth.
 _CHUNK_ENTRIES = 512 * 512
@@ -28,14 +29,16 @@ class GaussianMixture(NamedTuple):
     # Whether a Gaussian needs an exponential of its own or is the square of the one before.
     fresh: tuple[bool, ...]
 
-    def __call__(self, scaled):
+    def __call__(self, scaled: torch.Tensor) -> torch.Tensor:
         """Mixture of few scaled squared distances, differentiable by autograd."""
         rates, weights = scaled.new_tensor(self.rates), scaled.new_tensor(self.weights)
         return torch.exp(scaled[..., None] * -rates) @ weights
 
-    def with_slope(self, scaled):
+    def with_slope(self, scaled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mixture of many scaled squared distances, and its derivative."""
-        kernel = slope = gaussian = None
+        kernel: Any = None
+        slope: Any = None
+        gaussian: Any = None
         for rate, weight, fresh in zip(self.rates, self.weights, self.fresh, strict=True):
             if fresh:
                 gaussian = torch.mul(scaled, -rate).clamp_(min=math.log(_NEGLIGIBLE)).exp_()
@@ -49,7 +52,9 @@ class GaussianMixture(NamedTuple):
         return kernel, slope
 
 
-def gaussian_mixture(bandwidth, multipliers, weights=None):
+def gaussian_mixture(
+    bandwidth: str | float, multipliers: Iterable[float], weights: Any = None
+) -> GaussianMixture:
     """Checked mixture of Gaussians with bandwidths ``multiplier * bandwidth``."""
     if isinstance(bandwidth, str) and bandwidth not in ("median", "mean"):
         raise ValueError(f"bandwidth must be 'median', 'mean' or a number, got {bandwidth!r}.")
@@ -86,14 +91,14 @@ def _in_chains(multipliers, weights):
     return tuple(zip(*order, strict=True))
 
 
-def centred(rows):
+def centred(rows: torch.Tensor) -> torch.Tensor:
     """Rows moved to the origin: far from it inner products lose the digits of distances."""
     # Beside one of their rows collapsed features are exact zeros, which the mean would miss.
     rows = rows - rows[0].detach()
     return rows - rows.detach().mean(dim=0)
 
 
-def squared_distances(a, b):
+def squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Squared distances between the rows of two tensors, differentiable by autograd."""
     a, b = centred(torch.cat([a, b])).split([len(a), len(b)])
     distances = torch.addmm(b.square().sum(dim=1), a, b.T, alpha=-2)
@@ -139,7 +144,7 @@ class _Rows:
             gradient.addcmul_(later.sum(dim=0)[:, None], self.rows[stop:], value=2)
 
 
-def typical_distance(features, rule):
+def typical_distance(features: torch.Tensor, rule: str) -> torch.Tensor:
     """The median or mean squared distance between rows, of some of them if there are many."""
     return _Rows(features).bandwidth(rule)
 
@@ -347,7 +352,9 @@ def quadruple_distances(kernel, source, target):
 
 def quadruple_terms(kernels, source, target):
     """Terms whose mean is the linear-time discrepancy."""
-    product = 1
-    for kernel, rows, others in zip(kernels, source, target, strict=True):
-        product = product * kernel(quadruple_distances(kernel, rows, others))
+    parts = [
+        kernel(quadruple_distances(kernel, rows, others))
+        for kernel, rows, others in zip(kernels, source, target, strict=True)
+    ]
+    product = reduce(torch.mul, parts)
     return product[0] + product[1] - product[2] - product[3]

@@ -1,21 +1,23 @@
 """Maximum mean discrepancy class by class."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
+from skda._torch import at_least_float32
 from skda.losses._kernels import gaussian_mixture, kernel_sum
-from skda.losses._numerics import at_least_float32
 
 
 def local_mmd(
-    source,
-    target,
-    source_labels,
-    target_probabilities,
+    source: torch.Tensor,
+    target: torch.Tensor,
+    source_labels: torch.Tensor,
+    target_probabilities: torch.Tensor,
     *,
-    bandwidth="mean",
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-):
+    bandwidth: str | float = "mean",
+    multipliers: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+) -> torch.Tensor:
     r"""Local maximum mean discrepancy: that of every class, averaged over classes.
 
     .. math:: \ell = \frac{1}{C} \sum_c \Bigl\lVert \sum_i w^s_{ic}\, \phi(x^s_i)

@@ -3,10 +3,16 @@
 import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def margin_disparity(source_logits, target_logits, source_classes, target_classes, margin=4.0):
+def margin_disparity(
+    source_logits: torch.Tensor,
+    target_logits: torch.Tensor,
+    source_classes: torch.Tensor,
+    target_classes: torch.Tensor,
+    margin: float = 4.0,
+) -> torch.Tensor:
     r"""How much more two classifiers disagree on the target than on the source.
 
     .. math:: \ell = \frac{\gamma}{n_s} \sum_i \log \sigma_{h(x^s_i)}(x^s_i)

@@ -1,18 +1,21 @@
 """Maximum mean discrepancy."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
+from skda._torch import at_least_float32
 from skda.losses._kernels import discrepancy, gaussian_mixture, quadruple_distances
-from skda.losses._numerics import at_least_float32
 
 #: Multipliers of the 33 kernels of DAN: the powers of two from -8 to 8 in steps of a half.
 DAN_MULTIPLIERS = tuple(2.0 ** (step / 2) for step in range(-16, 17))
 
 
-def linear_mmd(source, target):
+def linear_mmd(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     r"""Squared distance between the means of two domains: MMD with a linear kernel.
 
     .. math:: \ell = \Bigl\lVert \frac{1}{n_s} \sum_i x^s_i
@@ -54,14 +57,14 @@ def linear_mmd(source, target):
 
 
 def mmd(
-    source,
-    target,
+    source: torch.Tensor,
+    target: torch.Tensor,
     *,
-    bandwidth="median",
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-    kernel_weights=None,
-    estimator="biased",
-):
+    bandwidth: str | float = "median",
+    multipliers: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    kernel_weights: Any = None,
+    estimator: str = "biased",
+) -> torch.Tensor:
     r"""Squared maximum mean discrepancy between two domains, with a mixture of Gaussians.
 
     .. math:: \ell = E\,k(s, s') + E\,k(t, t') - 2\, E\,k(s, t), \quad
@@ -127,8 +130,13 @@ def mmd(
 
 @torch.no_grad()
 def mmd_kernel_weights(
-    source, target, *, multipliers=DAN_MULTIPLIERS, bandwidth="median", regularization=1e-3
-):
+    source: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    multipliers: Sequence[float] = DAN_MULTIPLIERS,
+    bandwidth: str | float = "median",
+    regularization: float = 1e-3,
+) -> torch.Tensor:
     r"""Weights of the kernels of :func:`mmd` that tell two domains apart best.
 
     With the linear-time estimates :math:`d_u` of the discrepancy under each kernel alone and the

@@ -2,13 +2,13 @@
 
 import torch
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 # As a share of the source's variance; keeps the root's gradient finite for a constant feature.
 _EPSILON = 1e-6
 
 
-def moment_distance(source, target):
+def moment_distance(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     r"""Squared distance of the means and standard deviations of every feature.
 
     .. math:: \ell = \frac{\sum_j (\mu_j^s - \mu_j^t)^2 + (\sigma_j^s - \sigma_j^t)^2}

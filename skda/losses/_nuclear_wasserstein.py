@@ -1,9 +1,11 @@
 """Nuclear-norm Wasserstein discrepancy."""
 
+import torch
+
 from skda.losses._predictions import batch_nuclear_norm
 
 
-def nuclear_wasserstein(source_logits, target_logits):
+def nuclear_wasserstein(source_logits: torch.Tensor, target_logits: torch.Tensor) -> torch.Tensor:
     r"""Nuclear-norm Wasserstein discrepancy: how much surer the source's predictions are.
 
     .. math:: d = \frac{1}{n_s} \lVert P_s \rVert_* - \frac{1}{n_t} \lVert P_t \rVert_*, \quad

@@ -5,10 +5,10 @@ import math
 import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def entropy(logits):
+def entropy(logits: torch.Tensor) -> torch.Tensor:
     r"""Shannon entropy of the predictions, averaged over rows.
 
     .. math:: \ell = -\frac{1}{n} \sum_i \sum_c p_{ic} \log p_{ic}, \quad p = \mathrm{softmax}(g)
@@ -40,7 +40,7 @@ def entropy(logits):
     return (log_probabilities.exp() * log_probabilities).sum() / -len(logits)
 
 
-def class_balance(logits):
+def class_balance(logits: torch.Tensor) -> torch.Tensor:
     r"""How unequal the predicted shares of the classes are.
 
     .. math:: \ell = -\frac{1}{C} \sum_c \log \frac{1}{n} \sum_i p_{ic}, \quad
@@ -78,7 +78,7 @@ def class_balance(logits):
     return math.log(len(logits)) - log_probabilities.logsumexp(dim=0).mean()
 
 
-def minimum_class_confusion(logits, temperature=2.5):
+def minimum_class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> torch.Tensor:
     r"""Minimum class confusion: how often two classes are predicted together.
 
     .. math:: \ell = \frac{1}{C} \sum_{c \ne c'} \frac{K_{cc'}}{\sum_{c''} K_{cc''}}, \quad
@@ -125,7 +125,7 @@ def minimum_class_confusion(logits, temperature=2.5):
     return (apart / total.clamp(min=torch.finfo(total.dtype).tiny)).mean()
 
 
-def batch_nuclear_norm(logits):
+def batch_nuclear_norm(logits: torch.Tensor) -> torch.Tensor:
     r"""Minus the nuclear norm of the predictions, to be minimised.
 
     .. math:: \ell = -\frac{1}{n} \lVert P \rVert_*, \quad P = \mathrm{softmax}(g)

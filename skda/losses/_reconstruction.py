@@ -1,9 +1,11 @@
 """Error of a reconstruction."""
 
-from skda.losses._numerics import at_least_float32
+import torch
+
+from skda._torch import at_least_float32
 
 
-def reconstruction_error(reconstruction, inputs):
+def reconstruction_error(reconstruction: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
     r"""Squared error of a reconstruction, as a share of the variance of the inputs.
 
     .. math:: \ell = \frac{\sum_i \lVert \hat{x}_i - x_i \rVert^2}

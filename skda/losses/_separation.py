@@ -1,11 +1,12 @@
 """Losses of domain separation: reconstruction up to brightness, and codes that share nothing."""
 
+import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def scale_invariant_mse(reconstruction, inputs):
+def scale_invariant_mse(reconstruction: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
     r"""Squared error of a reconstruction, whatever constant is added to a row of it.
 
     .. math:: \ell = \frac{1}{n} \sum_i \Bigl( \frac{1}{k} \lVert r_i \rVert^2
@@ -46,7 +47,7 @@ def scale_invariant_mse(reconstruction, inputs):
     return residual.var(dim=1, correction=0).mean()
 
 
-def difference_loss(shared, private):
+def difference_loss(shared: torch.Tensor, private: torch.Tensor) -> torch.Tensor:
     r"""Overlap of two codes of the same rows; 0 if their dimensions are uncorrelated.
 
     .. math:: \ell = \frac{1}{d_c d_p} \lVert H_c^T H_p \rVert_F^2

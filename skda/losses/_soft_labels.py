@@ -3,12 +3,14 @@
 import torch
 import torch.nn.functional as F
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 _UNLABELED = -100
 
 
-def class_soft_labels(logits, labels, n_classes, temperature=2.0):
+def class_soft_labels(
+    logits: torch.Tensor, labels: torch.Tensor, n_classes: int, temperature: float = 2.0
+) -> torch.Tensor:
     r"""Mean softened prediction of the rows of every class.
 
     .. math:: l^{(c)} = \frac{1}{n_c} \sum_{i: y_i = c} \mathrm{softmax}(g_i / \tau)
@@ -57,7 +59,9 @@ def class_soft_labels(logits, labels, n_classes, temperature=2.0):
     return torch.where(counts > 0, means, itself)
 
 
-def soft_label_cross_entropy(logits, soft_labels, labels, temperature=2.0):
+def soft_label_cross_entropy(
+    logits: torch.Tensor, soft_labels: torch.Tensor, labels: torch.Tensor, temperature: float = 2.0
+) -> torch.Tensor:
     r"""Cross-entropy of softened predictions against the soft labels of their classes.
 
     .. math:: \ell = -\frac{1}{n} \sum_i \sum_c l^{(y_i)}_c \log \mathrm{softmax}(g_i / \tau)_c

@@ -2,10 +2,10 @@
 
 import torch
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 
-def batch_spectral_penalty(features, n_singular_values=1):
+def batch_spectral_penalty(features: torch.Tensor, n_singular_values: int = 1) -> torch.Tensor:
     r"""Sum of the squares of the largest singular values of a batch of features.
 
     .. math:: \ell = \sum_{i \le k} \sigma_i(F)^2

@@ -3,13 +3,20 @@
 import torch
 import torch.nn.functional as F
 
+from skda._optional import import_optional
+from skda._torch import at_least_float32
 from skda.losses._kernels import squared_distances
-from skda.losses._numerics import at_least_float32
 
 
 def transport_cost(
-    source, target, source_labels, target_logits, *, feature_weight=1e-3, label_weight=1e-4
-):
+    source: torch.Tensor,
+    target: torch.Tensor,
+    source_labels: torch.Tensor,
+    target_logits: torch.Tensor,
+    *,
+    feature_weight: float = 1e-3,
+    label_weight: float = 1e-4,
+) -> torch.Tensor:
     r"""Least cost of moving the source rows, with their labels, onto the target rows.
 
     .. math:: \ell = \min_\pi \sum_{ij} \pi_{ij} \bigl( \alpha \lVert x^s_i - x^t_j \rVert^2
@@ -65,12 +72,7 @@ def transport_cost(
     >>> transport_cost(rows, moved, labels, logits, feature_weight=1.0, label_weight=1.0).item()
     1.0
     """
-    try:
-        import ot
-    except ImportError as error:
-        raise ImportError(
-            'transport_cost needs the library POT: pip install "skda[transport]".'
-        ) from error
+    ot = import_optional("ot", "transport")
     source, target = at_least_float32(source), at_least_float32(target)
     log_probabilities = F.log_softmax(at_least_float32(target_logits), dim=1)
     cost = feature_weight * squared_distances(source, target)

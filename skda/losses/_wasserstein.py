@@ -1,14 +1,16 @@
 """Losses of a critic, whose scores differ by the distance of the domains."""
 
+from collections.abc import Callable
+
 import torch
 
-from skda.losses._numerics import at_least_float32
+from skda._torch import at_least_float32
 
 # Keeps the derivative of the root finite where a gradient is 0.
 _SMALLEST_SQUARE = 1e-12
 
 
-def critic_distance(source_scores, target_scores):
+def critic_distance(source_scores: torch.Tensor, target_scores: torch.Tensor) -> torch.Tensor:
     r"""Difference of a critic's mean scores.
 
     .. math:: \ell = \frac{1}{n_s} \sum_i f(x^s_i) - \frac{1}{n_t} \sum_j f(x^t_j)
@@ -45,7 +47,9 @@ def critic_distance(source_scores, target_scores):
     return at_least_float32(source_scores).mean() - at_least_float32(target_scores).mean()
 
 
-def gradient_penalty(critic, source, target):
+def gradient_penalty(
+    critic: Callable[[torch.Tensor], torch.Tensor], source: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     r"""How far a critic's gradients are from norm 1.
 
     .. math:: \ell = \frac{1}{|Z|} \sum_{z \in Z} (\lVert \nabla_z f(z) \rVert_2 - 1)^2

@@ -1,8 +1,9 @@
 """Choice of a backbone by the transferability of its features."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -26,7 +27,14 @@ SCORES = {
 }
 
 
-def select_backbone(candidates, X, y, *, scoring="logme", random_state=None):
+def select_backbone(
+    candidates: Mapping[str, Any] | Sequence[Any],
+    X: Any,
+    y: Any,
+    *,
+    scoring: Any = "logme",
+    random_state: Any = None,
+) -> Bunch:
     """Rank networks, or the layers of one, by how well their features will serve a task.
 
     Every candidate sees the rows once, and nothing is trained on the labels.

@@ -1,13 +1,16 @@
 """Tables and labels as every metric takes them."""
 
+from typing import Any
+
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 
+from skda._sklearn_compat import check_array, column_or_1d
 from skda.domains import as_target_tuple
 
 
-def check_domains(X, X_target):
+def check_domains(X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of two domains as tables of float64.
 
     Parameters
@@ -47,7 +50,7 @@ def check_domains(X, X_target):
     return source, np.concatenate(targets)
 
 
-def check_features(X, y):
+def check_features(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, int]:
     """Return features as float64, and class numbers.
 
     Parameters
@@ -80,7 +83,7 @@ def check_features(X, y):
     return X, codes, n_classes
 
 
-def check_labels(y):
+def check_labels(y: Any) -> tuple[np.ndarray, int]:
     """Return class numbers of labels, and the number of classes, as in `check_features`."""
     y = column_or_1d(y)
     check_classification_targets(y)

@@ -1,13 +1,19 @@
 """Distances between the rows of one class in two domains."""
 
-import numpy as np
-from sklearn.utils import Bunch, check_consistent_length, column_or_1d
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+from sklearn.utils import Bunch, check_consistent_length
+
+from skda._sklearn_compat import column_or_1d
 from skda.metrics._checks import check_domains
 from skda.metrics._mmd import mmd
 
 
-def classwise_discrepancy(X, y, X_target, y_target, *, discrepancy=mmd):
+def classwise_discrepancy(
+    X: Any, y: Any, X_target: Any, y_target: Any, *, discrepancy: Callable[[Any, Any], float] = mmd
+) -> Bunch:
     """Distance between two domains class by class.
 
     The mean over classes compares what the rows of one class look like in both domains, whereas

@@ -1,11 +1,13 @@
 """Distance between the covariances of two domains."""
 
+from typing import Any
+
 from skda import losses
+from skda._torch import as_tensor
 from skda.metrics._checks import check_domains
-from skda.training._batches import as_tensor
 
 
-def coral_distance(X, X_target):
+def coral_distance(X: Any, X_target: Any) -> float:
     r"""CORAL distance: the squared Frobenius distance between the covariances of two domains.
 
     .. math:: d = \frac{1}{4 d^2} \lVert C_S - C_T \rVert_F^2

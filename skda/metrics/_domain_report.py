@@ -1,6 +1,8 @@
 """Distances between two domains at the layers of a network."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -9,14 +11,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skda._backbones import network_of
+from skda.backbones import network_of
 from skda.domains import as_target_tuple
 from skda.metrics._classwise import classwise_discrepancy
 from skda.metrics._coral import coral_distance
 from skda.metrics._layers import layer_features
 from skda.metrics._mmd import mmd
 from skda.metrics._proxy_a_distance import proxy_a_distance
-from skda.training._module import OWN_LAYERS
+from skda.training import OWN_LAYERS
 
 _HEADINGS = {"proxy_a_distance": "PAD", "mmd": "MMD", "coral": "CORAL"}
 
@@ -32,7 +34,7 @@ class DomainReport:
         By name: ``"layer"``, ``"network"``, and one per distance.
     """
 
-    def __init__(self, columns):
+    def __init__(self, columns: dict[str, np.ndarray]):
         self.columns = columns
 
     def __getitem__(self, name):
@@ -41,7 +43,7 @@ class DomainReport:
     def __len__(self):
         return len(self.columns["layer"])
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return the table as a data frame.
 
         Returns
@@ -83,16 +85,16 @@ class DomainReport:
 
 
 def domain_report(
-    estimator,
-    X,
-    X_target,
-    y=None,
+    estimator: Any,
+    X: Any,
+    X_target: Any,
+    y: Any = None,
     *,
-    y_target=None,
-    layers=None,
-    reference=None,
-    random_state=None,
-):
+    y_target: Any = None,
+    layers: Sequence[str] | None = None,
+    reference: Any = None,
+    random_state: Any = None,
+) -> DomainReport:
     """Measure how far two domains are from each other at the layers of a network.
 
     Rows go through the network as in training, those of the source with the source's statistics

@@ -1,6 +1,7 @@
 """H-score."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from skda.metrics._checks import check_features
 from skda.metrics._singular import left_singular
 
 
-def h_score(X, y, *, shrinkage="auto"):
+def h_score(X: Any, y: Any, *, shrinkage: float | str = "auto") -> float:
     r"""H-score: how much of the features' spread lies between the classes.
 
     .. math:: H = \operatorname{tr}\bigl(\Sigma_\alpha^{-1} (1 - \alpha) \Sigma_{E[f | y]}\bigr),
@@ -56,8 +57,9 @@ def h_score(X, y, *, shrinkage="auto"):
     >>> round(h_score(X, y), 2), round(h_score(X[:, :2], y), 2)
     (1.17, 0.89)
     """
+    amount: Any = shrinkage
     is_number = isinstance(shrinkage, Real) and not isinstance(shrinkage, bool)
-    if not (shrinkage == "auto" or (is_number and 0 <= shrinkage <= 1)):
+    if not (shrinkage == "auto" or (is_number and 0 <= amount <= 1)):
         raise ValueError(f"shrinkage must be 'auto' or a number from 0 to 1, got {shrinkage!r}.")
     X, codes, n_classes = check_features(X, y)
     n, d = X.shape
@@ -69,11 +71,11 @@ def h_score(X, y, *, shrinkage="auto"):
     if not len(variances):
         return 0.0
     if shrinkage == "auto":
-        shrinkage = _ledoit_wolf(variances, np.square(X).sum(axis=1), d)
+        amount = _ledoit_wolf(variances, np.square(X).sum(axis=1), d)
     means = np.stack([U[codes == number].mean(axis=0) for number in range(n_classes)])
     between = np.bincount(codes) @ means**2
-    shrunk = (1 - shrinkage) * variances
-    total = shrunk + shrinkage * variances.sum() / d
+    shrunk = (1 - amount) * variances
+    total = shrunk + amount * variances.sum() / d
     return float(between @ (shrunk / total))
 
 

@@ -4,11 +4,10 @@ from contextlib import nullcontext
 
 import torch
 from skorch.dataset import Dataset
-from skorch.utils import to_device
 
-from skda._backbones import layer_names
-from skda.feature_extraction._features import FeatureModule
-from skda.training._module import OWN_LAYERS
+from skda.backbones import layer_names
+from skda.feature_extraction import FeatureModule
+from skda.training import OWN_LAYERS, to_device
 
 
 def layer_features(estimator, X, layers, *, is_source):

@@ -1,14 +1,17 @@
 """Transferability from what a classifier of another task predicts."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 
+from skda._sklearn_compat import check_array, column_or_1d
 from skda.metrics._checks import check_features, check_labels
 
 
-def nce_score(y_source, y):
+def nce_score(y_source: Any, y: Any) -> float:
     r"""Negative conditional entropy of the labels, given those of a source classifier.
 
     .. math:: \sum_{y, z} P(y, z) \log P(y \mid z) = -H(Y \mid Z)
@@ -51,7 +54,7 @@ def nce_score(y_source, y):
     return leep_score(np.eye(len(sources))[numbers], y)
 
 
-def leep_score(probabilities, y):
+def leep_score(probabilities: Any, y: Any) -> float:
     r"""Log expected empirical prediction (LEEP) of a classifier of another task.
 
     .. math:: \frac{1}{n} \sum_i \log \sum_z P(y_i \mid z)\, \theta(x_i)_z, \quad
@@ -113,7 +116,9 @@ def leep_score(probabilities, y):
     return min(float(np.log(expected).mean()), 0.0)
 
 
-def n_leep_score(X, y, *, n_components=None, random_state=None):
+def n_leep_score(
+    X: Any, y: Any, *, n_components: int | None = None, random_state: Any = None
+) -> float:
     """LEEP of features instead of a classifier's predictions.
 
     The features are brought to the principal components that hold 80 % of their variance, and a

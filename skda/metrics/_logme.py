@@ -1,5 +1,7 @@
 """LogME."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -11,7 +13,7 @@ from skda.metrics._singular import left_singular
 _LOG_RATIOS = np.log(10) * np.linspace(-12, 14, 53)
 
 
-def logme_score(X, y):
+def logme_score(X: Any, y: Any) -> float:
     r"""Log maximum evidence (LogME) of a linear model from features to labels.
 
     For the indicator t of every class, the linear model with Gaussian weights and noise,
@@ -100,6 +102,7 @@ def _maximise_evidence(eigenvalues, inside, outside, n):
     # There may be several maxima.
     best = np.argmax([evidence(log_ratio) for log_ratio in _LOG_RATIOS])
     around = _LOG_RATIOS[max(best - 1, 0)], _LOG_RATIOS[min(best + 1, len(_LOG_RATIOS) - 1)]
-    log_ratio = minimize_scalar(lambda x: -evidence(x), bounds=around, method="bounded").x
+    found: Any = minimize_scalar(lambda x: -evidence(x), bounds=around, method="bounded")
+    log_ratio = found.x
     b = 1 / noise(log_ratio)
     return evidence(log_ratio), b * largest / np.exp(log_ratio), b

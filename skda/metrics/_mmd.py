@@ -1,28 +1,29 @@
 """Maximum mean discrepancy between two domains, and its permutation test."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
 from skda import losses
-from skda.losses._kernels import gaussian_mixture, squared_distances, typical_distance
+from skda._torch import as_tensor
+from skda.losses import gaussian_mixture, squared_distances, typical_distance
 from skda.metrics._checks import check_domains
-from skda.training._batches import as_tensor
 
 # Entries of a kernel matrix that exist at a time.
 _BLOCK_ENTRIES = 2**20
 
 
 def mmd(
-    X,
-    X_target,
+    X: Any,
+    X_target: Any,
     *,
-    bandwidth="median",
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-    estimator="unbiased",
-):
+    bandwidth: str | float = "median",
+    multipliers: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    estimator: Any = "unbiased",
+) -> float:
     r"""Squared maximum mean discrepancy between two domains, with a mixture of Gaussians.
 
     .. math:: d = E\,k(s, s') + E\,k(t, t') - 2\, E\,k(s, t), \quad
@@ -103,14 +104,14 @@ class MMDTest(NamedTuple):
 
 
 def mmd_permutation_test(
-    X,
-    X_target,
+    X: Any,
+    X_target: Any,
     *,
-    bandwidth="median",
-    multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-    n_permutations=1000,
-    random_state=None,
-):
+    bandwidth: str | float = "median",
+    multipliers: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+    n_permutations: int = 1000,
+    random_state: Any = None,
+) -> MMDTest:
     r"""Test whether two domains have the same distribution.
 
     The rows of both domains are put together and relabelled B times at random, which gives the
@@ -177,11 +178,12 @@ def mmd_permutation_test(
     # In random order: the rows that tell the bandwidth must not depend on their domain.
     order = rng.permutation(n + m)
     rows = torch.from_numpy(np.concatenate([source, target])[order])
+    width: Any = bandwidth
     if isinstance(bandwidth, str):
-        bandwidth = typical_distance(rows, bandwidth)
+        width = typical_distance(rows, bandwidth)
     relabelled = [order, *(rng.permutation(n + m) for _ in range(n_permutations))]
     is_source = torch.from_numpy(np.stack(relabelled, axis=1) < n).double()
-    within, across, total = _pair_sums(kernel, rows, bandwidth, is_source)
+    within, across, total = _pair_sums(kernel, rows, width, is_source)
     among_target = total - within - 2 * across
     statistics = (
         within / (n * (n - 1)) + among_target / (m * (m - 1)) - 2 * across / (n * m)
@@ -192,7 +194,7 @@ def mmd_permutation_test(
     return MMDTest(float(statistic), (1 + n_larger) / (n_permutations + 1), others)
 
 
-def _pair_sums(kernel, rows, bandwidth, is_source):
+def _pair_sums(kernel, rows, bandwidth, is_source) -> tuple[Any, Any, Any]:
     """Sum the kernel over pairs of different rows: in the source, across domains, and all."""
     in_source = from_source = total = 0.0
     step = max(_BLOCK_ENTRIES // len(rows), 1)

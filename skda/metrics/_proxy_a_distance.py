@@ -1,6 +1,7 @@
 """How well a classifier tells two domains apart."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,7 +13,9 @@ from sklearn.utils import check_random_state
 from skda.metrics._checks import check_domains
 
 
-def proxy_a_distance(X, X_target, *, estimator=None, cv=2, random_state=None):
+def proxy_a_distance(
+    X: Any, X_target: Any, *, estimator: Any = None, cv: Any = 2, random_state: Any = None
+) -> float:
     r"""Proxy A-distance: how well a classifier tells two domains apart.
 
     .. math:: d_A = 2 \, (1 - 2 \min(\epsilon, 1 - \epsilon))
@@ -84,7 +87,7 @@ def proxy_a_distance(X, X_target, *, estimator=None, cv=2, random_state=None):
     if estimator is None:
         estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     if isinstance(cv, Integral):
-        cv = StratifiedKFold(cv, shuffle=True, random_state=rng)
+        cv = StratifiedKFold(int(cv), shuffle=True, random_state=rng)
     is_target = np.repeat([0, 1], n)
     accuracy = cross_val_score(estimator, rows, is_target, cv=cv, scoring="accuracy").mean()
     return float(2 * abs(2 * accuracy - 1))

@@ -1,12 +1,15 @@
 """Singular vectors of the rows of a table."""
 
+from typing import Any
+
 import numpy as np
 
 
-def rotated(X):
+def rotated(X: np.ndarray) -> np.ndarray:
     """Return rows with the same inner products, in no more columns than there are rows."""
     n, d = X.shape
-    return X if d <= n else np.linalg.qr(X.T, mode="r").T
+    root: Any = X.T if d <= n else np.linalg.qr(X.T, mode="r")
+    return root.T
 
 
 def left_singular(X):

@@ -1,12 +1,14 @@
 """TransRate."""
 
+from typing import Any
+
 import numpy as np
 
 from skda.metrics._checks import check_features
 from skda.metrics._singular import rotated
 
 
-def transrate_score(X, y, *, distortion=1e-4):
+def transrate_score(X: Any, y: Any, *, distortion: float = 1e-4) -> float:
     r"""TransRate: how many nats the labels save when the features are coded.
 
     .. math:: R(F) - \sum_c \frac{n_c}{n} R(F_c), \quad

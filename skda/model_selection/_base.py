@@ -1,5 +1,7 @@
 """What every scorer that looks at target rows has in common."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -20,7 +22,13 @@ class TargetScorer(BaseEstimator):
     _parameter_constraints = {}
     _needs_y = False
 
-    def score(self, estimator, X, y=None, X_target=None, sample_domain=None):
+    if TYPE_CHECKING:
+
+        def _score(self, estimator: Any, X: Any, y: Any, targets: tuple[Any, ...]) -> Any: ...
+
+    def score(
+        self, estimator: Any, X: Any, y: Any = None, X_target: Any = None, sample_domain: Any = None
+    ) -> float:
         """Score a fitted estimator; greater is better.
 
         Parameters
@@ -84,7 +92,7 @@ class TargetScorer(BaseEstimator):
         )
 
 
-def predict_probabilities(estimator, rows):
+def predict_probabilities(estimator: Any, rows: Any) -> np.ndarray:
     """Return the class probabilities of rows.
 
     Parameters

@@ -3,14 +3,14 @@
 from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skda._sklearn_compat import HasMethods, Interval, StrOptions
+from skda._sklearn_compat import HasMethods, Interval, StrOptions, clone
 from skda.model_selection._base import TargetScorer, predict_probabilities
 from skda.model_selection._representations import as_table, features_of, source_statistics
 
@@ -24,6 +24,11 @@ class WeightedRiskScorer(TargetScorer):
         "n_splits": [Interval(Integral, 2, None, closed="left")],
     }
     _needs_y = True
+
+    if TYPE_CHECKING:
+        loss: str
+        domain_classifier: Any
+        n_splits: int
 
     def _weights_and_losses(self, estimator, X, y, targets, representation):
         if len(y) < self.n_splits:
@@ -109,7 +114,11 @@ class ImportanceWeightedScorer(WeightedRiskScorer):
     }
 
     def __init__(
-        self, loss="zero_one", representation="inputs", domain_classifier=None, n_splits=5
+        self,
+        loss: str = "zero_one",
+        representation: str = "inputs",
+        domain_classifier: Any = None,
+        n_splits: int = 5,
     ):
         self.loss = loss
         self.representation = representation
@@ -174,7 +183,7 @@ class DeepEmbeddedValidationScorer(WeightedRiskScorer):
     <class 'float'>
     """
 
-    def __init__(self, loss="zero_one", domain_classifier=None, n_splits=5):
+    def __init__(self, loss: str = "zero_one", domain_classifier: Any = None, n_splits: int = 5):
         self.loss = loss
         self.domain_classifier = domain_classifier
         self.n_splits = n_splits

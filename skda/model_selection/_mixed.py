@@ -1,6 +1,7 @@
 """Scoring by predictions between target rows."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -55,7 +56,7 @@ class MixValScorer(TargetScorer):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, alpha=0.55, random_state=0):
+    def __init__(self, alpha: float = 0.55, random_state: Any = 0):
         self.alpha = alpha
         self.random_state = random_state
 

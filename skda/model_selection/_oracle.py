@@ -1,6 +1,7 @@
 """What a choice by target labels would give: for benchmarks."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class TargetAccuracyScorer(TargetScorer):
     True
     """
 
-    def __init__(self, y_target):
+    def __init__(self, y_target: Any):
         self.y_target = y_target
 
     def _score(self, estimator, X, y, targets):

@@ -1,6 +1,7 @@
 """Scorers of the class probabilities of target rows."""
 
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import entr, softmax
@@ -15,6 +16,10 @@ N_PAIRS = 2**22
 
 class PredictionScorer(TargetScorer):
     """Base of scorers of the probabilities of all target rows, in ``_score_probabilities``."""
+
+    if TYPE_CHECKING:
+
+        def _score_probabilities(self, probabilities: np.ndarray) -> Any: ...
 
     def _score(self, estimator, X, y, targets):
         return self._score_probabilities(
@@ -153,7 +158,7 @@ class SoftNeighborhoodDensityScorer(PredictionScorer):
 
     _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, temperature=0.05):
+    def __init__(self, temperature: float = 0.05):
         self.temperature = temperature
 
     def _score_probabilities(self, probabilities):
@@ -253,7 +258,7 @@ class ClassCorrelationScorer(PredictionScorer):
 
     _parameter_constraints = {"prior": ["array-like", None]}
 
-    def __init__(self, prior=None):
+    def __init__(self, prior: Any = None):
         self.prior = prior
 
     def _score_probabilities(self, probabilities):

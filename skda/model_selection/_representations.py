@@ -4,7 +4,8 @@ from contextlib import nullcontext
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
+
+from skda._sklearn_compat import check_array
 
 
 def features_of(estimator, rows):
@@ -64,7 +65,7 @@ def source_statistics(estimator):
         To enter once.
     """
     net = getattr(_last_step(estimator), "net_", None)
-    return net.source_statistics() if hasattr(net, "source_statistics") else nullcontext()
+    return getattr(net, "source_statistics", nullcontext)()
 
 
 def _last_step(estimator):

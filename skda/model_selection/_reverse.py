@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skda._sklearn_compat import clone
 from skda.domains import stack_domains
 from skda.model_selection._base import TargetScorer
 

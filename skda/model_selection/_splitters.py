@@ -1,13 +1,13 @@
 """Cross-validation of source rows with the target rows at hand."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedShuffleSplit, check_cv
-from sklearn.utils import (
-    _safe_indexing,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
+from sklearn.utils import check_consistent_length, check_random_state
+
+from skda._sklearn_compat import column_or_1d, safe_indexing
 
 
 class SourceSplit(BaseCrossValidator):
@@ -37,10 +37,12 @@ class SourceSplit(BaseCrossValidator):
     # In a search the domains reach the splitter without a set_split_request.
     __metadata_request__split = {"sample_domain": True}
 
-    def __init__(self, cv=5):
+    def __init__(self, cv: Any = 5):
         self.cv = cv
 
-    def split(self, X, y=None, groups=None, sample_domain=None):
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None, sample_domain: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield training and test row numbers.
 
         Parameters
@@ -75,12 +77,14 @@ class SourceSplit(BaseCrossValidator):
         domains, groups = find_domains(self, X, y, groups, sample_domain)
         source, target = np.flatnonzero(domains > 0), np.flatnonzero(domains <= 0)
         labels = source_labels(y, source)
-        inner_groups = None if groups is None else _safe_indexing(groups, source)
-        inner = check_cv(self.cv, labels, classifier=labels is not None)
+        inner_groups = None if groups is None else safe_indexing(groups, source)
+        inner: Any = check_cv(self.cv, labels, classifier=labels is not None)
         for train, test in inner.split(np.zeros(len(source)), labels, inner_groups):
             yield np.sort(np.concatenate([source[train], target])), source[test]
 
-    def get_n_splits(self, X=None, y=None, groups=None, sample_domain=None):
+    def get_n_splits(
+        self, X: Any = None, y: Any = None, groups: Any = None, sample_domain: Any = None
+    ) -> int:
         """Return the number of folds.
 
         Parameters
@@ -93,7 +97,8 @@ class SourceSplit(BaseCrossValidator):
         n_splits : int
             The number.
         """
-        return check_cv(self.cv).get_n_splits(X, y, groups)
+        inner: Any = check_cv(self.cv)
+        return inner.get_n_splits(X, y, groups)
 
 
 class StratifiedDomainShuffleSplit(BaseCrossValidator):
@@ -141,13 +146,22 @@ class StratifiedDomainShuffleSplit(BaseCrossValidator):
     # In a search the domains reach the splitter without a set_split_request.
     __metadata_request__split = {"sample_domain": True}
 
-    def __init__(self, n_splits=10, *, test_size=0.1, target_test_size=0.0, random_state=None):
+    def __init__(
+        self,
+        n_splits: int = 10,
+        *,
+        test_size: float = 0.1,
+        target_test_size: float = 0.0,
+        random_state: Any = None,
+    ):
         self.n_splits = n_splits
         self.test_size = test_size
         self.target_test_size = target_test_size
         self.random_state = random_state
 
-    def split(self, X, y=None, groups=None, sample_domain=None):
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None, sample_domain: Any = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield training and test row numbers.
 
         Parameters
@@ -203,7 +217,9 @@ class StratifiedDomainShuffleSplit(BaseCrossValidator):
             test = np.sort(np.concatenate(parts))
             yield np.setdiff1d(np.arange(len(domains)), test), test
 
-    def get_n_splits(self, X=None, y=None, groups=None, sample_domain=None):
+    def get_n_splits(
+        self, X: Any = None, y: Any = None, groups: Any = None, sample_domain: Any = None
+    ) -> int:
         """Return the number of splits.
 
         Parameters

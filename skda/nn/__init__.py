@@ -1,5 +1,11 @@
-"""Torch modules: the default networks, and the parts that adaptation needs."""
+"""Torch modules: the default networks, and the parts that adaptation needs.
 
+What one method uses stands with that method in :mod:`skda.adaptation`; what several methods use, or
+users by a name, stands here. Nothing here knows of estimators, nets or rows in memory.
+"""
+
+from skda.nn._activations import check_submodules as check_submodules
+from skda.nn._activations import forget_recorders as forget_recorders
 from skda.nn._activations import record_activations
 from skda.nn._adversary import (
     DomainAccuracy,
@@ -7,6 +13,7 @@ from skda.nn._adversary import (
     DomainDiscriminator,
     reverse_gradient,
 )
+from skda.nn._adversary import one_output_per_row as one_output_per_row
 from skda.nn._alignment import (
     Activations,
     JointAlignment,
@@ -20,11 +27,13 @@ from skda.nn._conditional_adversary import (
     MultilinearMap,
     certainty_weights,
 )
-from skda.nn._domain_alignment import DomainAlignmentNorm
 from skda.nn._domain_layer import DomainLayer
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
-from skda.nn._generator import CoupledGenerator
 from skda.nn._multi_kernel_mmd import MultiKernelMMD
+from skda.nn._named_alignments import ALIGNMENTS as ALIGNMENTS
+from skda.nn._named_alignments import align_jointly as align_jointly
+from skda.nn._named_alignments import target_entropy as target_entropy
+from skda.nn._named_alignments import with_spectral_penalty as with_spectral_penalty
 from skda.nn._networks import MLP, ConvNet
 
 __all__ = [
@@ -33,10 +42,8 @@ __all__ = [
     "ClasswiseDiscriminator",
     "ConditionalDomainAdversary",
     "ConvNet",
-    "CoupledGenerator",
     "DomainAccuracy",
     "DomainAdversary",
-    "DomainAlignmentNorm",
     "DomainBatchNorm",
     "DomainDiscriminator",
     "DomainLayer",

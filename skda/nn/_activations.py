@@ -1,6 +1,11 @@
 """Reading the output of named submodules."""
 
+from collections.abc import Iterable, MutableMapping
 from difflib import get_close_matches
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 
 class _Recorder:
@@ -13,7 +18,7 @@ class _Recorder:
         self.store[self.name] = output
 
 
-def forget_recorders(module):
+def forget_recorders(module: nn.Module) -> None:
     """End every recording inside `module`."""
     for part in module.modules():
         for key, hook in list(part._forward_hooks.items()):
@@ -21,7 +26,9 @@ def forget_recorders(module):
                 del part._forward_hooks[key]
 
 
-def record_activations(module, names, store):
+def record_activations(
+    module: nn.Module, names: Iterable[str], store: MutableMapping[str, Any]
+) -> list[RemovableHandle]:
     """Make `module` write the outputs of its submodules `names` into `store` at every forward.
 
     Parameters
@@ -61,7 +68,9 @@ def record_activations(module, names, store):
     ]
 
 
-def check_submodules(module, names, parameter, also=()):
+def check_submodules(
+    module: nn.Module, names: Iterable[str], parameter: str, also: Iterable[str] = ()
+) -> None:
     """Raise if `module` has no submodule of one of these names.
 
     Parameters

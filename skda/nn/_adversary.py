@@ -1,5 +1,7 @@
 """Gradient reversal and the domain discriminator."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -18,7 +20,7 @@ class _ReverseGradient(torch.autograd.Function):
         return grad * -ctx.strength, None
 
 
-def reverse_gradient(x, strength=1.0):
+def reverse_gradient(x: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     """Return `x` unchanged; its gradient comes back multiplied by ``-strength``.
 
     Parameters
@@ -70,7 +72,7 @@ class DomainAccuracy(nn.Module):
         super().__init__()
         self._batches = []
 
-    def add(self, source_logits, target_logits):
+    def add(self, source_logits: torch.Tensor, target_logits: torch.Tensor) -> None:
         """Count a batch in.
 
         Parameters
@@ -86,7 +88,7 @@ class DomainAccuracy(nn.Module):
             signs = target_logits.detach().sign().mean() - source_logits.detach().sign().mean()
             self._batches.append(signs)
 
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, float]:
         """Return the accuracy, each domain counting one half, and start anew.
 
         Returns
@@ -100,7 +102,7 @@ class DomainAccuracy(nn.Module):
         self._batches.clear()
         return {"domain_accuracy": accuracy}
 
-    def value(self):
+    def value(self) -> float:
         """Return the accuracy since the last epoch, each domain counting one half."""
         return 0.5 + torch.stack(self._batches).mean().item() / 4
 
@@ -130,7 +132,13 @@ class DomainDiscriminator(nn.Sequential):
     torch.Size([8, 1])
     """
 
-    def __init__(self, in_features, *, hidden_layer_sizes=(500, 500), dropout=0.0):
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        hidden_layer_sizes: Sequence[int] = (500, 500),
+        dropout: float = 0.0,
+    ):
         width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
         super().__init__(
             MLP(
@@ -143,7 +151,7 @@ class DomainDiscriminator(nn.Sequential):
         )
 
 
-def one_output_per_row(name, network, rows):
+def one_output_per_row(name: str, network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """Return what a network gives for rows, and raise unless that is one number each."""
     outputs = network(rows)
     if outputs.numel() != len(rows):
@@ -187,7 +195,12 @@ class DomainAdversary(nn.Module):
     adversarial = True
 
     def __init__(
-        self, in_features, discriminator=None, *, hidden_layer_sizes=(500, 500), dropout=0.0
+        self,
+        in_features: int,
+        discriminator: nn.Module | None = None,
+        *,
+        hidden_layer_sizes: Sequence[int] = (500, 500),
+        dropout: float = 0.0,
     ):
         super().__init__()
         if discriminator is None:
@@ -197,7 +210,7 @@ class DomainAdversary(nn.Module):
         self.discriminator = discriminator
         self.accuracy = DomainAccuracy()
 
-    def forward(self, source, target):
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the discriminator's loss on two batches of features.
 
         Parameters

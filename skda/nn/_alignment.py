@@ -1,10 +1,15 @@
 """From losses between two batches of features to a loss between two domains."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
 import torch
 from torch import nn
 
+A = TypeVar("A", bound=Callable)
 
-class Activations(dict):
+
+class Activations(dict[str, torch.Tensor]):
     """Activations of one domain's rows by layer: what a joint alignment gets of each domain.
 
     Beside the chosen layers there are always ``"features"``, the output of the module, and
@@ -30,11 +35,19 @@ class Activations(dict):
     (torch.Size([3, 2]), tensor([0, 1, 1]))
     """
 
-    def __init__(self, activations, layers, labels=None):
+    layers: tuple[str, ...]
+    labels: Any
+
+    def __init__(
+        self,
+        activations: Mapping[str, torch.Tensor],
+        layers: Iterable[str],
+        labels: torch.Tensor | None = None,
+    ):
         super().__init__(activations)
         self.layers, self.labels = tuple(layers), labels
 
-    def side_by_side(self):
+    def side_by_side(self) -> torch.Tensor:
         """Return the chosen layers as one batch of features.
 
         Returns
@@ -45,7 +58,7 @@ class Activations(dict):
         return torch.cat([self[layer].flatten(1) for layer in self.layers], dim=1)
 
 
-def joint(alignment):
+def joint(alignment: A) -> A:
     """Mark a function or module class as an alignment that sees all layers at once.
 
     Other alignments are called for every layer, with the features of the domains. A joint one is
@@ -98,16 +111,16 @@ class JointAlignment(nn.Module):
     1.0
     """
 
-    def __init__(self, loss, layers):
+    def __init__(self, loss: Callable, layers: Iterable[str]):
         super().__init__()
         self.loss, self.layers = loss, tuple(layers)
 
     @property
-    def adversarial(self):
+    def adversarial(self) -> bool:
         """Whether the features are trained against the loss, by gradient reversal."""
         return getattr(self.loss, "adversarial", False)
 
-    def forward(self, source, target):
+    def forward(self, source: Activations, target: Activations) -> Any:
         """Return the loss.
 
         Parameters
@@ -122,7 +135,7 @@ class JointAlignment(nn.Module):
         """
         return self.loss(*self._at_layers(source, target))
 
-    def adversary_loss(self, source, target):
+    def adversary_loss(self, source: Activations, target: Activations) -> Any:
         """Return the loss of an adversary that learns in steps of its own.
 
         Parameters
@@ -161,11 +174,11 @@ class WeightedAlignments(nn.ModuleList):
     [10.0]
     """
 
-    def __init__(self, alignments, weights):
+    def __init__(self, alignments: Iterable[nn.Module], weights: Iterable[float]):
         super().__init__(alignments)
         self.weights = list(weights)
 
-    def parts(self):
+    def parts(self) -> Iterator[tuple[nn.Module, float]]:
         """Return pairs of an alignment and its weight."""
         return zip(self, self.weights, strict=True)
 
@@ -189,7 +202,7 @@ class LayerwiseAlignment(nn.Module):
     0.0
     """
 
-    def __init__(self, losses):
+    def __init__(self, losses: Mapping[str, Callable]):
         super().__init__()
         self.losses = dict(losses)
         # A name like "conv1.0" cannot name a submodule, hence a list.
@@ -198,11 +211,11 @@ class LayerwiseAlignment(nn.Module):
         )
 
     @property
-    def adversarial(self):
+    def adversarial(self) -> bool:
         """Whether the features are trained against the loss, by gradient reversal."""
         return any(getattr(loss, "adversarial", False) for loss in self.losses.values())
 
-    def forward(self, source, target):
+    def forward(self, source: Activations, target: Activations) -> Any:
         """Return the sum of the losses.
 
         Parameters
@@ -215,7 +228,27 @@ class LayerwiseAlignment(nn.Module):
         loss : torch.Tensor of shape ()
             The sum.
         """
+        return self._sum(self.losses, source, target)
+
+    def adversary_loss(self, source: Activations, target: Activations) -> Any:
+        """Return the sum of the losses of adversaries that learn in steps of their own.
+
+        Parameters
+        ----------
+        source, target : dict of str to torch.Tensor
+            Activations by layer, without gradient.
+
+        Returns
+        -------
+        loss : torch.Tensor of shape ()
+            Of what ``loss.adversary_loss`` returns at every layer.
+        """
+        losses = {layer: loss.adversary_loss for layer, loss in self.losses.items()}
+        return self._sum(losses, source, target)
+
+    @staticmethod
+    def _sum(losses, source, target):
         return sum(
             loss(source[layer].flatten(1), target[layer].flatten(1))
-            for layer, loss in self.losses.items()
+            for layer, loss in losses.items()
         )

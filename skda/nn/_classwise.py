@@ -1,6 +1,7 @@
 """One discriminator of domains per class, all of them at once."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -51,14 +52,21 @@ class ClasswiseDiscriminator(nn.Module):
     torch.Size([8, 3])
     """
 
-    def __init__(self, in_features, n_classes, *, hidden_layer_sizes=(100, 100), dropout=0.0):
+    def __init__(
+        self,
+        in_features: int,
+        n_classes: int,
+        *,
+        hidden_layer_sizes: Sequence[int] = (100, 100),
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.n_classes = n_classes
         sizes = [in_features, *hidden_layer_sizes, 1]
         self.layers = nn.ModuleList(_ClasswiseLinear(n_classes, *pair) for pair in pairwise(sizes))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features, scale=None):
+    def forward(self, features: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
         """Return logits of the target domain.
 
         Parameters

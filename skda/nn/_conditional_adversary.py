@@ -1,12 +1,14 @@
 """A discriminator of domains that sees the predictions along with the features."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from skda.losses import domain_cross_entropy
 from skda.nn._adversary import DomainAccuracy, DomainDiscriminator, one_output_per_row
+from skda.nn._alignment import Activations
 
 
 class MultilinearMap(nn.Module):
@@ -45,7 +47,12 @@ class MultilinearMap(nn.Module):
     tensor([0.2500, 0.2500, 0.2500, 0.7500, 0.7500, 0.7500])
     """
 
-    def __init__(self, n_features, n_classes, *, max_width=4096, random_width=1024):
+    feature_map: torch.Tensor
+    class_map: torch.Tensor
+
+    def __init__(
+        self, n_features: int, n_classes: int, *, max_width: int = 4096, random_width: int = 1024
+    ):
         super().__init__()
         self.random = n_features * n_classes > max_width
         self.width = random_width if self.random else n_features * n_classes
@@ -53,7 +60,7 @@ class MultilinearMap(nn.Module):
             self.register_buffer("feature_map", torch.randn(n_features, random_width))
             self.register_buffer("class_map", torch.randn(n_classes, random_width))
 
-    def forward(self, features, probabilities):
+    def forward(self, features: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
         """Return the map of every row.
 
         Parameters
@@ -75,7 +82,7 @@ class MultilinearMap(nn.Module):
         return (probabilities[:, :, None] * features[:, None, :]).flatten(1)
 
 
-def certainty_weights(probabilities):
+def certainty_weights(probabilities: torch.Tensor) -> torch.Tensor:
     """Return weights of rows with mean 1, in proportion to ``1 + exp(-entropy)``.
 
     Their mean is taken for a constant: otherwise no gradient could make all rows more certain.
@@ -144,13 +151,13 @@ class ConditionalDomainAdversary(nn.Module):
 
     def __init__(
         self,
-        layers,
-        widths,
-        discriminator=None,
+        layers: Sequence[str],
+        widths: Mapping[str, int],
+        discriminator: nn.Module | Callable[[int], nn.Module] | None = None,
         *,
-        entropy_weighting=True,
-        max_width=4096,
-        random_width=1024,
+        entropy_weighting: bool = True,
+        max_width: int = 4096,
+        random_width: int = 1024,
     ):
         super().__init__()
         self.entropy_weighting = entropy_weighting
@@ -163,7 +170,7 @@ class ConditionalDomainAdversary(nn.Module):
         self.discriminator = discriminator
         self.accuracy = DomainAccuracy()
 
-    def forward(self, source, target):
+    def forward(self, source: Activations, target: Activations) -> torch.Tensor:
         """Return the discriminator's loss on two batches.
 
         Parameters

@@ -1,8 +1,12 @@
 """A layer of which source and targets have one each."""
 
 import copy
+from typing import Any
 
+import torch
 from torch import nn
+
+from skda.nn._domain_norm import DomainRows
 
 
 class DomainLayer(nn.Module):
@@ -26,18 +30,22 @@ class DomainLayer(nn.Module):
     [1.0, 0.0, 0.0]
     """
 
-    def __init__(self, layer, rows):
+    source: nn.Module
+    target: nn.Module
+    rows: DomainRows
+
+    def __init__(self, layer: nn.Module, rows: DomainRows):
         super().__init__()
         self.source, self.target = layer, copy.deepcopy(layer)
         self.rows = rows
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply to the rows of every domain the layer that is theirs."""
         n_targets = len(self.rows.sizes or ()) - 1
         return self.rows.per_domain(x, [self.source, *[self.target] * max(n_targets, 1)])
 
     @classmethod
-    def split_first(cls, module, rows):
+    def split_first(cls, module: nn.Module, rows: DomainRows) -> None:
         """Give the domains first layers of their own, in place.
 
         The first layer is, in the order in which the module registers its parts, the first one
@@ -56,7 +64,7 @@ class DomainLayer(nn.Module):
             _replace(module, {first: cls(first, rows)})
 
     @classmethod
-    def keep_target(cls, module):
+    def keep_target(cls, module: nn.Module) -> nn.Module:
         """Put the targets' layer in the place of every domain layer.
 
         Parameters
@@ -69,7 +77,9 @@ class DomainLayer(nn.Module):
         module : torch.nn.Module
             The same network, or the targets' layer if it is a domain layer itself.
         """
-        targets = {part: part.target for part in module.modules() if isinstance(part, cls)}
+        targets: dict[Any, nn.Module] = {
+            part: part.target for part in module.modules() if isinstance(part, cls)
+        }
         _replace(module, targets)
         return targets.get(module, module)
 

@@ -1,6 +1,9 @@
 """Normalisation with statistics of its own for every domain."""
 
 import copy
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,15 +31,27 @@ class DomainRows:
 
     SOURCE_ALONE = (1,)
 
-    def __init__(self, sizes=None):
-        self.sizes = sizes
+    def __init__(self, sizes: tuple[int, ...] | None = None):
+        self.sizes: Any = sizes  # never None while a batch of training is forwarded
+
+    @contextmanager
+    def of(self, sizes: tuple[int, ...] | None) -> Iterator[None]:
+        """Within this context batches are of these sizes; nothing else ever sets them.
+
+        It lasts for the backward pass too: activation checkpoints run a layer once more in it.
+        """
+        before, self.sizes = self.sizes, sizes
+        try:
+            yield
+        finally:
+            self.sizes = before
 
     @staticmethod
-    def target_alone(number):
+    def target_alone(number: int) -> tuple[int, ...]:
         """Sizes for a batch that belongs to one target domain, counted from 0."""
         return (0,) * (number + 1) + (1,)
 
-    def per_domain(self, x, layers):
+    def per_domain(self, x: torch.Tensor, layers: Any) -> torch.Tensor:
         """Apply to every domain's rows the layer of that domain.
 
         Parameters
@@ -89,17 +104,20 @@ class DomainBatchNorm(nn.Module):
     tensor([-1.,  1., -1.,  1.], grad_fn=<ViewBackward0>)
     """
 
-    def __init__(self, batch_norm, n_domains, rows):
+    norms: nn.ModuleList
+    rows: DomainRows
+
+    def __init__(self, batch_norm: _BatchNorm, n_domains: int, rows: DomainRows):
         super().__init__()
         self.norms = nn.ModuleList([batch_norm])
         self.rows = rows
         self.set_n_domains(n_domains)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the rows of every domain by that domain's statistics."""
         return self.rows.per_domain(x, self.norms)
 
-    def set_n_domains(self, n_domains):
+    def set_n_domains(self, n_domains: int) -> None:
         """Keep the source's statistics, and start all others from them.
 
         Parameters
@@ -113,20 +131,20 @@ class DomainBatchNorm(nn.Module):
             norm.weight, norm.bias = source.weight, source.bias
         self.norms = nn.ModuleList([source, *targets])
 
-    def split_parameters(self):
+    def split_parameters(self) -> None:
         """Give the targets a scale and shift of their own, which start from the source's."""
         source, target, *others = self.norms
         target.weight, target.bias = map(copy.deepcopy, (source.weight, source.bias))
         for norm in others:
             norm.weight, norm.bias = target.weight, target.bias
 
-    def pool_targets(self):
+    def pool_targets(self) -> None:
         """Set the last statistics to those of the mixture of all target domains, in equal parts.
 
         They serve a prediction, which does not know from which of several targets a row comes.
         """
-        *_, pooled = self.norms
-        targets = self.norms[1:-1]
+        norms: list[Any] = list(self.norms)
+        targets, pooled = norms[1:-1], norms[-1]
         if pooled.running_mean is None:
             return
         means = torch.stack([norm.running_mean for norm in targets])
@@ -135,7 +153,9 @@ class DomainBatchNorm(nn.Module):
         pooled.running_var.copy_(variances.mean(dim=0) + means.var(dim=0, correction=0))
 
     @classmethod
-    def convert(cls, module, n_domains, rows, skip=()):
+    def convert(
+        cls, module: nn.Module, n_domains: int, rows: DomainRows, skip: Iterable[nn.Module] = ()
+    ) -> nn.Module:
         """Replace every batch norm inside `module`, in place, and return the module.
 
         Parameters
@@ -179,6 +199,9 @@ def _convert(module, cls, n_domains, rows, converted):
 
 
 class _Affine(nn.Module):
+    mean: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, mean, scale):
         super().__init__()
         self.register_buffer("mean", mean)
@@ -212,12 +235,15 @@ class DomainStandardizer(nn.Module):
     tensor([ 1., -1.,  0.])
     """
 
-    def __init__(self, moments, rows):
+    affines: nn.ModuleList
+    rows: DomainRows
+
+    def __init__(self, moments: Sequence[tuple[torch.Tensor, torch.Tensor]], rows: DomainRows):
         super().__init__()
         self.affines = nn.ModuleList(_Affine(mean, scale) for mean, scale in moments)
         self.rows = rows
 
-    def set_targets(self, moments):
+    def set_targets(self, moments: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Keep the source's moments, and replace all others.
 
         Parameters
@@ -225,10 +251,10 @@ class DomainStandardizer(nn.Module):
         moments : list of (torch.Tensor, torch.Tensor)
             Mean and standard deviation of every target domain.
         """
-        source = self.affines[0]
+        source: Any = self.affines[0]
         targets = [_Affine(mean, scale).to(source.mean.device) for mean, scale in moments]
         self.affines = nn.ModuleList([source, *targets])
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Standardise the rows of every domain by that domain's moments."""
         return self.rows.per_domain(x, self.affines)

@@ -1,6 +1,8 @@
 """MMD whose kernels are weighed by how well they tell the domains apart."""
 
 from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -58,12 +60,12 @@ class MultiKernelMMD(nn.Module):
 
     def __init__(
         self,
-        in_features,
+        in_features: int,
         *,
-        bandwidth="median",
-        multipliers=(0.25, 0.5, 1.0, 2.0, 4.0),
-        kernel_weights="uniform",
-        estimator="biased",
+        bandwidth: str | float = "median",
+        multipliers: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
+        kernel_weights: Any = "uniform",
+        estimator: str = "biased",
     ):
         super().__init__()
         self.bandwidth, self.multipliers = bandwidth, tuple(multipliers)
@@ -79,7 +81,7 @@ class MultiKernelMMD(nn.Module):
         self.weights = tuple(float(weight) for weight in kernel_weights)
         self._batches = deque(maxlen=_REMEMBERED_BATCHES)
 
-    def forward(self, source, target):
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the discrepancy of two batches.
 
         Parameters
@@ -106,7 +108,7 @@ class MultiKernelMMD(nn.Module):
             estimator=self.estimator,
         )
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         """Learn the weights from the last batches, and forget those."""
         if not self._batches:
             return

@@ -1,13 +1,15 @@
 """The networks that are used where the user gives none."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 
 def _dense(in_features, out_features, dropout, batch_norm, activation):
-    layers = [nn.Linear(in_features, out_features, bias=not batch_norm)]
+    layers: list[nn.Module] = [nn.Linear(in_features, out_features, bias=not batch_norm)]
     if batch_norm:
         layers.append(nn.BatchNorm1d(out_features))
     layers.append(activation())
@@ -16,7 +18,7 @@ def _dense(in_features, out_features, dropout, batch_norm, activation):
     return nn.Sequential(*layers)
 
 
-def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation=nn.ReLU):
+def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation: Any = nn.ReLU):
     layers = OrderedDict()
     for number, width in enumerate(hidden_layer_sizes, start=1):
         layers[f"hidden{number}"] = _dense(in_features, width, dropout, batch_norm, activation)
@@ -57,12 +59,12 @@ class MLP(nn.Sequential):
 
     def __init__(
         self,
-        in_features,
+        in_features: int,
         *,
-        hidden_layer_sizes=(128, 64),
-        dropout=0.0,
-        batch_norm=True,
-        activation=nn.ReLU,
+        hidden_layer_sizes: Sequence[int] = (128, 64),
+        dropout: float = 0.0,
+        batch_norm: bool = True,
+        activation: Callable[[], nn.Module] = nn.ReLU,
     ):
         super().__init__(
             _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation)
@@ -106,13 +108,13 @@ class ConvNet(nn.Sequential):
 
     def __init__(
         self,
-        in_channels,
-        image_size,
+        in_channels: int,
+        image_size: Sequence[int],
         *,
-        channels=(32, 48),
-        hidden_layer_sizes=(100,),
-        dropout=0.0,
-        batch_norm=True,
+        channels: Sequence[int] = (32, 48),
+        hidden_layer_sizes: Sequence[int] = (100,),
+        dropout: float = 0.0,
+        batch_norm: bool = True,
     ):
         height, width = image_size
         if min(height, width) < 2 ** len(channels):
@@ -124,7 +126,7 @@ class ConvNet(nn.Sequential):
         kernel, padding = (5, 0) if min(height, width) >= 16 else (3, 1)
         layers = OrderedDict()
         for number, out_channels in enumerate(channels, start=1):
-            block = [
+            block: list[nn.Module] = [
                 nn.Conv2d(in_channels, out_channels, kernel, padding=padding, bias=not batch_norm)
             ]
             if batch_norm:
@@ -141,6 +143,6 @@ class ConvNet(nn.Sequential):
         # Half of the time of the usual layout on a CPU.
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, X):
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return features of shape (n, n_features)."""
         return super().forward(X.contiguous(memory_format=torch.channels_last))

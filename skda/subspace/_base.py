@@ -1,14 +1,17 @@
 """The class behind the shallow methods: transformers with a map per domain."""
 
 from abc import ABCMeta, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.utils import column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skda._domain_transformer import FLOATS, DomainTransformer
-from skda._sklearn_compat import fit_context
+from skda._sklearn_compat import column_or_1d, fit_context, validate_data
+from skda.estimators import FLOATS, DomainTransformer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, metaclass=ABCMeta):
@@ -22,7 +25,9 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
     __metadata_request__transform = {"domain": True}
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_target=None, sample_domain=None):
+    def fit(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_domain: Any = None
+    ) -> "Self":
         """Learn the maps of both domains.
 
         Parameters
@@ -59,7 +64,9 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
         self._fit_domains(source, target, y)
         return self
 
-    def fit_transform(self, X, y=None, *, X_target=None, sample_domain=None):
+    def fit_transform(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_domain: Any = None
+    ) -> np.ndarray:
         """Learn the maps of both domains, and map the rows of X.
 
         Parameters
@@ -94,7 +101,7 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
                 X_new[chosen] = self._map(X[chosen], is_source=domain)
         return X_new
 
-    def transform(self, X, domain="target"):
+    def transform(self, X: Any, domain: str = "target") -> np.ndarray:
         """Map rows into the common space.
 
         Parameters
@@ -128,9 +135,9 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
         """
 
     @abstractmethod
-    def _map_target(self, X):
+    def _map_target(self, X: Any) -> np.ndarray:
         """Return target rows in the common space."""
 
-    def _map_source(self, X):
+    def _map_source(self, X: Any) -> np.ndarray:
         """Return source rows in the common space; here, as target rows."""
         return self._map_target(X)

@@ -1,11 +1,12 @@
 """Balanced distribution adaptation: how much the domains matter, and how much their classes."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
-from skda._params import estimator
 from skda._sklearn_compat import Interval, StrOptions
+from skda.estimators import estimator
 from skda.metrics import proxy_a_distance
 from skda.subspace._joint_components import JointComponents
 from skda.subspace._transfer_components import discrepancy_factor
@@ -87,10 +88,10 @@ class BDA(JointComponents):
         "weighted": ["boolean"],
     }
 
-    def _factor(self, counts, source, target, rng):
-        self.balance_ = self.balance
+    def _factor(self, counts: Any, source: Any, target: Any, rng: Any) -> np.ndarray:
+        self.balance_: Any = self.balance
         if self.balance == "auto":
-            self.balance_ = estimate_balance(*source, *target, rng)
+            self.balance_ = estimate_balance(source[0], source[1], target[0], target[1], rng)
         return discrepancy_factor(
             *counts,
             marginal=1 - self.balance_,

@@ -85,7 +85,7 @@ class CORAL(OneToOneFeatureMixin, SubspaceTransformer):
 
     _parameter_constraints = {"regularization": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, *, regularization=1.0):
+    def __init__(self, *, regularization: float = 1.0):
         self.regularization = regularization
 
     def _fit_domains(self, source, target, y):

@@ -2,8 +2,8 @@
 
 from numbers import Real
 
-from skda._params import estimator
 from skda._sklearn_compat import Interval
+from skda.estimators import estimator
 from skda.subspace._joint_components import JointComponents
 from skda.subspace._transfer_components import discrepancy_factor
 

@@ -1,15 +1,16 @@
 """The iteration over labels that the target does not have: what JDA and BDA share."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 
-from skda._params import estimator
-from skda._sklearn_compat import HasMethods, Interval
+from skda._sklearn_compat import HasMethods, Interval, clone
+from skda.estimators import estimator
 from skda.subspace._transfer_components import TransferComponents, discrepancy_factor
 
 
@@ -53,7 +54,7 @@ class JointComponents(TransferComponents):
     def _fit_domains(self, source, target, y):
         check_classification_targets(y)
         rng = check_random_state(self.random_state)
-        classifier = KNeighborsClassifier(1) if self.classifier is None else self.classifier
+        classifier: Any = KNeighborsClassifier(1) if self.classifier is None else self.classifier
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
         space = self._make_space(source, target, rng)
@@ -64,7 +65,7 @@ class JointComponents(TransferComponents):
             target_codes = np.zeros(len(target), dtype=np.intp)
             if labels is not None:
                 target_codes = np.searchsorted(self.classes_, labels)
-            counts = [np.bincount(c, minlength=n_classes) for c in (codes, target_codes)]
+            counts: Any = [np.bincount(c, minlength=n_classes) for c in (codes, target_codes)]
             if labels is None:
                 factor = discrepancy_factor(*counts)
             else:
@@ -80,7 +81,7 @@ class JointComponents(TransferComponents):
             if previous is not None and np.array_equal(previous, labels):
                 break  # the next components would be these
 
-    def _factor(self, counts, source, target, rng):
+    def _factor(self, counts: Any, source: Any, target: Any, rng: Any) -> np.ndarray:
         """Return :func:`discrepancy_factor` for the numbers of rows per class.
 
         Both domains are pairs of rows and class numbers.

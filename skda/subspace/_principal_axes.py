@@ -28,7 +28,7 @@ def principal_axes(rows):
     centred = rows - rows.mean(axis=0)
     if n_rows > n_columns:
         variances, vectors = eigh(centred.T @ centred / (n_rows - 1))
-        variances, axes = variances[::-1], vectors.T[::-1]
+        variances, axes = variances[::-1], np.ascontiguousarray(vectors.T[::-1])
     else:
         _, singular_values, axes = svd(centred, full_matrices=False)
         variances = singular_values**2 / (n_rows - 1)

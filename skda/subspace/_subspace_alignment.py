@@ -87,7 +87,7 @@ class SubspaceAlignment(SubspaceTransformer):
         "n_components": [StrOptions({"sdm"}), Interval(Integral, 1, None, closed="left")]
     }
 
-    def __init__(self, *, n_components="sdm"):
+    def __init__(self, *, n_components: int | str = "sdm"):
         self.n_components = n_components
 
     def _fit_domains(self, source, target, y):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skda._params import estimator
+from skda.estimators import estimator
 from skda.subspace._transfer_components import TransferComponents, discrepancy_factor
 
 

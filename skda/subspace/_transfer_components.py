@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh, orth, pinvh, svd
@@ -10,8 +11,8 @@ from scipy.sparse.linalg import eigsh
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import check_random_state, gen_batches
 
-from skda._params import estimator
 from skda._sklearn_compat import Interval, StrOptions
+from skda.estimators import estimator
 from skda.subspace._base import SubspaceTransformer
 
 _BATCH_BYTES = 2**25  # of the features of rows that are in memory at a time
@@ -124,7 +125,7 @@ class TransferComponents(SubspaceTransformer):
         if n_landmarks == "auto":
             size = min(n_rows, n_columns) if is_linear else n_rows
             n_landmarks = None if size <= _MAX_EXACT else _N_LANDMARKS
-        self.landmarks_ = None
+        self.landmarks_: Any = None
         if is_linear and n_columns <= (n_landmarks or n_rows):
             return _Space(domains, needs_basis=self.kernel is not None)
         landmarks = _take_rows(source, target, n_landmarks, rng)
@@ -157,12 +158,11 @@ class TransferComponents(SubspaceTransformer):
 
     def _kernel_to_landmarks(self, X):
         """Return the kernel matrix between rows and landmarks."""
-        if not callable(self.kernel):
+        kernel: Any = self.kernel
+        if not callable(kernel):
             params = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
-            return pairwise_kernels(
-                X, self.landmarks_, metric=self.kernel, filter_params=True, **params
-            )
-        kernel = np.asarray(self.kernel(X, self.landmarks_))
+            return pairwise_kernels(X, self.landmarks_, metric=kernel, filter_params=True, **params)
+        kernel = np.asarray(kernel(X, self.landmarks_))
         if kernel.shape != (len(X), len(self.landmarks_)):
             raise ValueError(
                 f"kernel returned an array of shape {kernel.shape} for {len(X)} and "

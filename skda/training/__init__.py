@@ -1,25 +1,43 @@
-"""The engine: skorch nets that train on one domain or on two at once."""
+"""The engine: skorch nets that train on one domain or on two at once.
 
-from skda.training._batches import DomainDataset, PairedBatches, RowBatches
-from skda.training._blocks import Block, list_blocks
-from skda.training._denoising import DenoisingNet
-from skda.training._fine_tuning import FineTuningNet
+A net is one file: its parameters and its loop. What it learns from stands in ``_objective``, how
+fast in ``_optimizers``, what it makes of rows afterwards in ``_evaluation``, and which parts learn
+in which epochs in ``_stages``. A net that one method uses stands with that method.
+"""
+
+from skda.backbones import Block, list_blocks
+from skda.training._batches import PairedBatches, RowBatches
+from skda.training._datasets import DomainDataset
+from skda.training._datasets import take_rows as take_rows
+from skda.training._evaluation import accuracy
+from skda.training._module import OWN_LAYERS as OWN_LAYERS
 from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
-from skda.training._schedules import annealing, progressive
+from skda.training._optimizers import OPTIMIZERS as OPTIMIZERS
+from skda.training._parts import to_device as to_device
+from skda.training._schedules import SCHEDULES as SCHEDULES
+from skda.training._schedules import annealing, cosine, progressive
+from skda.training._stages import Seeds as Seeds
+from skda.training._stages import Stage, Training
+from skda.training._stages import run_stages as run_stages
+from skda.training._statistics import columns_by_parts as columns_by_parts
+from skda.training._statistics import ranges as ranges
+from skda.training._statistics import standardization as standardization
 from skda.training._two_players import TwoPlayerNet
 
 __all__ = [
     "AdaptationModule",
     "AdaptationNet",
     "Block",
-    "DenoisingNet",
     "DomainDataset",
-    "FineTuningNet",
     "PairedBatches",
     "RowBatches",
+    "Stage",
+    "Training",
     "TwoPlayerNet",
+    "accuracy",
     "annealing",
+    "cosine",
     "list_blocks",
     "progressive",
 ]

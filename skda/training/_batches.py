@@ -1,106 +1,13 @@
 """Batches that hold rows of every domain."""
 
+from typing import Any
+
 import numpy as np
-import skorch.dataset
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-
-class DomainDataset(skorch.dataset.Dataset):
-    """Labelled source rows and the rows of every target domain.
-
-    Parameters
-    ----------
-    X : ndarray or torch.Tensor of shape (n_source, ...)
-        Source rows; or an object with the same ``shape``, ``dtype`` and ``len``, and rows of
-        which are read when it is indexed.
-
-    y : ndarray of int64 of shape (n_source,)
-        Class numbers.
-
-    targets : tuple of arrays, default=()
-        Target rows, one array per domain.
-
-    target_labels : tuple of ndarrays of int64, default=None
-        Class numbers of the target rows, -100 for unlabeled ones.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skda.training import DomainDataset
-    >>> dataset = DomainDataset(np.zeros((8, 3)), np.arange(8) % 2, (np.ones((5, 3)),))
-    >>> len(dataset), [rows.shape for rows in dataset.domains]
-    (8, [(8, 3), (5, 3)])
-    """
-
-    def __init__(self, X, y, targets=(), target_labels=None):
-        super().__init__(X, y, length=len(X))
-        self.targets, self.target_labels = tuple(targets), target_labels
-        self.domains = (X, *self.targets)
-        self.labels = torch.from_numpy(
-            np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
-        )
-
-    def is_resident(self, device):
-        """Whether all rows can stay on `device` while the network trains."""
-        if not all(is_in_memory(rows) for rows in self.domains):
-            return False
-        if torch.device(device).type != "cuda":
-            return True
-        # Half of the free memory is the network's.
-        n_bytes = sum(rows.nbytes for rows in self.domains)
-        return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
-
-
-def is_in_memory(rows):
-    """Whether rows are neither in a memory-mapped file nor read when they are indexed."""
-    return isinstance(rows, np.ndarray | torch.Tensor) and not isinstance(_storage(rows), np.memmap)
-
-
-class RowSubset:
-    """Some of the rows of an array, read when they are indexed.
-
-    Parameters
-    ----------
-    rows : array-like
-        The array.
-
-    indices : ndarray of int
-        Which rows.
-    """
-
-    def __init__(self, rows, indices):
-        self.rows, self.indices = rows, indices
-        self.shape, self.dtype = (len(indices), *rows.shape[1:]), rows.dtype
-
-    def __len__(self):
-        return len(self.indices)
-
-    def __getitem__(self, key):
-        return self.rows[self.indices[key]]
-
-
-def take_rows(rows, indices):
-    """Return the rows of these numbers, without reading what is not in memory."""
-    return rows[indices] if is_in_memory(rows) else RowSubset(rows, indices)
-
-
-def _storage(rows):
-    """The outermost array that a view shows."""
-    while isinstance(rows, np.ndarray) and not isinstance(rows, np.memmap):
-        if rows.base is None:
-            break
-        rows = rows.base
-    return rows
-
-
-def as_tensor(rows):
-    """A tensor of `rows`, copied if they are read-only or run backwards."""
-    if isinstance(rows, torch.Tensor):
-        return rows
-    rows = np.asarray(rows)
-    as_they_are = rows.flags.writeable and min(rows.strides, default=0) >= 0
-    return torch.from_numpy(rows if as_they_are else rows.copy())
+from skda._torch import as_tensor
+from skda.training._datasets import DomainDataset
 
 
 class _BatchReader(Dataset):
@@ -156,6 +63,23 @@ class PairedBatches:
         ``worker_init_fn`` and ``multiprocessing_context`` of
         :class:`torch.utils.data.DataLoader`.
 
+    Attributes
+    ----------
+    dataset : DomainDataset
+        The rows.
+
+    n_rows : list of int
+        Rows of every domain that takes part, source first.
+
+    sizes : list of int
+        How many of them are in a batch.
+
+    n_steps : int
+        Batches of an epoch.
+
+    generators : list of torch.Generator
+        One for the order of every domain.
+
     Examples
     --------
     >>> import numpy as np
@@ -179,13 +103,13 @@ class PairedBatches:
 
     def __init__(
         self,
-        dataset,
-        batch_size=64,
+        dataset: DomainDataset,
+        batch_size: int = 64,
         *,
-        random_state=0,
-        device="cpu",
-        with_target=True,
-        **loader,
+        random_state: int = 0,
+        device: Any = "cpu",
+        with_target: bool = True,
+        **loader: Any,
     ):
         unknown = set(loader) - set(self.LOADER_KEYWORDS)
         if unknown:
@@ -222,8 +146,15 @@ class PairedBatches:
     def __len__(self):
         return self.n_steps
 
-    def _epoch_indices(self):
-        """Row numbers of one epoch, of shape (n_steps, rows of a batch); domains are stacked."""
+    def draw_epoch(self) -> torch.Tensor:
+        """Draw the rows of one epoch; a subclass may draw others.
+
+        Returns
+        -------
+        indices : torch.Tensor of int64 of shape (n_steps, sum(sizes))
+            Row numbers of every batch, source first; the rows of a domain are counted on from
+            those of the domain before it.
+        """
         columns, start = [], 0
         for n, size, generator in zip(self.n_rows, self.sizes, self.generators, strict=True):
             needed = self.n_steps * size
@@ -233,7 +164,7 @@ class PairedBatches:
         return torch.cat(columns, dim=1)
 
     def __iter__(self):
-        indices = self._epoch_indices()
+        indices = self.draw_epoch()
         if not self.resident:
             reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
             yield from DataLoader(
@@ -271,7 +202,7 @@ class RowBatches:
     [2, 2, 1]
     """
 
-    def __init__(self, dataset, batch_size=1024):
+    def __init__(self, dataset: Any, batch_size: int = 1024):
         self.X, self.y, self.batch_size = dataset.X, dataset.y, batch_size
 
     def __len__(self):

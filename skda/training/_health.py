@@ -26,7 +26,8 @@ def gradient_norm(parameters):
     gradients = [p.grad.detach() for p in parameters if p.grad is not None]
     if not gradients:
         return 0.0
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))).item()
+    norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+    return torch.linalg.vector_norm(torch.stack(norms)).item()
 
 
 def effective_classes(predicted, n_classes):
@@ -45,7 +46,7 @@ def effective_classes(predicted, n_classes):
     n_effective : float
         From 1 (all rows are of one class) to `n_classes` (all classes are equally frequent).
     """
-    shares = torch.bincount(predicted, minlength=n_classes).double() / len(predicted)
+    shares = torch.bincount(predicted.cpu(), minlength=n_classes).double() / len(predicted)
     return math.exp(torch.special.entr(shares).sum().item())
 
 

@@ -1,16 +1,22 @@
 """The network of every estimator: backbone, features, head, logits."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import nn
 
-from skda.nn._activations import forget_recorders, record_activations
-from skda.nn._domain_alignment import DomainAlignmentNorm
-from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.backbones import Block
+from skda.nn import (
+    DomainBatchNorm,
+    DomainRows,
+    DomainStandardizer,
+    forget_recorders,
+    record_activations,
+)
 
 # What every network has, beside the submodules of its backbone.
 OWN_LAYERS = ("inputs", "features", "logits")
-
-_DOMAIN_NORMS = {"domain": DomainBatchNorm, "aligned": DomainAlignmentNorm}
 
 
 def _n_statistics(n_targets):
@@ -36,9 +42,9 @@ class AdaptationModule(nn.Module):
     n_targets : int, default=0
         Number of target domains; batch norms keep statistics for the source and each of them.
 
-    batch_norm : {"domain", "aligned", "shared"}, default="domain"
-        Whether batch norms are kept per domain, as :class:`skda.nn.DomainBatchNorm` or as
-        :class:`skda.nn.DomainAlignmentNorm`.
+    batch_norm : {"domain", "shared"} or class, default="domain"
+        Whether batch norms are kept per domain, as :class:`skda.nn.DomainBatchNorm` or as a
+        subclass of it.
 
     moments : list of (torch.Tensor, torch.Tensor), default=None
         Mean and standard deviation of every domain's inputs, with which they are standardised.
@@ -67,29 +73,37 @@ class AdaptationModule(nn.Module):
     (torch.Size([5, 3]), torch.Size([5, 128]))
     """
 
+    rows: DomainRows
+    standardizer: DomainStandardizer | None
+    backbone: nn.Module
+    head: Any
+    bottleneck: nn.Module | None
+    source_residual: nn.Module | None
+
     def __init__(
         self,
-        backbone,
-        head,
+        backbone: nn.Module,
+        head: nn.Module,
         *,
-        layers=("features",),
-        n_targets=0,
-        batch_norm="domain",
-        moments=None,
-        feature_layer="features",
-        bottleneck=None,
-        source_residual=None,
-        frozen=(),
+        layers: Iterable[str] = ("features",),
+        n_targets: int = 0,
+        batch_norm: Any = "domain",
+        moments: Any = None,
+        feature_layer: str = "features",
+        bottleneck: nn.Module | None = None,
+        source_residual: nn.Module | None = None,
+        frozen: Iterable[Block] = (),
     ):
         super().__init__()
         self.layers, self.feature_layer = tuple(layers), feature_layer
         self.rows = DomainRows()
         self._recorded = {}
+        self.is_fixed = False  # for a stage of training
         self.frozen = tuple(frozen)
         fixed = [part for block in self.frozen for part in block.get_modules(backbone)]
         if batch_norm != "shared" and n_targets:
-            convert = _DOMAIN_NORMS[batch_norm].convert
-            backbone = convert(backbone, _n_statistics(n_targets), self.rows, skip=fixed)
+            norm = DomainBatchNorm if batch_norm == "domain" else batch_norm
+            backbone = norm.convert(backbone, _n_statistics(n_targets), self.rows, skip=fixed)
         for block in self.frozen:
             for parameter in block.get_parameters(backbone):
                 parameter.requires_grad_(False)
@@ -102,7 +116,7 @@ class AdaptationModule(nn.Module):
         self.bottleneck = bottleneck
         self.source_residual = source_residual
 
-    def forward(self, X):
+    def forward(self, X: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return logits and activations.
 
         Parameters
@@ -136,7 +150,7 @@ class AdaptationModule(nn.Module):
         hooked = {*self.layers, self.feature_layer}.difference(OWN_LAYERS)
         record_activations(self.backbone, hooked, self._recorded)
 
-    def set_targets(self, n_targets, moments=None):
+    def set_targets(self, n_targets: int, moments: Any = None) -> None:
         """Put other target domains in the place of those that there are.
 
         The source's statistics and all parameters stay as they are, the targets' start from the
@@ -160,7 +174,7 @@ class AdaptationModule(nn.Module):
         self.backbone = DomainBatchNorm.convert(self.backbone, n_statistics, self.rows)
         self._record()
 
-    def labelled_logits(self, logits, n_rows):
+    def labelled_logits(self, logits: torch.Tensor, n_rows: int) -> torch.Tensor:
         """Return the logits of the first rows of a batch, by which their labels are learned.
 
         Parameters
@@ -189,11 +203,12 @@ class AdaptationModule(nn.Module):
         for block in self.frozen:
             for part in block.get_modules(self.backbone):
                 part.eval()
-        if self.frozen and not any(p.requires_grad for p in self.backbone.parameters()):
+        is_frozen = self.frozen and not any(p.requires_grad for p in self.backbone.parameters())
+        if is_frozen or self.is_fixed:
             self.backbone.eval()
         return self
 
-    def unfreeze(self):
+    def unfreeze(self) -> None:
         """Let the last of the frozen blocks learn again."""
         *frozen, last = self.frozen
         for parameter in last.get_parameters(self.backbone):
@@ -201,13 +216,13 @@ class AdaptationModule(nn.Module):
         self.frozen = tuple(frozen)
 
     @staticmethod
-    def as_input(X):
+    def as_input(X: torch.Tensor) -> torch.Tensor:
         """Return uint8 images as floats in [0, 1] with channels first, and all else unchanged."""
         if X.dtype == torch.uint8:
             return X.permute(0, 3, 1, 2).float().div(255)
         return X
 
-    def domain_batch_norms(self):
+    def domain_batch_norms(self) -> list[DomainBatchNorm]:
         """Return the batch norms that keep statistics per domain."""
         return [
             module

@@ -1,45 +1,32 @@
 """The skorch net behind every adaptation estimator."""
 
-import contextlib
 import pickle
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
-from skorch.dataset import unpack_data
-from skorch.utils import TeeGenerator, to_device
+from skorch.utils import TeeGenerator
 from torch import nn
 
 from skda._sklearn_compat import cloudpickle
-from skda.nn import Activations, WeightedAlignments, reverse_gradient
-from skda.nn._domain_norm import DomainRows
-from skda.training._batches import PairedBatches, RowBatches, as_tensor
+from skda.nn import DomainRows
+from skda.training._batches import PairedBatches, RowBatches
+from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import effective_classes, gradient_norm, is_adversary, warn_of_failure
+from skda.training._module import AdaptationModule
+from skda.training._objective import ObjectiveMixin
+from skda.training._optimizers import OptimizationMixin
 from skda.training._schedules import SCHEDULES, constant
-from skda.training._statistics import set_population_statistics
-
-# Of fewer rows a matrix product is rounded otherwise: a row's prediction would depend on how many
-# are predicted with it.
-_ROWS_OF_A_KERNEL = 16
-_LOSSES = ("loss", "classification_loss", "alignment_loss", "adversary_loss")
-_AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def _split_by_rate(groups, multipliers, default_lr):
-    """Yield groups of parameters with one learning rate each."""
-    for group in groups:
-        lr = group.get("lr", default_lr)
-        factors = [multipliers.get(parameter, 1) for parameter in group["params"]]
-        for factor in dict.fromkeys(factors):
-            pairs = zip(group["params"], factors, strict=True)
-            yield {**group, "params": [p for p, f in pairs if f == factor], "lr": lr * factor}
+from skda.training._stages import Stage, StageMixin
 
 
 def _implements(callback, hook):
     return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
-class AdaptationNet(NeuralNet):
+class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet):
     r"""A skorch net whose loss is a classification loss plus an alignment of domains.
 
     .. math:: \ell = \ell_c(\text{source}, y)
@@ -70,15 +57,30 @@ class AdaptationNet(NeuralNet):
         Factor of `trade_off` by training progress in [0, 1]. Progress advances with every step
         and is 1 at the last one.
 
-    lr_schedule : {"annealing", "constant"} or callable, default="annealing"
+    lr_schedule : {"annealing", "cosine", "constant"} or callable, default="annealing"
         Factor of the learning rate by training progress. An
         :class:`skorch.callbacks.LRScheduler` among the callbacks takes its place.
 
     head_lr_multiplier : float, default=1.0
         How much faster the head and the alignment learn than the backbone.
 
+    layer_decay : float, default=1.0
+        Factor of the learning rate from every transferred block to the one below it; the last
+        block has it once.
+
+    n_transfer : int, default=None
+        How many leading blocks come from an earlier training; None is all. The others learn as
+        fast as the head.
+
     precision : {"float32", "bfloat16", "float16"}, default="float32"
         Of the network's forward pass; losses and weights stay in float32.
+
+    valid_metric : callable, default=skda.training.accuracy
+        From outputs and labels of held-out rows to a scalar tensor; the history has its mean as
+        ``valid_`` and its name.
+
+    stages : sequence of Stage, default=()
+        What learns in which epochs, see :class:`Stage`. With none, all does that is not frozen.
 
     criterion, optimizer, lr, max_epochs, batch_size, callbacks, verbose, device, compile, ...
         As in :class:`skorch.NeuralNet`.
@@ -106,34 +108,44 @@ class AdaptationNet(NeuralNet):
 
     # Given instances are trained in place, and must find their device when unpickled.
     cuda_dependent_attributes_ = [*NeuralNet.cuda_dependent_attributes_, "module", "alignment"]
-    _evaluated_sizes = None  # rows outside training are of the target
+    # Parts that learn against the others, such as ("head",). () is the alignment, if one of its
+    # parts is adversarial.
+    adversary: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
-        module,
-        criterion=nn.CrossEntropyLoss,
-        *args,
-        alignment=None,
-        trade_off=1.0,
-        trade_off_schedule="constant",
-        lr_schedule="annealing",
-        head_lr_multiplier=1.0,
-        precision="float32",
-        optimizer=torch.optim.Adam,
-        lr=1e-3,
-        batch_size=64,
-        iterator_train=PairedBatches,
-        iterator_valid=RowBatches,
-        iterator_valid__batch_size=1024,
-        train_split=None,
-        **kwargs,
+        module: AdaptationModule,
+        criterion: Any = nn.CrossEntropyLoss,
+        *args: Any,
+        alignment: nn.Module | None = None,
+        trade_off: float = 1.0,
+        trade_off_schedule: str | Callable = "constant",
+        lr_schedule: str | Callable = "annealing",
+        head_lr_multiplier: float = 1.0,
+        layer_decay: float = 1.0,
+        n_transfer: int | None = None,
+        precision: str = "float32",
+        valid_metric: Callable = accuracy,
+        stages: tuple[Stage, ...] = (),
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        batch_size: int = 64,
+        iterator_train: Any = PairedBatches,
+        iterator_valid: Any = RowBatches,
+        iterator_valid__batch_size: int = 1024,
+        train_split: Any = None,
+        **kwargs: Any,
     ):
         self.alignment = alignment
         self.trade_off = trade_off
         self.trade_off_schedule = trade_off_schedule
         self.lr_schedule = lr_schedule
         self.head_lr_multiplier = head_lr_multiplier
+        self.layer_decay = layer_decay
+        self.n_transfer = n_transfer
         self.precision = precision
+        self.valid_metric = valid_metric
+        self.stages = stages
         super().__init__(
             module,
             criterion,
@@ -151,10 +163,11 @@ class AdaptationNet(NeuralNet):
     @property
     def _default_callbacks(self):
         # Training losses are recorded by run_single_epoch, once an epoch.
+        metric = f"valid_{self.valid_metric.__name__}"
         callbacks = [
             ("epoch_timer", EpochTimer()),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
-            ("valid_accuracy", PassthroughScoring(name="valid_accuracy", lower_is_better=False)),
+            (metric, PassthroughScoring(name=metric, lower_is_better=False)),
         ]
         if self.verbose:
             callbacks.append(("print_log", PrintLog()))
@@ -166,6 +179,7 @@ class AdaptationNet(NeuralNet):
         """Initialise ``module_`` and ``alignment_``."""
         super().initialize_module()
         self.alignment_ = nn.Identity() if self.alignment is None else self.alignment
+        self._begin_stages()
         return self
 
     def torch_compile(self, module, name):
@@ -174,66 +188,26 @@ class AdaptationNet(NeuralNet):
             module.compile(**self.get_params_for("compile"))
         return module
 
-    def initialize_optimizer(self, triggered_directly=None):
-        """Initialise the optimiser, with its fused form where torch has one."""
-        named = [(f"backbone.{k}", p) for k, p in self.module_.backbone.named_parameters()]
-        named = [(name, p) for name, p in named + self._new_parameters() if self._learns(p)]
-        self.optimizer_ = self._make_optimizer("optimizer", named)
-        return self
-
-    def _make_optimizer(self, name, named_parameters):
-        """Return the optimiser of this name, whose keywords are ``name__*``."""
-        (groups,), kwargs = self.get_params_for_optimizer(name, named_parameters)
-        multipliers = self._lr_multipliers()
-        if any(multiplier != 1 for multiplier in multipliers.values()):
-            groups = list(_split_by_rate(groups, multipliers, kwargs["lr"]))
-        return self._fused_if_possible(getattr(self, name), groups, kwargs)
-
-    def _param_groups(self):
-        """Return the groups of all optimisers, of which skorch keeps the names."""
-        optimizers = [getattr(self, f"{name}_") for name in self._optimizers]
-        return [group for optimizer in optimizers for group in optimizer.param_groups]
-
-    def _new_parameters(self):
-        """Return the named parameters of all but the backbone."""
-        new = [
-            (name, parameter)
-            for name, parameter in self.module_.named_parameters()
-            if not name.startswith("backbone.")
-        ]
-        new += self.alignment_.named_parameters(prefix="alignment")
-        new += self.criterion_.named_parameters(prefix="criterion")
-        return new
-
     def _find_adversary(self):
-        return any(map(is_adversary, self.alignment_.modules()))
+        if self.alignment is None:
+            return False
+        return bool(self.adversary) or any(map(is_adversary, self.alignment_.modules()))
 
-    def _adversary_parameters(self):
-        """Return the named parameters of the adversary, if there is one."""
-        return list(self.alignment_.named_parameters(prefix="alignment"))
-
-    def _learns(self, parameter):
-        """Whether the optimiser is to know a parameter."""
-        return parameter.requires_grad
-
-    def _lr_multipliers(self):
-        """Return by parameter the factors of the learning rate, 1 for what is left out."""
-        return {p: self.head_lr_multiplier for _, p in self._new_parameters()}
-
-    @staticmethod
-    def _fused_if_possible(optimizer, groups, kwargs):
-        has_fused = optimizer in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
-        if has_fused and not {"fused", "foreach", "differentiable"} & set(kwargs):
-            with contextlib.suppress(RuntimeError):  # no fused form on this device
-                return optimizer(groups, fused=True, **kwargs)
-        return optimizer(groups, **kwargs)
+    def adversary_parameters(self):
+        """Return the named parameters of what learns against the others, empty if nothing does."""
+        if self.alignment is None:
+            return []
+        prefixes = tuple(f"{part}." for part in self.adversary or ("alignment",))
+        return [pair for pair in self._new_parameters() if pair[0].startswith(prefixes)]
 
     def get_iterator(self, dataset, training=False):
         """Return batches of all domains for training, of consecutive rows otherwise."""
-        if not (training and self.iterator_train is PairedBatches):
+        iterator = self.iterator_train
+        is_paired = isinstance(iterator, type) and issubclass(iterator, PairedBatches)
+        if not (training and is_paired):
             return super().get_iterator(dataset, training=training)
         kwargs = {"batch_size": self.batch_size, **self.get_params_for("iterator_train")}
-        return PairedBatches(
+        return iterator(
             dataset,
             device=self.device,
             with_target=self._needs_target(dataset),
@@ -241,7 +215,31 @@ class AdaptationNet(NeuralNet):
         )
 
     def _needs_target(self, dataset):
+        if self.stages:
+            return any(stage.batches != "source" for stage in self.stages)
         return self.trade_off != 0 or dataset.target_labels is not None
+
+    def successor(self, net_class: type | None = None, **params: Any) -> Any:
+        """Return a net that goes on with the network of this one.
+
+        Parameters
+        ----------
+        net_class : class, default=None
+            Of the new net; None is that of this one.
+
+        **params : dict
+            What the new net has otherwise. Keywords of the optimiser go with `optimizer`; the
+            order of rows, the batch size, the device and all else stay as they are.
+
+        Returns
+        -------
+        net : AdaptationNet
+            Not trained yet, with an optimiser, a history and callbacks of its own.
+        """
+        kept = self.get_params(deep=False)
+        if "optimizer" in params:
+            kept = {name: v for name, v in kept.items() if not name.startswith("optimizer__")}
+        return (net_class or type(self))(**{**kept, **params})
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -279,8 +277,9 @@ class AdaptationNet(NeuralNet):
         if self._lr_factor is not constant:
             for group in self._param_groups():
                 group["lr"] = group["initial_lr"]
-        self._scaler = None
-        self._evaluated_sizes = self.module_.rows.sizes = None
+        self._scaler = self._evaluated_sizes = None
+        if self.stages:
+            self._end_stages()
         self._complete_target_statistics(X)
         if self._has_adversary:
             warn_of_failure(self.history[self._first_epoch :])
@@ -299,11 +298,6 @@ class AdaptationNet(NeuralNet):
         else:
             self.estimate_target_statistics(X.targets)
 
-    def _pool_target_statistics(self):
-        if self.module_.n_targets > 1:
-            for norm in self.module_.domain_batch_norms():
-                norm.pool_targets()
-
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; losses stay on the device until its end.
 
@@ -312,36 +306,42 @@ class AdaptationNet(NeuralNet):
         """
         if not training:
             if iterator is not None:
-                self.module_.rows.sizes = DomainRows.SOURCE_ALONE
-                super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+                with self.module_.rows.of(DomainRows.SOURCE_ALONE):
+                    super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         if self._n_steps is None:
             self._n_steps = len(iterator) * self.max_epochs
-        self.module_.rows.sizes = getattr(iterator, "sizes", None)
         self._set_training(True)
-        losses = []
-        for batch in iterator:
-            if self._notifies_batches:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch, **fit_params)
-            losses.append([step[name].detach() for name in self._loss_names(step)])
-            if self._notifies_batches:
-                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
-                self.notify("on_batch_end", batch=batch, training=True, **step)
+        with self.module_.rows.of(getattr(iterator, "sizes", None)):
+            step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
         names = self._loss_names(step)
-        means = torch.stack([torch.stack(row) for row in losses]).double().mean(dim=0).tolist()
-        for name, mean in zip(names, means, strict=True):
+        means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
+        for name, mean in zip(names, means.tolist(), strict=True):
             self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
         if "trade_off" in step:
             self.history.record("trade_off", step["trade_off"])
-        earlier = [row[f"{prefix}_loss"] for row in self.history[:-1]]
-        self.history.record(f"{prefix}_loss_best", all(means[0] < loss for loss in earlier))
+        *earlier, loss = [row[f"{prefix}_loss"] for row in self.history]
+        self.history.record(f"{prefix}_loss_best", all(loss < other for other in earlier))
         self.history.record(f"{prefix}_batch_count", len(losses))
         self._pool_target_statistics()
         self._end_epoch_of_alignment()
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
+
+    def _run_steps(self, iterator, prefix, step_fn, **fit_params):
+        """Return what the last step of an epoch gave, and the losses of all."""
+        losses, names = [], None
+        for batch in iterator:
+            if self._notifies_batches:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            step = step_fn(batch, **fit_params)
+            names = names or self._loss_names(step)
+            losses.append([step[name].detach() for name in names])
+            if self._notifies_batches:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+                self.notify("on_batch_end", batch=batch, training=True, **step)
+        return step, losses
 
     def _end_epoch_of_alignment(self):
         """Let the alignment's parts finish the epoch, and record their figures and the health."""
@@ -353,7 +353,7 @@ class AdaptationNet(NeuralNet):
         for name, values in figures.items():
             self.history.record(name, sum(values) / len(values))
         if self._has_adversary:
-            adversary = [parameter for _, parameter in self._adversary_parameters()]
+            adversary = [parameter for _, parameter in self.adversary_parameters()]
             encoder = self.module_.backbone.parameters()
             # Of the epoch's last step.
             self.history.record("encoder_gradient_norm", gradient_norm(encoder))
@@ -366,7 +366,7 @@ class AdaptationNet(NeuralNet):
 
     @staticmethod
     def _loss_names(step):
-        return [name for name in _LOSSES if name in step]
+        return [name for name in step if name.endswith("loss")]
 
     def train_step(self, batch, **fit_params):
         """Train on one batch.
@@ -392,7 +392,7 @@ class AdaptationNet(NeuralNet):
             factor = self._lr_factor(progress)
             for group in self._param_groups():
                 group["lr"] = group["initial_lr"] * factor
-        self._trade_off = self.trade_off * self._trade_off_factor(progress)
+        self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
         if self._notifies_gradients:
@@ -404,10 +404,11 @@ class AdaptationNet(NeuralNet):
                 batch=batch,
                 training=True,
             )
-        self._step_optimizers(self.optimizer_)
+        self.step_optimizers(self.optimizer_)
         return step
 
-    def _step_optimizers(self, *optimizers):
+    def step_optimizers(self, *optimizers: Any) -> None:
+        """Let optimisers take a step, with the scale of float16 taken out of the gradients."""
         if self._scaler is None:
             for optimizer in optimizers:
                 optimizer.step()
@@ -416,131 +417,16 @@ class AdaptationNet(NeuralNet):
             self._scaler.step(optimizer)
         self._scaler.update()  # once all of them have looked at the scale
 
-    def _backward(self, loss, inputs=None):
+    def backward(self, loss: torch.Tensor, inputs: Any = None) -> None:
+        """Add the gradients of a loss, of some parameters alone if `inputs` names them."""
         (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
 
-    def _descend(self, loss, *optimizers):
+    def descend(self, loss: torch.Tensor, *optimizers: Any) -> None:
         """Take a step of its own on a loss, beside the one of `train_step`."""
         for optimizer in optimizers:
             optimizer.zero_grad()
-        self._backward(loss)
-        self._step_optimizers(*optimizers)
-
-    def train_step_single(self, batch, **fit_params):
-        """Forward both domains at once, and backward through the sum of the losses.
-
-        Parameters
-        ----------
-        batch : tuple of (torch.Tensor, torch.Tensor)
-            As in `train_step`.
-
-        **fit_params : dict
-            Passed on by skorch; not used.
-
-        Returns
-        -------
-        step : dict
-            As in `train_step`.
-        """
-        X, y = batch
-        y = to_device(y, self.device)
-        logits, activations = self.infer(X, **fit_params)
-        labelled = self.module_.labelled_logits(logits, len(y))
-        loss = classification_loss = self.criterion_(labelled, y)
-        step = {
-            "y_pred": labelled,
-            "classification_loss": classification_loss,
-            "trade_off": self._trade_off,
-        }
-        if self.trade_off != 0 and self._is_aligned(len(logits)):
-            step.update(self._train_adversary(activations, y))
-            alignment_loss, weighted = self.get_alignment_loss(activations, y)
-            loss = classification_loss + weighted
-            step["alignment_loss"] = alignment_loss
-            if self._has_adversary:
-                self._predicted.append(logits[self.module_.rows.sizes[0] :].detach().argmax(dim=1))
-        step["loss"] = loss
-        self._backward(loss)
-        return step
-
-    def _train_adversary(self, activations, labels):
-        """Let an adversary learn by itself; return its losses by name."""
-        return {}
-
-    def _is_aligned(self, n_rows):
-        sizes = self.module_.rows.sizes
-        return self.alignment is not None and sizes is not None and sizes[0] < n_rows
-
-    def get_alignment_loss(self, activations, labels):
-        """Return the alignment loss, and what it adds to the training loss.
-
-        Parameters
-        ----------
-        activations : dict of str to torch.Tensor
-            Activations of a training batch by layer, source rows first.
-
-        labels : torch.Tensor of shape (n_labels,)
-            Class numbers of the first rows of the batch.
-
-        Returns
-        -------
-        alignment_loss : torch.Tensor of shape ()
-            The loss itself.
-
-        weighted : torch.Tensor of shape ()
-            The loss with the trade-off in place.
-        """
-        if not isinstance(self.alignment_, WeightedAlignments):
-            return self._part_loss(self.alignment_, activations, labels, 1.0)
-        losses = [
-            self._part_loss(alignment, activations, labels, weight)
-            for alignment, weight in self.alignment_.parts()
-        ]
-        return tuple(sum(column) for column in zip(*losses, strict=True))
-
-    def _part_loss(self, alignment, activations, labels, weight):
-        """Return the loss of one alignment times its weight, and what it adds to the training."""
-        adversarial = getattr(alignment, "adversarial", False)
-        if adversarial:
-            # The reversal carries the trade-off, so that the adversary learns at full strength.
-            strength = self._trade_off * weight
-            activations = {name: reverse_gradient(x, strength) for name, x in activations.items()}
-        loss = alignment(*self._by_domain(activations, labels))
-        # An alignment with an opponent that learns by another loss returns both.
-        loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)
-        if not isinstance(loss, torch.Tensor) or loss.ndim:
-            shape = getattr(loss, "shape", None)
-            given = type(loss).__name__ if shape is None else f"shape {tuple(shape)}"
-            raise ValueError(
-                f"alignment must return a scalar tensor, but it gave {given}; name at least one "
-                "layer, and average or add up what the alignment returns."
-            )
-        weighted = loss if adversarial else self._trade_off * weight * loss
-        return weight * loss, weighted + opponent_loss
-
-    def _by_domain(self, activations, labels):
-        """Return the activations of the source's rows and those of the targets' rows."""
-        n_source = self.module_.rows.sizes[0]
-        source, target = (
-            Activations({name: x[rows] for name, x in activations.items()}, (), labels[rows])
-            for rows in (slice(None, n_source), slice(n_source, None))
-        )
-        if not len(target.labels):
-            target.labels = None
-        return source, target
-
-    def validation_step(self, batch, **fit_params):
-        """Evaluate one batch of held-out source rows."""
-        self._set_training(False)
-        X, y = unpack_data(batch)
-        y = to_device(y, self.device)
-        with torch.no_grad():
-            logits, _ = self.infer(X, **fit_params)
-            logits = self.module_.labelled_logits(logits, len(y))
-            loss = self.criterion_(logits, y)
-        accuracy = (logits.argmax(dim=1) == y).float().mean()
-        self.history.record_batch("valid_accuracy", accuracy.item())
-        return {"loss": loss, "y_pred": logits}
+        self.backward(loss)
+        self.step_optimizers(*optimizers)
 
     def __getstate__(self):
         try:
@@ -552,108 +438,3 @@ class AdaptationNet(NeuralNet):
             prefixes = tuple(self.cuda_dependent_attributes_)
             dependent = {name: state.pop(name) for name in vars(self) if name.startswith(prefixes)}
             return {**state, "__cuda_dependent_attributes__": cloudpickle.dumps(dependent)}
-
-    # -- inference ----------------------------------------------------------------------------
-
-    def evaluation_step(self, batch, training=False):
-        """Forward one batch of target rows, also for a callback in the middle of training."""
-        X, y = unpack_data(batch)
-        n_rows = len(X)
-        if n_rows < _ROWS_OF_A_KERNEL and not training:
-            X = torch.cat([X, X[-1:].expand(_ROWS_OF_A_KERNEL - n_rows, *X.shape[1:])])
-        sizes, self.module_.rows.sizes = self.module_.rows.sizes, self._evaluated_sizes
-        try:
-            logits, activations = super().evaluation_step((X, y), training=training)
-        finally:
-            self.module_.rows.sizes = sizes
-        return logits[:n_rows], {name: value[:n_rows] for name, value in activations.items()}
-
-    def infer(self, x, **fit_params):
-        """Forward rows, in the net's precision.
-
-        Parameters
-        ----------
-        x : torch.Tensor or ndarray
-            Rows.
-
-        **fit_params : dict
-            Passed on by skorch; not used.
-
-        Returns
-        -------
-        logits : torch.Tensor of shape (n, n_classes)
-            In float32 whatever the precision.
-
-        activations : dict of str to torch.Tensor
-            By layer, in float32.
-        """
-        return self._infer(self.module_, x)
-
-    def _infer(self, module, x):
-        x = to_device(x, self.device)
-        if self.precision == "float32":
-            return module(x)
-        with torch.autocast(torch.device(self.device).type, dtype=_AUTOCAST[self.precision]):
-            logits, activations = module(x)
-        return logits.float(), {name: value.float() for name, value in activations.items()}
-
-    def predict(self, X):
-        """Predict the class of rows of the target domain.
-
-        Parameters
-        ----------
-        X : ndarray, torch.Tensor or Dataset
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        """
-        return self.predict_proba(X).argmax(axis=1)
-
-    @contextlib.contextmanager
-    def source_statistics(self):
-        """Within this context rows are normalised as rows of the source, not of the target.
-
-        To look at the features of source rows; predictions of an estimator are for the target.
-        """
-        self._evaluated_sizes = self.module_.rows.sizes = DomainRows.SOURCE_ALONE
-        try:
-            yield
-        finally:
-            self._evaluated_sizes = self.module_.rows.sizes = None
-
-    def estimate_target_statistics(self, targets):
-        """Set the batch norms' target statistics to those of the target rows under this network.
-
-        Needed where training saw no target rows. The statistics are exact: mean and biased
-        variance over all rows of a domain, measured with the layers below already adapted, and
-        with dropout off. A domain with up to ``iterator_valid__batch_size`` rows takes one
-        forward; one of n batches about n for every batch norm, each only as far as that layer.
-
-        Parameters
-        ----------
-        targets : sequence of arrays
-            The rows of every target domain.
-        """
-        module = self.module_
-        size = self.iterator_valid__batch_size
-        self._set_training(False)
-        try:
-            for number, rows in enumerate(targets):
-                module.rows.sizes = DomainRows.target_alone(number)
-
-                def forward(part, rows=rows):
-                    # Not the compiled network, which would pass over hooks.
-                    self._infer(module.forward, as_tensor(rows[part]))
-
-                with torch.no_grad():
-                    set_population_statistics(
-                        [norm.norms[number + 1] for norm in module.domain_batch_norms()],
-                        forward,
-                        [slice(start, start + size) for start in range(0, len(rows), size)],
-                    )
-        finally:
-            module.rows.sizes = None
-        self._pool_target_statistics()

@@ -1,12 +1,12 @@
 """Moments of domains: of their inputs, and of what enters batch norms."""
 
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import torch
 
-from skda.losses._numerics import at_least_float32
-from skda.training._batches import as_tensor
+from skda._torch import as_tensor, at_least_float32
 from skda.training._module import AdaptationModule
 
 _ROWS_AT_A_TIME = 1024
@@ -62,7 +62,9 @@ def columns_by_parts(rows):
 
 
 def _moments(rows):
-    count, total, squares = 0, 0.0, 0.0
+    count = 0
+    total: Any = 0.0
+    squares: Any = 0.0
     for part in columns_by_parts(rows):
         part = part.double()
         count += part.shape[1]

@@ -1,9 +1,12 @@
 """The skorch net of two players that learn in turns."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
 
 
@@ -56,13 +59,15 @@ class TwoPlayerNet(AdaptationNet):
     2
     """
 
+    adversary = ("alignment",)
+
     def __init__(
         self,
-        module,
-        *args,
-        n_adversary_steps=1,
-        adversary_optimizer=torch.optim.Adam,
-        **kwargs,
+        module: AdaptationModule,
+        *args: Any,
+        n_adversary_steps: int = 1,
+        adversary_optimizer: Any = torch.optim.Adam,
+        **kwargs: Any,
     ):
         self.n_adversary_steps = n_adversary_steps
         self.adversary_optimizer = adversary_optimizer
@@ -73,25 +78,19 @@ class TwoPlayerNet(AdaptationNet):
         super().initialize_optimizer(triggered_directly)
         if self.alignment is not None:
             self.adversary_optimizer_ = self._make_optimizer(
-                "adversary_optimizer", self._adversary_parameters()
+                "adversary_optimizer", self.adversary_parameters()
             )
         return self
 
-    def _adversary_parameters(self):
-        """Return the named parameters of the second player."""
-        return list(self.alignment_.named_parameters(prefix="alignment"))
-
-    def _find_adversary(self):
-        return self.alignment is not None
-
-    def _learns(self, parameter):
-        adversary = {id(parameter) for _, parameter in self._adversary_parameters()}
-        return super()._learns(parameter) and id(parameter) not in adversary
+    def _learning(self, named_parameters):
+        adversary = {parameter for _, parameter in self.adversary_parameters()}
+        named = super()._learning(named_parameters)
+        return [(name, parameter) for name, parameter in named if parameter not in adversary]
 
     @contextmanager
-    def _fixed_adversary(self):
+    def fixed_adversary(self) -> Iterator[None]:
         """Within this context a forward leaves no way for a gradient to the second player."""
-        learning = [p for _, p in self._adversary_parameters() if p.requires_grad]
+        learning = [p for _, p in self.adversary_parameters() if p.requires_grad]
         for parameter in learning:
             parameter.requires_grad_(False)
         try:
@@ -100,24 +99,15 @@ class TwoPlayerNet(AdaptationNet):
             for parameter in learning:
                 parameter.requires_grad_(True)
 
-    def _infer_as(self, sizes, X):
-        """Forward some of a batch's rows, of which so many are of each domain."""
-        rows = self.module_.rows
-        whole, rows.sizes = rows.sizes, sizes
-        try:
-            return self.infer(X)
-        finally:
-            rows.sizes = whole
-
     def get_alignment_loss(self, activations, labels):
         """Return the alignment loss, as in :class:`AdaptationNet`, with the adversary as it is."""
-        with self._fixed_adversary():
+        with self.fixed_adversary():
             return super().get_alignment_loss(activations, labels)
 
-    def _train_adversary(self, activations, labels):
+    def train_adversary(self, activations, labels):
         fixed = {name: value.detach() for name, value in activations.items()}
-        domains = self._by_domain(fixed, labels)
+        domains = self.by_domain(fixed, labels)
         for _ in range(self.n_adversary_steps):
             loss = self.alignment_.adversary_loss(*domains)
-            self._descend(loss, self.adversary_optimizer_)
+            self.descend(loss, self.adversary_optimizer_)
         return {"adversary_loss": loss}

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from skda.adaptation import AdaBNClassifier, AutoDIALClassifier
+from skda.adaptation.normalization import DomainAlignmentNorm
 from skda.base import DeepAdaptationClassifier
 from skda.exceptions import NoTargetWarning
 from skda.losses import entropy
-from skda.nn import Activations, ConvNet, DomainAlignmentNorm, DomainBatchNorm
+from skda.nn import Activations, ConvNet, DomainBatchNorm
 
 
 def _fit(few, X_target=True, **params):

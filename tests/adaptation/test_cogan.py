@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from skda.adaptation import CoGANClassifier
+from skda.adaptation.adversarial import CoupledGenerator
 from skda.adaptation.adversarial._cogan import CoGANNet, CoupledGame
 from skda.base import DeepAdaptationClassifier
 from skda.losses import domain_cross_entropy
-from skda.nn import MLP, CoupledGenerator, DomainLayer
+from skda.nn import MLP, DomainLayer
 from skda.training import AdaptationModule, DomainDataset
 
 
@@ -80,9 +81,9 @@ class _Net(CoGANNet):
         self.steps = []
         return self
 
-    def _step_optimizers(self, *optimizers):
+    def step_optimizers(self, *optimizers):
         before = _flat(self.module_), _flat(self.alignment_.generator)
-        super()._step_optimizers(*optimizers)
+        super().step_optimizers(*optimizers)
         after = _flat(self.module_), _flat(self.alignment_.generator)
         changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
         self.steps.append((optimizers == (self.optimizer_,), changed))
@@ -114,9 +115,9 @@ def test_labels_reach_shared_layers_and_what_is_private_to_the_source(few, kind)
     clf = _fit(few, max_epochs=1, private=kind)
     module = clf.net_.module_.train()
     module.zero_grad()
-    module.rows.sizes = (100, 100)
     X = torch.from_numpy(np.concatenate([few["X"][:100], few["X_target"][:100]]))
-    logits, _ = module(X)
+    with module.rows.of((100, 100)):
+        logits, _ = module(X)
     nn.functional.cross_entropy(logits[:100], torch.tensor(few["y"][:100])).backward()
     source, target = _private(clf, kind)
     assert source.weight.grad.norm() > 0

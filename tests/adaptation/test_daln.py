@@ -34,10 +34,11 @@ def net():
     )
     net = HeadCriticNet(module, alignment=JointAlignment(criticize, ()), trade_off=0.3, verbose=0)
     net.fit(DomainDataset(X[:9].numpy(), np.arange(9) % 3, (X[9:].numpy(),)), None, epochs=1)
-    net.module_.double().rows.sizes = (9, 4)
-    net._trade_off = 0.3
-    logits, activations = net.module_(X.double())
-    return net, {**activations, "logits": logits}
+    net.module_.double().train()
+    net.current_trade_off = 0.3
+    with net.module_.rows.of((9, 4)):
+        logits, activations = net.infer(X.double())
+        yield net, {**activations, "logits": logits}
 
 
 def _gradients(loss, net):

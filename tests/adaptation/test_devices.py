@@ -77,10 +77,16 @@ def test_adversaries_stay_on_the_device(cls, params, few):
     clf = cls(max_epochs=2, random_state=0, **params)
     clf.fit(few["X"], few["y"], X_target=few["X_target"], y_target=y_target)
     net = clf.net_
-    net.module_.to("meta")
+    net.device = "meta"
+    net.module_.to("meta").train()
     net.alignment_.to("meta").train()
-    net.module_.rows.sizes = (N_SOURCE, N_TARGET)
-    logits, activations = net.module_(_meta(N_SOURCE + N_TARGET, 64))
+    with net.module_.rows.of((N_SOURCE, N_TARGET)):
+        _descend_on_meta(net, cls)
+
+
+def _descend_on_meta(net, cls):
+    """Forward and backward what a step of training does, without the steps of the optimizers."""
+    logits, activations = net.infer(_meta(N_SOURCE + N_TARGET, 64))
     labels = _labels(N_SOURCE + N_TARGET)
     if cls is MCDClassifier:
         discrepancy, balance, _ = net._target_losses(activations["features"])
@@ -91,8 +97,8 @@ def test_adversaries_stay_on_the_device(cls, params, few):
             assert part.means.is_meta  # of the epochs before
     _, weighted = net.get_alignment_loss(activations, labels)
     (weighted + logits.mean()).backward()
-    if hasattr(net, "_fixed_adversary"):
-        source, target = net._by_domain({k: x.detach() for k, x in activations.items()}, labels)
+    if hasattr(net, "fixed_adversary"):
+        source, target = net.by_domain({k: x.detach() for k, x in activations.items()}, labels)
         net.alignment_.adversary_loss(source, target).backward()
 
 

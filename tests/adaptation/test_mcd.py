@@ -25,13 +25,13 @@ def _flat(module):
 class Watched(MCDNet):
     """Notes which parts every step changes."""
 
-    def _parts(self):
+    def _players(self):
         return [self.module_.backbone, *self.classifiers()]
 
-    def _step_optimizers(self, *optimizers):
-        before = list(map(_flat, self._parts()))
-        super()._step_optimizers(*optimizers)
-        after = map(_flat, self._parts())
+    def step_optimizers(self, *optimizers):
+        before = list(map(_flat, self._players()))
+        super().step_optimizers(*optimizers)
+        after = map(_flat, self._players())
         changed = [not torch.equal(*pair) for pair in zip(before, after, strict=True)]
         self.seen.append(tuple(changed))
 
@@ -62,15 +62,15 @@ def test_steps_a_b_and_c_change_what_they_should(dataset, n_steps):
 
 def test_step_b_makes_the_classifiers_differ_and_c_makes_them_agree(dataset):
     class Measured(Watched):
-        def _step_optimizers(self, *optimizers):
+        def step_optimizers(self, *optimizers):
             def discrepancy():
                 with torch.no_grad():
-                    _, target = self._infer_as((0, 40), torch.from_numpy(dataset.targets[0]))
+                    _, target = self.infer(torch.from_numpy(dataset.targets[0]), sizes=(0, 40))
                     logits = [classify(target["features"]) for classify in self.classifiers()]
                 return classifier_discrepancy(*logits).item()
 
             before = discrepancy()
-            super()._step_optimizers(*optimizers)
+            super().step_optimizers(*optimizers)
             self.changes = [*getattr(self, "changes", []), discrepancy() - before]
 
     # Beside the labels, which it learns too, step B is to show the discrepancy.

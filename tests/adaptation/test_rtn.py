@@ -16,16 +16,16 @@ def _fit(few, **params):
 
 def test_both_classifiers_start_as_one(few):
     clf = _fit(few, max_epochs=1, lr=1e-12)
-    logits = torch.randn(5, 10)
-    clf.net_.module_.rows.sizes = (5,)
-    torch.testing.assert_close(clf.net_.module_.labelled_logits(logits, 5), logits)
+    module, logits = clf.net_.module_, torch.randn(5, 10)
+    with module.rows.of((5,)):
+        torch.testing.assert_close(module.labelled_logits(logits, 5), logits)
 
 
 def test_labels_train_the_residual_of_the_source_alone(few):
     clf = _fit(few)
     module, logits = clf.net_.module_, torch.randn(5, 10)
-    module.rows.sizes = (3, 2)
-    given = module.labelled_logits(logits, 5)  # two labelled target rows
+    with module.rows.of((3, 2)):
+        given = module.labelled_logits(logits, 5)  # two labelled target rows
     assert not torch.equal(given[:3], logits[:3])
     assert torch.equal(given[3:], logits[3:])
 
@@ -44,11 +44,10 @@ def test_held_out_source_rows_meet_the_source_classifier(few):
     for parameter in residual.parameters():
         parameter.data.mul_(100)
     X, y = torch.tensor(few["X"][:50]).float(), torch.tensor(few["y"][:50])
-    clf.net_.module_.rows.sizes = (1,)
     clf.net_.history.new_epoch()
     clf.net_.history.new_batch()
-    step = clf.net_.validation_step((X, y))
-    clf.net_.module_.rows.sizes = None
+    with clf.net_.module_.rows.of((1,)):
+        step = clf.net_.validation_step((X, y))
     logits = torch.from_numpy(clf.decision_function(X.numpy()))
     assert not torch.allclose(step["y_pred"], logits, atol=1e-3)
 

@@ -1,5 +1,6 @@
 """The two stages of SDAE."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -27,9 +28,15 @@ class Residual(nn.Module):
 class Stage1(SDAEClassifier):
     """Keeps what the first stage leaves."""
 
-    def _prepare_backbone(self, backbone, dataset, start):
-        super()._prepare_backbone(backbone, dataset, start)
-        self.pretrained = {name: p.detach().clone() for name, p in backbone.named_parameters()}
+    def make_stages(self, training):
+        *first, last = super().make_stages(training)
+
+        def make_net(training):
+            parameters = training.backbone.named_parameters()
+            self.pretrained = {name: p.detach().clone() for name, p in parameters}
+            return last.make_net(training)
+
+        return [*first, replace(last, make_net=make_net)]
 
 
 class FirstWeights(Callback):

@@ -1,4 +1,4 @@
-"""DANN's shallow solver: a layer of sigmoid units and a domain unit, trained row by row."""
+"""The shallow DANN: a layer of sigmoid units and a domain unit, trained row by row."""
 
 import copy
 import pickle
@@ -11,24 +11,23 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import EpochScoring, LRScheduler
 from torch import nn
 from torch.nn import functional as F
 
-from skda.adaptation import DANNClassifier
-from skda.adaptation.adversarial._shallow import make_domain_unit, make_shallow_network
+from skda.adaptation import DANNClassifier, ShallowDANNClassifier
+from skda.adaptation.adversarial._row_descent import RowDescent, Rows
+from skda.adaptation.adversarial._shallow_dann import ShallowDANNNet, _make_sigmoid_layer
 from skda.exceptions import NoTargetWarning
 from skda.losses import domain_cross_entropy
 from skda.model_selection import TargetEntropyScorer
 from skda.nn import DomainAdversary, LayerwiseAlignment, reverse_gradient
-from skda.training import DomainDataset
-from skda.training._shallow_dann import RowDescent, ShallowDANNNet, _Rows
+from skda.training import AdaptationModule, DomainDataset
 
 
 def shallow(**params):
     params = {"max_epochs": 3, "lr": 0.02, "random_state": 0, **params}
-    return DANNClassifier(solver="shallow", **params)
+    return ShallowDANNClassifier(**params)
 
 
 def fit(few, y_target=None, **params):
@@ -50,12 +49,6 @@ def random_layers(rng, n_features=5, n_hidden=4, n_classes=3):
 
 def row(values, label):
     return None, values, label
-
-
-@parametrize_with_checks([DANNClassifier(solver="shallow")])
-@pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
-def test_check_estimator(estimator, check):
-    check(estimator)
 
 
 # -- the algorithm ----------------------------------------------------------------------------
@@ -105,8 +98,9 @@ def test_step_is_that_of_the_paper(known):
 @pytest.mark.parametrize("trade_off", [0, 0.5])
 def test_training_descends_the_reversed_gradient(trade_off):
     torch.manual_seed(0)
-    module, _ = make_shallow_network((3,), 2, hidden_layer_sizes=(4,), n_targets=1)
-    unit = make_domain_unit(4)
+    layer = _make_sigmoid_layer((3,), hidden_layer_sizes=(4,))
+    module = AdaptationModule(layer, nn.Linear(4, 2), n_targets=1)
+    unit = shallow().make_loss(DomainAdversary, ("features",), {"features": 4}).discriminator
     adversary = DomainAdversary(4, copy.deepcopy(unit))
     net = ShallowDANNNet(
         copy.deepcopy(module),
@@ -138,7 +132,7 @@ def test_rows_of_few_values_make_the_same_step():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((2, 60)) * (rng.random((2, 60)) < 0.07)
     X[:, 7] = 1.5  # a column of both rows
-    rows = _Rows(X, np.array([1, -100]))
+    rows = Rows(X, np.array([1, -100]))
     assert len(rows[0][1]) < 10
     layers = random_layers(rng, 60)
     sparse, dense = (RowDescent(layers, 0.1, 0.7) for _ in range(2))
@@ -286,7 +280,7 @@ def test_width_of_the_hidden_layer(few):
 
 
 def test_search_with_target(few):
-    grid = {"solver": ["deep", "shallow"], "trade_off": [0, 1]}
+    grid = {"module__hidden_layer_sizes": [(8,), (64,)], "trade_off": [0, 1]}
     search = GridSearchCV(clone(shallow(max_epochs=1)), grid, scoring=TargetEntropyScorer(), cv=2)
     with config_context(enable_metadata_routing=True):
         search.fit(few["X"], few["y"], X_target=(few["X_target"],))
@@ -319,16 +313,20 @@ def test_callbacks_can_score_the_training_rows(few):
         {"optimizer": "sgd"},
         {"optimizer__weight_decay": 0.1},
         {"criterion__label_smoothing": 0.1},
-        {"module__dropout": 0.5},
         {"batch_norm": "shared"},
         {"precision": "bfloat16"},
         {"n_frozen": 1},
     ],
 )
-def test_parameters_of_the_deep_solver_are_refused(few, params):
+def test_parameters_of_deep_networks_are_refused(few, params):
     (name,) = params
-    with pytest.raises(ValueError, match=f"{name}=.*solver='shallow'.*leave it .*solver='deep'"):
+    with pytest.raises(TypeError, match=rf"^ShallowDANNClassifier has no parameter '{name}'"):
         fit(few, **params)
+
+
+def test_other_keywords_of_the_hidden_layer_are_refused(few):
+    with pytest.raises(TypeError, match=r"module__dropout: .*module__hidden_layer_sizes"):
+        fit(few, module__dropout=0.5)
 
 
 @pytest.mark.parametrize("sizes", [(), (8, 4), (0,), 8, (2.5,)])
@@ -339,13 +337,13 @@ def test_there_is_one_hidden_layer(few, sizes):
 
 def test_images_are_refused(few):
     images = few["X"].reshape(-1, 1, 8, 8)
-    with pytest.raises(ValueError, match=r"solver='shallow' takes tables.*\(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"ShallowDANNClassifier takes tables.*\(1, 8, 8\)"):
         shallow().fit(images, few["y"], X_target=images)
 
 
-def test_unknown_solver(few):
-    with pytest.raises(ValueError, match="solver"):
-        DANNClassifier(solver="wide").fit(few["X"], few["y"], X_target=few["X_target"])
+def test_the_deep_dann_has_no_solver(few):
+    with pytest.raises(TypeError, match="solver"):
+        DANNClassifier(solver="shallow").fit(few["X"], few["y"], X_target=few["X_target"])
 
 
 # -- moons ------------------------------------------------------------------------------------
@@ -365,8 +363,7 @@ def moons_accuracy(trade_off, lr, max_epochs):
     X, y, X_target, y_target = moons()
     scores = []
     for random_state in range(3):
-        clf = DANNClassifier(
-            solver="shallow",
+        clf = ShallowDANNClassifier(
             trade_off=trade_off,
             lr=lr,
             max_epochs=max_epochs,

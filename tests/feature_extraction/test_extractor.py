@@ -169,6 +169,7 @@ def test_tensor_of_features_can_be_trained_on():
 
 
 def test_array_api_estimators_go_on_with_tensors():
+    pytest.importorskip("scipy", "1.14", reason="scikit-learn needs it for array_api_dispatch")
     code = """
 import sklearn, torch
 from sklearn.datasets import load_digits
@@ -343,7 +344,7 @@ def test_module_instance_is_not_touched():
     module = MLP(6).train()
     extractor = DeepFeatureExtractor(module, layers="hidden1").fit(TABLE)
     extractor.transform(TABLE)
-    assert extractor.module_ is not module and extractor.backbone is module
+    assert extractor.module_ is not module and extractor.module is module
     assert module.training and not module.hidden1._forward_hooks
 
 
@@ -400,7 +401,7 @@ def test_name_without_library():
 def test_missing_library(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.setitem(sys.modules, f"{library}.models", None)
-    with pytest.raises(ImportError, match=r"pip install skda\[vision\]"):
+    with pytest.raises(ImportError, match=r'pip install "skda\[vision\]"'):
         DeepFeatureExtractor(f"{library}/resnet18").fit(IMAGES)
 
 
@@ -951,7 +952,7 @@ def test_missing_file_is_named(pillow, tmp_path):
 def test_files_without_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ImportError, match=r"pip install skda\[vision\]"):
+    with pytest.raises(ImportError, match=r'pip install "skda\[vision\]"'):
         DeepFeatureExtractor().fit(["picture.png"])
 
 
@@ -1024,12 +1025,12 @@ def test_images_after_table():
 
 
 def test_backbone_that_does_not_take_the_rows():
-    with pytest.raises(ValueError, match="backbone: Linear failed on an input of shape"):
+    with pytest.raises(ValueError, match="module: Linear failed on an input of shape"):
         DeepFeatureExtractor(nn.Linear(7, 2)).fit(TABLE)
 
 
 def test_keywords_for_an_instance():
-    with pytest.raises(TypeError, match="module__dropout: backbone is an instance"):
+    with pytest.raises(TypeError, match="module__dropout: module is an instance"):
         DeepFeatureExtractor(MLP(6), module__dropout=0.5).fit(TABLE)
 
 
@@ -1040,7 +1041,7 @@ def test_unknown_parameter(name):
 
 
 def test_factory_that_returns_no_module():
-    with pytest.raises(TypeError, match=r"backbone: .* no torch\.nn\.Module"):
+    with pytest.raises(TypeError, match=r"module: .* no torch\.nn\.Module"):
         DeepFeatureExtractor(lambda: "network").fit(TABLE)
 
 
@@ -1056,7 +1057,7 @@ def mobilenet(data_home):
     pytest.importorskip("timm")
     pytest.importorskip("safetensors")
     return dict(
-        backbone="timm/mobilenetv2_100",
+        module="timm/mobilenetv2_100",
         weights=data_home / "weights" / "mobilenetv2_100_imagenet_timm.safetensors",
         module__pad_type="same",
         module__bn_eps=1e-3,

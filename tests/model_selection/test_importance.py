@@ -102,6 +102,7 @@ def test_features_are_those_of_source_statistics(deep, held_out, few):
     X, y = held_out
     with deep.net_.source_statistics():
         features, probabilities = deep.transform(X), deep.predict_proba(X)
+    assert not np.allclose(features, deep.transform(X), atol=0.1)
     reference = LogisticRegression().fit(features, y)  # of the same shape, for its classes
     reference.classes_, reference.predict_proba = deep.classes_, lambda rows: probabilities
     target = deep.transform(few["X_target"])

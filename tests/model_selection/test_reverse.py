@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +23,7 @@ SCORER = ReverseValidationScorer()
 class Witness(DeepAdaptationClassifier):
     """Keeps what reached its last fit."""
 
-    calls = []
+    calls: ClassVar[list] = []
 
     def fit(self, X, y, *, X_target=None, y_target=None, sample_domain=None):
         self.calls.append((X, y, X_target))

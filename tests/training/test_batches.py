@@ -5,8 +5,7 @@ import pytest
 import torch
 from skorch.dataset import Dataset
 
-from skda.training import DomainDataset, PairedBatches, RowBatches
-from skda.training._batches import take_rows
+from skda.training import DomainDataset, PairedBatches, RowBatches, take_rows
 
 
 def _rows(n, start=0.0):

@@ -62,8 +62,8 @@ def test_batch_norms_that_stay_plain(keywords):
 
 def test_recorded_batch_norm_is_that_of_all_domains():
     module = _module(layers=("hidden1.1",), n_targets=1)
-    module.rows.sizes = (6, 4)
-    _, activations = module(torch.randn(10, 4))
+    with module.rows.of((6, 4)):
+        _, activations = module(torch.randn(10, 4))
     assert activations["hidden1.1"].shape == (10, 8)
 
 

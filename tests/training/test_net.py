@@ -301,8 +301,7 @@ def test_best_training_loss_is_marked():
 def test_held_out_source_rows_are_judged_with_source_statistics():
     net = _fit(_net(train_split=_hold_out))
     module = net.module_.eval()
-    module.rows.sizes = (1,)
-    with torch.no_grad():
+    with torch.no_grad(), module.rows.of((1,)):
         logits, _ = module(torch.from_numpy(X[32:]))
     y = torch.from_numpy(Y[32:])
     loss = nn.functional.cross_entropy(logits, y).item()
@@ -657,8 +656,7 @@ def test_source_statistics_serve_within_their_context_alone():
         for_source = net.predict_proba(X)
     assert not np.allclose(for_source, for_target)
     module = net.module_.eval()
-    module.rows.sizes = (1,)
-    with torch.no_grad():
+    with torch.no_grad(), module.rows.of((1,)):
         expected = module(torch.from_numpy(X))[0].softmax(dim=1).numpy()
     np.testing.assert_allclose(for_source, expected, rtol=1e-5)
     np.testing.assert_array_equal(net.predict_proba(X), for_target)

@@ -1,11 +1,11 @@
 """Schedules of the trade-off and the learning rate."""
 
 import math
+from functools import partial
 
 import pytest
 
-from skda.training import annealing, progressive
-from skda.training._schedules import SCHEDULES
+from skda.training import SCHEDULES, annealing, cosine, progressive
 
 
 @pytest.mark.parametrize("progress, factor", [(0, 0.0), (0.1, 0.4621), (0.5, 0.9866), (1, 0.9999)])
@@ -28,3 +28,13 @@ def test_annealing_of_other_speed():
 
 def test_constant_is_one():
     assert {SCHEDULES["constant"](p) for p in (0, 0.5, 1)} == {1.0}
+
+
+@pytest.mark.parametrize("progress, factor", [(0, 0), (0.02, 0.4), (0.05, 1), (0.525, 0.5), (1, 0)])
+def test_cosine_warms_up_and_ends_at_zero(progress, factor):
+    assert cosine(progress) == pytest.approx(factor, abs=1e-12)
+
+
+def test_cosine_without_warm_up_starts_at_once():
+    schedule = partial(cosine, warmup=0)
+    assert (schedule(0), schedule(0.25)) == (1.0, pytest.approx((1 + math.sqrt(0.5)) / 2))

@@ -2,24 +2,20 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from skorch.dataset import Dataset
-from skorch.utils import to_device
 from torch import nn
 
-from skda._deep_classifier import copy_callback
 from skda._sklearn_compat import Interval
-from skda._torch import local_torch_state, seed_generators
-from skda.base import DeepAdaptationClassifier, estimator
+from skda._torch import as_tensor, seed_generators
+from skda.base import DeepAdaptationClassifier
+from skda.estimators import copy_callback
 from skda.losses import domain_cross_entropy
-from skda.nn import Activations, DomainAccuracy, DomainDiscriminator
-from skda.nn._adversary import one_output_per_row
-from skda.training import AdaptationNet, DomainDataset, TwoPlayerNet
-from skda.training._batches import as_tensor
+from skda.nn import Activations, DomainAccuracy, DomainDiscriminator, one_output_per_row
+from skda.training import DomainDataset, Stage, TwoPlayerNet, to_device
 
 
 class EncoderAdversary(nn.Module):
@@ -79,30 +75,15 @@ class EncodedSource(DomainDataset):
         self.encodings = encodings
 
 
-class SourceEncoderNet(AdaptationNet):
-    """The net of the first stage, which leaves the target's statistics to the second."""
-
-    def _complete_target_statistics(self, X):
-        if self._needs_target(X):
-            super()._complete_target_statistics(X)
-            return
-        for norm in self.module_.domain_batch_norms():
-            norm.set_n_domains(len(norm.norms))  # the target's start from the source's
-
-
 class TargetEncoderNet(TwoPlayerNet):
     """The net whose backbone sees the target alone, and learns from the adversary alone.
 
     Train it on an :class:`EncodedSource`.
     """
 
-    def initialize_module(self):
-        """Initialise the module, whose head no longer learns, and the alignment."""
-        super().initialize_module()
-        self.module_.head.requires_grad_(False)
-        return self
+    _encodings: Any
 
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
+    def on_train_begin(self, net, X: Any = None, y=None, **kwargs):
         """Bring the source's encodings to the device."""
         super().on_train_begin(net, X, y, **kwargs)
         self._encodings = {name: x.to(self.device) for name, x in X.encodings.items()}
@@ -117,21 +98,21 @@ class TargetEncoderNet(TwoPlayerNet):
         X, numbers = batch
         numbers = to_device(numbers, self.device)
         n_source, *target_sizes = self.module_.rows.sizes
-        logits, activations = self._infer_as((0, *target_sizes), X[n_source:])
+        logits, activations = self.infer(X[n_source:], sizes=(0, *target_sizes))
         source = {name: x.index_select(0, numbers) for name, x in self._encodings.items()}
         fixed = {name: activations[name].detach() for name in source}
         adversary_loss = self.alignment_.adversary_loss(*self._pair(source, fixed))
-        self._descend(adversary_loss, self.adversary_optimizer_)
-        with self._fixed_adversary():
+        self.descend(adversary_loss, self.adversary_optimizer_)
+        with self.fixed_adversary():
             alignment_loss = self.alignment_(*self._pair(source, activations))
-        loss = self._trade_off * alignment_loss
-        self._backward(loss)
-        self._predicted.append(logits.detach().argmax(dim=1))
+        loss = self.current_trade_off * alignment_loss
+        self.backward(loss)
+        self.note_target_predictions(logits)
         return {
             "loss": loss,
             "alignment_loss": alignment_loss,
             "adversary_loss": adversary_loss,
-            "trade_off": self._trade_off,
+            "trade_off": self.current_trade_off,
             "y_pred": logits,
         }
 
@@ -140,7 +121,6 @@ class TargetEncoderNet(TwoPlayerNet):
         return Activations(source, ()), Activations(target, ())
 
 
-@estimator
 class ADDAClassifier(DeepAdaptationClassifier):
     r"""Adversarial discriminative domain adaptation.
 
@@ -232,44 +212,46 @@ class ADDAClassifier(DeepAdaptationClassifier):
     adaptation_lr: float = 2e-4
     discriminator: nn.Module | Callable | None = None
 
-    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "discriminator")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "adaptation_lr": [Interval(Real, 0, None, closed="neither")],
         "discriminator": [nn.Module, callable, None],
     }
 
-    @property
-    def _net_class(self):
-        return SourceEncoderNet if self.trade_off else super()._net_class
-
-    def _net_params(self, dataset, widths):
+    def net_params(self, training):
         return {"alignment": None, "trade_off": 0}  # the first stage's
 
-    def _train(self, dataset, start):
-        super()._train(dataset, start)
-        self.source_history_ = self.history_
+    def make_stages(self, training):
+        dataset = training.dataset
         if not dataset.targets or not self.trade_off:
-            return
-        encodings = _encode(self.net_, dataset.X, self._layer_paths(self.net_.module_.backbone))
-        with local_torch_state(start.device):
-            seed_generators(start.alignment_seed, start.device)
-            net = self._make_adapting_net(self.net_, encodings)
-            seed_generators(start.training_seed, start.device)
-            net.fit(EncodedSource(encodings, dataset.targets), None)
-        self._keep(net)
+            return super().make_stages(training)
+        is_labelled = dataset.target_labels is not None
+        source = Stage(
+            name="source",
+            learns=("backbone", "head"),
+            batches="paired" if is_labelled else "source",
+            make_dataset=None if is_labelled else _source_alone,
+            make_net=self.build_net,
+        )
+        target = Stage(
+            name="target",
+            learns=("backbone", "alignment"),
+            make_dataset=_encode_source,
+            make_net=self._build_target_net,
+        )
+        return [source, target]
 
-    def _make_adapting_net(self, source_net, encodings):
+    def _build_target_net(self, training):
         """Return the second stage's net, which goes on from the network of the first."""
-        widths = {layer: rows.flatten(1).shape[1] for layer, rows in encodings.items()}
-        params = {
-            name: value
-            for name, value in source_net.get_params(deep=False).items()
-            if not name.startswith("optimizer__")
-        }
-        params.update(
-            alignment=self._make_alignment(widths),
+        source_net = training.net
+        if training.dataset.target_labels is None:
+            for norm in source_net.module_.domain_batch_norms():
+                norm.set_n_domains(len(norm.norms))  # the target's start from the source's
+        seed_generators(training.seeds.alignment, training.device)
+        return source_net.successor(
+            TargetEncoderNet,
+            alignment=self.make_alignment(training.layers, training.widths),
             trade_off=self.trade_off,
             trade_off_schedule=self.trade_off_schedule,
             callbacks=[copy_callback(callback) for callback in self.callbacks or ()],
@@ -279,17 +261,24 @@ class ADDAClassifier(DeepAdaptationClassifier):
             optimizer__betas=(0.5, 0.999),
             adversary_optimizer__betas=(0.5, 0.999),
         )
-        return TargetEncoderNet(**params)
 
-    def _make_loss(self, alignment, layers, widths):
+    def make_loss(self, alignment, layers, widths):
         discriminator = self.discriminator or DomainDiscriminator
         return EncoderAdversary(
-            [self._make_part("discriminator", discriminator, widths[layer]) for layer in layers]
+            [self.make_part("discriminator", discriminator, widths[layer]) for layer in layers]
         )
 
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        self.source_history_ = training.histories.get("source", self.history_)
 
-def _encode(net, X, layers):
-    """Return the activations of source rows by layer, on the CPU."""
-    with net.source_statistics():
-        batches = [activations for _, activations in net.forward_iter(Dataset(X, length=len(X)))]
-    return {layer: torch.cat([batch[layer] for batch in batches]) for layer in layers}
+
+def _source_alone(training):
+    return DomainDataset(training.dataset.X, training.dataset.y)
+
+
+def _encode_source(training):
+    """Return the target's rows, with what the first stage's network makes of the source's."""
+    dataset = training.dataset
+    encodings = training.net.activations_of(dataset.X, training.layers, domain="source")
+    return EncodedSource(encodings, dataset.targets)

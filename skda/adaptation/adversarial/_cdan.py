@@ -7,13 +7,11 @@ from typing import ClassVar
 
 from torch import nn
 
-from skda._alignments import with_spectral_penalty
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
-from skda.nn import ConditionalDomainAdversary, DomainDiscriminator
+from skda.base import DeepAdaptationClassifier
+from skda.nn import ConditionalDomainAdversary, DomainDiscriminator, with_spectral_penalty
 
 
-@estimator
 class CDANClassifier(DeepAdaptationClassifier):
     r"""Conditional domain-adversarial network.
 
@@ -90,23 +88,22 @@ class CDANClassifier(DeepAdaptationClassifier):
     entropy_weighting: bool = True
     spectral_weight: float = 0.0
 
-    _prefixes = ("module", "discriminator", "alignment", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "discriminator", "alignment")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "discriminator": [nn.Module, callable, None],
         "entropy_weighting": ["boolean"],
         "spectral_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _make_alignment(self, widths):
-        return with_spectral_penalty(super()._make_alignment(widths), self.spectral_weight)
+    def make_alignment(self, layers, widths):
+        return with_spectral_penalty(super().make_alignment(layers, widths), self.spectral_weight)
 
-    def _make_loss(self, alignment, layers, widths):
+    def make_loss(self, alignment, layers, widths):
         return ConditionalDomainAdversary(
             layers,
             widths,
-            partial(self._make_part, "discriminator", self.discriminator or DomainDiscriminator),
+            partial(self.make_part, "discriminator", self.discriminator or DomainDiscriminator),
             entropy_weighting=self.entropy_weighting,
-            **self._params_for("alignment"),
+            **self.params_for("alignment"),
         )

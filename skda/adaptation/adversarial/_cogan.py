@@ -2,23 +2,21 @@
 
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from skorch.utils import to_device
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skda._params import check_keywords
 from skda._sklearn_compat import Interval, StrOptions
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.adaptation.adversarial._generator import CoupledGenerator
+from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import domain_cross_entropy, moment_distance
-from skda.nn import CoupledGenerator, DomainAccuracy, DomainLayer
-from skda.training import TwoPlayerNet
-from skda.training._statistics import ranges
+from skda.nn import DomainAccuracy, DomainLayer
+from skda.training import TwoPlayerNet, ranges, to_device
 
 
 class RealAccuracy(DomainAccuracy):
@@ -96,6 +94,8 @@ class CoupledGame(nn.Module):
 class CoGANNet(TwoPlayerNet):
     """The net whose second player is a generator of pairs; the network is the discriminators."""
 
+    adversary = ("alignment.generator",)
+
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Find the batch norms, whose statistics are those of real rows."""
         super().on_train_begin(net, X, y, **kwargs)
@@ -117,8 +117,8 @@ class CoGANNet(TwoPlayerNet):
         real_rows = self.module_.as_input(X).split(by_domain)
         adversary_loss = self.alignment_.generator_loss(self._features(pair), pair, real_rows)
         self.adversary_optimizer_.zero_grad()
-        self._backward(adversary_loss, [p for _, p in self._adversary_parameters()])
-        self._step_optimizers(self.adversary_optimizer_)
+        self.backward(adversary_loss, [p for _, p in self.adversary_parameters()])
+        self.step_optimizers(self.adversary_optimizer_)
 
         logits, activations = self.infer(X, **fit_params)
         labelled = self.module_.labelled_logits(logits, len(y))
@@ -126,15 +126,15 @@ class CoGANNet(TwoPlayerNet):
         alignment_loss = self.alignment_(
             activations["features"].split(by_domain), self._features([x.detach() for x in pair])
         )
-        loss = classification_loss + self._trade_off * alignment_loss
-        self._backward(loss)
-        self._predicted.append(logits[n_source:].detach().argmax(dim=1))
+        loss = classification_loss + self.current_trade_off * alignment_loss
+        self.backward(loss)
+        self.note_target_predictions(logits[n_source:])
         return {
             "loss": loss,
             "classification_loss": classification_loss,
             "alignment_loss": alignment_loss,
             "adversary_loss": adversary_loss,
-            "trade_off": self._trade_off,
+            "trade_off": self.current_trade_off,
             "y_pred": labelled,
         }
 
@@ -145,7 +145,7 @@ class CoGANNet(TwoPlayerNet):
         others = len(self.module_.rows.sizes) - 2
         sizes = (n_rows, *(0,) * (others + (others > 0)), n_rows)
         with self._untracked_statistics():
-            _, activations = self._infer_as(sizes, torch.cat(pair))
+            _, activations = self.infer(torch.cat(pair), sizes=sizes)
         return activations["features"].split(n_rows)
 
     @contextmanager
@@ -159,13 +159,7 @@ class CoGANNet(TwoPlayerNet):
             for norm in self._tracking_norms:
                 norm.track_running_stats = True
 
-    def _adversary_parameters(self):
-        if self.alignment is None:
-            return []
-        return list(self.alignment_.generator.named_parameters("alignment.generator"))
 
-
-@estimator
 class CoGANClassifier(DeepAdaptationClassifier):
     r"""Coupled generative adversarial networks.
 
@@ -217,7 +211,7 @@ class CoGANClassifier(DeepAdaptationClassifier):
         come from the target.
 
     **prefixed_params : keywords
-        ``module__*``, ``generator__*`` (of :class:`skda.nn.CoupledGenerator`),
+        ``module__*``, ``generator__*`` (of :class:`skda.adaptation.adversarial.CoupledGenerator`),
         ``generator_optimizer__*`` (of :class:`torch.optim.Adam`), ``optimizer__*``,
         ``criterion__*`` (of :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``,
         ``iterator_train__*`` (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and
@@ -267,16 +261,10 @@ class CoGANClassifier(DeepAdaptationClassifier):
     latent_size: int = 100
     generator_lr: float = 1e-3
 
-    _net_class = CoGANNet
-    _prefixes = (
-        "module",
-        "generator",
-        "generator_optimizer",
-        *DeepAdaptationClassifier._net_prefixes,
-    )
+    net_class = CoGANNet
+    keyword_prefixes = ("module", "generator", "generator_optimizer")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "private": [StrOptions({"norm", "layer"})],
         "pair_weight": [Interval(Real, 0, None, closed="left")],
         "moment_weight": [Interval(Real, 0, None, closed="left")],
@@ -284,7 +272,9 @@ class CoGANClassifier(DeepAdaptationClassifier):
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def sample(self, n_samples=1, domain=None, random_state=None):
+    def sample(
+        self, n_samples: int = 1, domain: str | None = None, random_state: Any = None
+    ) -> Any:
         """Generate rows of a domain, or corresponding rows of both.
 
         Parameters
@@ -327,18 +317,18 @@ class CoGANClassifier(DeepAdaptationClassifier):
         source, target = (rows.cpu().numpy() for rows in pair)
         return {"source": source, "target": target, None: (source, target)}[domain]
 
-    def _make_module(self, dataset, start):
-        module, widths = super()._make_module(dataset, start)
-        if dataset.targets and self.trade_off:
+    def make_module(self, training, **params):
+        module = super().make_module(training, **params)
+        if training.dataset.targets and self.trade_off:
             norms = [norm for norm in module.domain_batch_norms() if norm.norms[0].affine]
             if self.private == "norm" and norms:
                 norms[0].split_parameters()
             else:
                 DomainLayer.split_first(module, module.rows)
-        return module, widths
+        return module
 
-    def _make_alignment(self, widths):
-        keywords = self._params_for("generator")
+    def make_alignment(self, layers, widths):
+        keywords = self.params_for("generator")
         check_keywords("generator", CoupledGenerator, keywords)
         return CoupledGame(
             widths["features"],
@@ -347,9 +337,9 @@ class CoGANClassifier(DeepAdaptationClassifier):
             moment_weight=self.moment_weight,
         )
 
-    def _net_params(self, dataset, widths):
-        params = super()._net_params(dataset, widths)
-        given = self._params_for("generator_optimizer")
+    def net_params(self, training):
+        dataset, params = training.dataset, super().net_params(training)
+        given = self.params_for("generator_optimizer")
         check_keywords("generator_optimizer", torch.optim.Adam, given)
         if params["alignment"] is not None:
             params["alignment"].generator.set_ranges(ranges([dataset.X]), ranges(dataset.targets))

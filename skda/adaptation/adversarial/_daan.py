@@ -7,9 +7,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from skda._params import check_keywords
 from skda._sklearn_compat import Interval, StrOptions
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import domain_cross_entropy
 from skda.nn import ClasswiseDiscriminator, DomainAdversary, DomainDiscriminator
 
@@ -96,7 +95,6 @@ class DynamicAdversary(nn.Module):
         return {"omega": self.omega}
 
 
-@estimator
 class DAANClassifier(DeepAdaptationClassifier):
     r"""Dynamic adversarial adaptation network.
 
@@ -166,18 +164,17 @@ class DAANClassifier(DeepAdaptationClassifier):
     trade_off_schedule: str | Callable = "progressive"
     omega: str | float = "dynamic"
 
-    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "discriminator")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "omega": [StrOptions({"dynamic"}), Interval(Real, 0, 1, closed="both")],
     }
 
-    def _make_loss(self, alignment, layers, widths):
-        keywords = self._params_for("discriminator")
+    def make_loss(self, alignment, layers, widths):
+        keywords = self.params_for("discriminator")
         check_keywords("discriminator", DomainDiscriminator, keywords)
         return DynamicAdversary(layers, widths, omega=self.omega, **keywords)
 
-    def _keep(self, net):
-        super()._keep(net)
-        self.omega_ = getattr(getattr(net.alignment_, "loss", None), "omega", float("nan"))
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        self.omega_ = getattr(getattr(self.net_.alignment_, "loss", None), "omega", float("nan"))

@@ -1,9 +1,9 @@
 """DALN: the classifier itself is the critic that the features learn to defeat."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 from skda.losses import nuclear_wasserstein
 from skda.nn import joint, reverse_gradient
 from skda.training import AdaptationNet
@@ -12,26 +12,24 @@ from skda.training import AdaptationNet
 @joint
 def criticize(source, target):
     """Minus the discrepancy of the predictions, which the critic makes small."""
-    return -nuclear_wasserstein(source["logits"], target["logits"])
+    return -nuclear_wasserstein(source["critic"], target["critic"])
 
 
 class HeadCriticNet(AdaptationNet):
     """The net whose head plays the critic, beside learning from the labels."""
 
-    def get_alignment_loss(self, activations, labels):
-        """Return the alignment loss, as in :class:`AdaptationNet`, of the head as a critic."""
-        # The head descends on this loss, and the features, behind the reversal, ascend.
-        logits = self.module_.head(reverse_gradient(activations["features"]))
-        return super().get_alignment_loss({**activations, "logits": logits}, labels)
+    adversary = ("head",)
 
-    def _find_adversary(self):
-        return self.alignment is not None
+    def infer(self, x, **params):
+        """Forward rows; in training also what the head says of them as a critic."""
+        logits, activations = super().infer(x, **params)
+        if self.module_.training and self.alignment is not None:
+            # The head descends on this loss, and the features, behind the reversal, ascend.
+            critic = self.module_.head(reverse_gradient(activations["features"]))
+            activations = {**activations, "critic": critic}
+        return logits, activations
 
-    def _adversary_parameters(self):
-        return list(self.module_.head.named_parameters(prefix="head"))
 
-
-@estimator
 class DALNClassifier(DeepAdaptationClassifier):
     r"""Discriminator-free adversarial learning network.
 
@@ -96,9 +94,9 @@ class DALNClassifier(DeepAdaptationClassifier):
     (899,)
     """
 
-    alignment: ClassVar[Callable] = staticmethod(criticize)
+    alignment: ClassVar[Any] = staticmethod(criticize)
     layers: ClassVar[tuple[str, ...]] = ("features",)
     trade_off_schedule: str | Callable = "progressive"
 
-    _net_class = HeadCriticNet
-    _prefixes = ("module", *DeepAdaptationClassifier._net_prefixes)
+    net_class = HeadCriticNet
+    keyword_prefixes = ("module",)

@@ -4,22 +4,13 @@ from collections.abc import Callable
 from numbers import Real
 from typing import ClassVar
 
-import torch
 from torch import nn
 
-from skda._alignments import with_spectral_penalty
-from skda._sklearn_compat import Interval, StrOptions
-from skda.adaptation.adversarial._shallow import (
-    check_shallow_params,
-    make_domain_unit,
-    make_shallow_network,
-)
-from skda.base import DeepAdaptationClassifier, estimator
-from skda.nn import DomainAdversary, DomainDiscriminator
-from skda.training._shallow_dann import ShallowDANNNet
+from skda._sklearn_compat import Interval
+from skda.base import DeepAdaptationClassifier
+from skda.nn import DomainAdversary, DomainDiscriminator, with_spectral_penalty
 
 
-@estimator
 class DANNClassifier(DeepAdaptationClassifier):
     r"""Domain-adversarial neural network.
 
@@ -35,15 +26,6 @@ class DANNClassifier(DeepAdaptationClassifier):
 
     Unlike [1]_, Adam trains instead of SGD with momentum, batch norms keep statistics per domain,
     and the domain loss is the average over both domains instead of their sum.
-
-    That is the deep solver. The shallow one is algorithm 1 of [1]_, for tables: G is a layer of
-    sigmoid units, F a linear map, D a single logistic unit, and every step of gradient descent is
-    that of one source row and one random target row. The trade-off is fixed, multiplies the sum
-    over both domains, and scales D's learning too; lr is fixed as well, in the experiments of [1]_
-    at 1e-3 for word counts and 0.05 for two columns. A target row with a known label trains the
-    classifier too, when it is drawn. Rows that are mostly zeros cost the time of their other
-    values only. Training is on the CPU. Unlike in [1]_, source rows are shuffled in every epoch,
-    and early stopping looks at their loss instead of their error.
 
     Parameters
     ----------
@@ -65,13 +47,6 @@ class DANNClassifier(DeepAdaptationClassifier):
         Weight, relative to the adversary's, of batch spectral penalization
         (:func:`skda.losses.batch_spectral_penalty`); its authors use 1e-4.
 
-    solver : {"deep", "shallow"}, default="deep"
-        Which algorithm of [1]_ trains. ``"shallow"`` knows the parameters `trade_off`,
-        `standardize`, `lr`, `max_epochs`, `early_stopping`, `validation_fraction`,
-        `n_iter_no_change`, `device`, `callbacks`, `verbose`, `random_state` and
-        ``module__hidden_layer_sizes=(64,)``, a tuple of one width; all others must keep their
-        defaults.
-
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``discriminator__*``, ``criterion__*`` (of
         :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
@@ -79,6 +54,7 @@ class DANNClassifier(DeepAdaptationClassifier):
 
     See Also
     --------
+    ShallowDANNClassifier : One hidden layer that learns row by row, as in the paper's first part.
     DANClassifier : Aligns by maximum mean discrepancy, without a discriminator.
     DeepCORALClassifier : Aligns covariances.
 
@@ -104,49 +80,18 @@ class DANNClassifier(DeepAdaptationClassifier):
     trade_off_schedule: str | Callable = "progressive"
     discriminator: nn.Module | Callable | None = None
     spectral_weight: float = 0.0
-    solver: str = "deep"
 
-    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "discriminator")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "discriminator": [nn.Module, callable, None],
         "spectral_weight": [Interval(Real, 0, None, closed="left")],
-        "solver": [StrOptions({"deep", "shallow"})],
     }
 
-    @property
-    def _net_class(self):
-        return ShallowDANNNet if self.solver == "shallow" else super()._net_class
+    def make_alignment(self, layers, widths):
+        return with_spectral_penalty(super().make_alignment(layers, widths), self.spectral_weight)
 
-    def _check_param_names(self):
-        super()._check_param_names()
-        if self.solver == "shallow":
-            check_shallow_params(self)
-
-    def _make_module(self, dataset, start):
-        if self.solver == "deep":
-            return super()._make_module(dataset, start)
-        return make_shallow_network(
-            self.input_shape_,
-            len(self.classes_),
-            **self._params_for("module"),
-            **self._module_params(dataset),
-        )
-
-    def _make_net(self, dataset, start):
-        net = super()._make_net(dataset, start)
-        if self.solver == "shallow":
-            net.set_params(
-                optimizer=torch.optim.SGD, lr_schedule="constant", trade_off_schedule="constant"
-            )
-        return net
-
-    def _make_alignment(self, widths):
-        return with_spectral_penalty(super()._make_alignment(widths), self.spectral_weight)
-
-    def _make_loss(self, alignment, width):
-        if self.solver == "shallow":
-            return DomainAdversary(width, make_domain_unit(width))
+    def make_loss(self, alignment, layers, widths):
+        width = widths[layers[0]]
         discriminator = self.discriminator or DomainDiscriminator
-        return DomainAdversary(width, self._make_part("discriminator", discriminator, width))
+        return DomainAdversary(width, self.make_part("discriminator", discriminator, width))

@@ -3,21 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from skorch.dataset import Dataset
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda._torch import build_backbone
-from skda.base import ALIGNMENTS, DeepAdaptationClassifier, estimator
+from skda.backbones import build_backbone
+from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import difference_loss, scale_invariant_mse
 from skda.nn import MLP, JointAlignment, LayerwiseAlignment, WeightedAlignments, joint
-from skda.training._schedules import SCHEDULES
+from skda.training import SCHEDULES
 
 # Private codes and images of a decoder are made at this size or less; both are small networks.
 _LARGEST_MAP = 16
@@ -50,7 +49,7 @@ class DomainSeparation(nn.Module):
 
     def forward(self, source, target):
         """Return the weighted sum of the losses of both domains."""
-        losses = dict.fromkeys(self.weights, 0.0)
+        losses: dict[str, Any] = dict.fromkeys(self.weights, 0.0)
         for domain, encoder in zip((source, target), self.encoders, strict=True):
             shared, private = domain["features"], encoder(domain["inputs"])
             losses["reconstruction_loss"] += _residual_share(
@@ -104,12 +103,12 @@ def _make_decoder(width, input_shape):
 
 
 def _make_small_encoder(width, input_shape):
-    sizes = {"hidden_layer_sizes": (width,)}
+    sizes: dict[str, Any] = {"hidden_layer_sizes": (width,)}
     if len(input_shape) == 3:
         side, sizes["channels"] = min(input_shape[1:]) // 4, (32, 48)
         while side > _LARGEST_MAP:
             side, sizes["channels"] = side // 2, (*sizes["channels"], 64)
-    return build_backbone(None, input_shape, sizes, "module")
+    return build_backbone(None, input_shape, sizes)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,6 @@ class DelayedSchedule:
         return self.schedule((progress - self.delay) / (1 - self.delay))
 
 
-@estimator
 class DSNClassifier(DeepAdaptationClassifier):
     r"""Domain separation networks.
 
@@ -223,10 +221,9 @@ class DSNClassifier(DeepAdaptationClassifier):
     similarity_weight: float = 1.0
     delay: float = 0.1
 
-    _prefixes = ("module", "similarity", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "similarity")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "similarity": [StrOptions({"dann", "mmd"})],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "difference_weight": [Interval(Real, 0, None, closed="left")],
@@ -234,7 +231,7 @@ class DSNClassifier(DeepAdaptationClassifier):
         "delay": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def reconstruct(self, X, part="all", domain="target"):
+    def reconstruct(self, X: Any, part: str = "all", domain: str = "target") -> np.ndarray:
         """Decode the codes of rows.
 
         Parameters
@@ -270,20 +267,16 @@ class DSNClassifier(DeepAdaptationClassifier):
                 "reconstruct needs a decoder, which fit trains only with X_target and a trade_off "
                 "greater than 0."
             )
-        X = self._validate_X(X, reset=False)
-        if domain == "target":
-            return self._decode(X, part, -1)
-        with self.net_.source_statistics():
-            return self._decode(X, part, 0)
+        return self._decode(self._validate_X(X, reset=False), part, domain)
 
-    def _decode(self, X, part, number):
-        """Return the reconstruction of the rows of a domain: 0 is the source, -1 the target."""
+    def _decode(self, X, part, domain):
+        number = 0 if domain == "source" else -1
         separation = self.net_.alignment_[0].loss.eval()
         standardizer = self.net_.module_.standardizer
         rows = []
         with torch.no_grad():
-            for _, activations in self.net_.forward_iter(
-                Dataset(X, length=len(X)), device=self.net_.device
+            for activations in self.net_.iter_activations(
+                X, ("features", "inputs"), domain, device=self.net_.device
             ):
                 code = 0.0 if part == "private" else activations["features"]
                 if part != "shared":
@@ -295,14 +288,14 @@ class DSNClassifier(DeepAdaptationClassifier):
                 rows.append(decoded.cpu().numpy())
         return np.concatenate(rows)
 
-    def _net_params(self, dataset, widths):
-        params = super()._net_params(dataset, widths)
-        schedule = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
+    def net_params(self, training):
+        params = super().net_params(training)
+        schedule: Any = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
         return {**params, "trade_off_schedule": DelayedSchedule(schedule, self.delay)}
 
-    def _make_alignment(self, widths):
+    def make_alignment(self, layers, widths):
         width = widths["features"]
-        similarity = self._make_part("similarity", ALIGNMENTS[self.similarity], width)
+        similarity = self.make_part("similarity", ALIGNMENTS[self.similarity], width)
         separation = DomainSeparation(
             [self._make_private_encoder(width) for _ in range(2)],
             _make_decoder(width, self.input_shape_),
@@ -310,12 +303,12 @@ class DSNClassifier(DeepAdaptationClassifier):
             difference_weight=self.difference_weight,
         )
         return WeightedAlignments(
-            [JointAlignment(separation, self.layers), LayerwiseAlignment({"features": similarity})],
+            [JointAlignment(separation, layers), LayerwiseAlignment({"features": similarity})],
             [1.0, self.similarity_weight],
         )
 
     def _make_private_encoder(self, width):
         if isinstance(self.module, str | nn.Module | BaseEstimator):
             return _make_small_encoder(width, self.input_shape_)
-        keywords = self._params_for("module")
-        return build_backbone(self.module, self.input_shape_, keywords, "module")
+        keywords = self.params_for("module")
+        return build_backbone(self.module, self.input_shape_, keywords)

@@ -11,12 +11,12 @@ from torch import nn
 from torch.func import functional_call
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.backbones import list_blocks
+from skda.base import DeepAdaptationClassifier
 from skda.domains import UNLABELED, list_target_classes
+from skda.estimators import ClassificationTask
 from skda.losses import domain_cross_entropy
 from skda.nn import MLP
-from skda.training import list_blocks
-from skda.training._module import OWN_LAYERS
 
 # Of a class that is not predicted. Scorers refuse infinite scores; its softmax is exactly zero.
 _NO_CLASS = -1e9
@@ -204,7 +204,50 @@ class LabelEfficientTransfer(nn.Module):
         return loss
 
 
-@estimator
+class OtherClassesTask(ClassificationTask):
+    """Labels that may be of other classes in the target, which predictions then choose from.
+
+    Attributes
+    ----------
+    target_classes : ndarray of shape (n_target_classes,)
+        The classes that predictions choose from.
+    """
+
+    def encode(self, y, X):
+        """Return class numbers of the source."""
+        codes = super().encode(y, X)
+        self.target_classes = self.source_classes = self.classes
+        return codes
+
+    def encode_target(self, y_target, targets):
+        """Return class numbers of target rows, among the classes of both domains."""
+        source_classes = self.source_classes
+        target_classes = list_target_classes(y_target, source_classes)
+        if not np.isin(target_classes, source_classes).all():
+            if len(target_classes) == 1:
+                raise ValueError(
+                    f"y_target holds one class, {target_classes.tolist()[0]!r}, and y does not "
+                    "have it, so that it would be every prediction; label rows of at least two "
+                    "classes."
+                )
+            self.classes = np.union1d(source_classes, target_classes)
+            self.target_classes = self.classes[np.isin(self.classes, target_classes)]
+        return super().encode_target(y_target, targets)
+
+    def recode(self, codes):
+        """Return class numbers of the source among the classes of both domains."""
+        return np.searchsorted(self.classes, self.source_classes)[codes]
+
+    def fitted_attributes(self):
+        """Return ``classes_`` and ``target_classes_``."""
+        return {**super().fitted_attributes(), "target_classes_": self.target_classes}
+
+    def outputs(self, outputs):
+        """Return logits, those of classes that are not predicted far below all others."""
+        others = torch.from_numpy(~np.isin(self.classes, self.target_classes))
+        return outputs.masked_fill(others, _NO_CLASS)
+
+
 class LabelEfficientClassifier(DeepAdaptationClassifier):
     r"""Label-efficient learning of representations for other domains and other classes.
 
@@ -241,7 +284,7 @@ class LabelEfficientClassifier(DeepAdaptationClassifier):
     layers : tuple of str or "auto", default="auto"
         Where the domains are told apart, in the order of depth: ``"features"``, ``"logits"`` or
         paths of submodules of the module. ``"auto"`` takes the features and the output of the
-        block before the last one, see :func:`skda.training.list_blocks`.
+        block before the last one, see :func:`skda.backbones.list_blocks`.
 
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
@@ -299,10 +342,11 @@ class LabelEfficientClassifier(DeepAdaptationClassifier):
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     >>> clf.target_classes_
     array([5, 6, 7, 8, 9])
-    >>> clf.predict(X_target).min() >= 5
-    np.True_
+    >>> bool(clf.predict(X_target).min() >= 5)
+    True
     """
 
+    task_class = OtherClassesTask
     alignment: ClassVar[type] = LabelEfficientTransfer
     layers: tuple[str, ...] | str = "auto"
     trade_off_schedule: str | Callable = "progressive"
@@ -311,55 +355,22 @@ class LabelEfficientClassifier(DeepAdaptationClassifier):
     temperature: float = 0.3
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "layers": [tuple, list, StrOptions({"auto"})],
         "domain_weight": [Interval(Real, 0, None, closed="left")],
         "semantic_weight": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    # -- classes ------------------------------------------------------------------------------
-
-    def _validate_y(self, y, X):
-        codes = super()._validate_y(y, X)
-        self.target_classes_ = self.classes_
-        return codes
-
-    def _add_target_classes(self, codes, y_target):
-        source_classes = self.classes_
-        target_classes = list_target_classes(y_target, source_classes)
-        if np.isin(target_classes, source_classes).all():
-            return codes
-        if len(target_classes) == 1:
-            raise ValueError(
-                f"y_target holds one class, {target_classes.tolist()[0]!r}, and y does not have "
-                "it, so that it would be every prediction; label rows of at least two classes."
-            )
-        self.classes_ = np.union1d(source_classes, target_classes)
-        self.target_classes_ = self.classes_[np.isin(self.classes_, target_classes)]
-        return np.searchsorted(self.classes_, source_classes)[codes]
-
-    def _forward(self, X):
-        logits, features = super()._forward(X)
-        others = torch.from_numpy(~np.isin(self.classes_, self.target_classes_))
-        return logits.masked_fill(others, _NO_CLASS), features
-
     # -- the network --------------------------------------------------------------------------
 
-    def _layer_names(self, backbone):
+    def name_layers(self, training):
         if self.layers != "auto":
             return self.layers
-        before_last = [block.modules[-1] for block in list_blocks(backbone)[-2:-1]]
+        before_last = [block.modules[-1] for block in list_blocks(training.backbone)[-2:-1]]
         return [*before_last, "features"]
 
-    def _make_alignment(self, widths):
-        if self.layers != "auto":
-            return super()._make_alignment(widths)
-        before_last = [layer for layer in widths if layer not in OWN_LAYERS]
-        return self._make_part_alignment(self.alignment, [*before_last, "features"], widths)
-
-    def _make_loss(self, alignment, layers, widths):
-        keywords = self._params_for("alignment")
+    def make_loss(self, alignment, layers, widths):
+        keywords = self.params_for("alignment")
         return LabelEfficientTransfer(
             layers,
             widths,

@@ -1,18 +1,16 @@
 """MCD: two classifiers that differ where the target is unlike the source."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from skorch.utils import to_device
 from torch import nn
 
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 from skda.losses import class_balance, classifier_discrepancy
-from skda.nn import joint
-from skda.nn._domain_norm import DomainRows
-from skda.training import TwoPlayerNet
+from skda.nn import DomainRows, joint
+from skda.training import TwoPlayerNet, to_device
 
 
 @joint
@@ -54,6 +52,8 @@ class MCDNet(TwoPlayerNet):
         As in :class:`skda.training.TwoPlayerNet`.
     """
 
+    adversary = ("head", "alignment")
+
     def __init__(self, module, *args, n_generator_steps=4, balance_weight=0.003, **kwargs):
         self.n_generator_steps = n_generator_steps
         self.balance_weight = balance_weight
@@ -67,49 +67,43 @@ class MCDNet(TwoPlayerNet):
         sizes = self.module_.rows.sizes
         labelled = sizes if len(y) > sizes[0] else DomainRows.SOURCE_ALONE
         # A: all learn the labels.
-        logits, activations = self._infer_as(labelled, X[: len(y)])
+        logits, activations = self.infer(X[: len(y)], sizes=labelled)
         classification_loss = self._classification_loss(activations["features"], y)
-        self._descend(classification_loss, self.optimizer_, self.adversary_optimizer_)
+        self.descend(classification_loss, self.optimizer_, self.adversary_optimizer_)
         with torch.no_grad():
-            _, activations = self._infer_as(labelled, X[: len(y)])
+            _, activations = self.infer(X[: len(y)], sizes=labelled)
         for number in range(self.n_generator_steps):
             if number:
-                self._step_optimizers(self.optimizer_)  # of the last step of kind C
-            _, target = self._infer_as((0, *sizes[1:]), X[sizes[0] :])
+                self.step_optimizers(self.optimizer_)  # of the last step of kind C
+            _, target = self.infer(X[sizes[0] :], sizes=(0, *sizes[1:]))
             target = target["features"]
             if not number:
                 # B: the classifiers come to differ, with the features as they are.
                 adversary_loss = self._classification_loss(activations["features"], y)
                 discrepancy, balance, _ = self._target_losses(target.detach())
-                adversary_loss = adversary_loss - self._trade_off * (discrepancy - balance)
-                self._descend(adversary_loss, self.adversary_optimizer_)
+                adversary_loss = adversary_loss - self.current_trade_off * (discrepancy - balance)
+                self.descend(adversary_loss, self.adversary_optimizer_)
             # C: the features make them agree, with the classifiers as they are.
-            with self._fixed_adversary():
+            with self.fixed_adversary():
                 discrepancy, balance, target_logits = self._target_losses(target)
             self.optimizer_.zero_grad()
-            weighted = self._trade_off * (discrepancy + balance)
-            self._backward(weighted)
-        self._predicted.append(target_logits.detach().argmax(dim=1))
+            weighted = self.current_trade_off * (discrepancy + balance)
+            self.backward(weighted)
+        self.note_target_predictions(target_logits)
         return {
             "loss": classification_loss + weighted,
             "classification_loss": classification_loss,
             "alignment_loss": discrepancy,
             "adversary_loss": adversary_loss,
-            "trade_off": self._trade_off,
+            "trade_off": self.current_trade_off,
             "y_pred": logits,
         }
-
-    def _adversary_parameters(self):
-        if self.alignment is None:
-            return []
-        head = self.module_.head.named_parameters(prefix="head")
-        return [*head, *super()._adversary_parameters()]
 
     def classifiers(self):
         """Return both classifiers."""
         return self.module_.head, self.alignment_.loss
 
-    def _classification_loss(self, features, y):
+    def _classification_loss(self, features, y) -> Any:
         return sum(self.criterion_(classify(features), y) for classify in self.classifiers())
 
     def _target_losses(self, features):
@@ -119,7 +113,6 @@ class MCDNet(TwoPlayerNet):
         return classifier_discrepancy(*logits), balance, logits[0]
 
 
-@estimator
 class MCDClassifier(DeepAdaptationClassifier):
     r"""Maximum classifier discrepancy.
 
@@ -193,21 +186,21 @@ class MCDClassifier(DeepAdaptationClassifier):
     n_generator_steps: int = 4
     balance_weight: float = 0.003
 
-    _net_class = MCDNet
-    _prefixes = ("module", *DeepAdaptationClassifier._net_prefixes)
+    net_class = MCDNet
+    keyword_prefixes = ("module",)
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "n_generator_steps": [Interval(Integral, 1, None, closed="left")],
         "balance_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _net_params(self, dataset, widths):
+    def net_params(self, training):
         own = {name: getattr(self, name) for name in ("n_generator_steps", "balance_weight")}
-        return {**super()._net_params(dataset, widths), **own}
+        return {**super().net_params(training), **own}
 
-    def _keep(self, net):
-        super()._keep(net)
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        net: Any = self.net_
         if net.alignment is not None:
             with torch.no_grad():
                 first, second = (classifier.parameters() for classifier in net.classifiers())

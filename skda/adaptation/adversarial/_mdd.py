@@ -6,9 +6,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from skda._params import check_keywords
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import margin_disparity
 from skda.nn import MLP
 
@@ -61,7 +60,6 @@ def _make_head(in_features, hidden_layer_sizes, n_classes):
     return nn.Sequential(hidden, nn.Linear((in_features, *hidden_layer_sizes)[-1], n_classes))
 
 
-@estimator
 class MDDClassifier(DeepAdaptationClassifier):
     r"""Margin disparity discrepancy.
 
@@ -129,11 +127,10 @@ class MDDClassifier(DeepAdaptationClassifier):
     margin: float = 4.0
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "margin": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def _make_loss(self, alignment, layers, widths):
-        keywords = self._params_for("alignment")
+    def make_loss(self, alignment, layers, widths):
+        keywords = self.params_for("alignment")
         check_keywords("alignment", alignment, keywords)
         return alignment(layers, widths, margin=self.margin, **keywords)

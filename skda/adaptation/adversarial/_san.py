@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from skda._alignments import target_entropy
-from skda._params import check_keywords
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import domain_cross_entropy
 from skda.nn import (
     ClasswiseDiscriminator,
@@ -19,6 +17,7 @@ from skda.nn import (
     DomainDiscriminator,
     JointAlignment,
     WeightedAlignments,
+    target_entropy,
 )
 
 
@@ -72,7 +71,6 @@ class SelectiveAdversary(nn.Module):
             self._predicted.clear()
 
 
-@estimator
 class SANClassifier(DeepAdaptationClassifier):
     r"""Selective adversarial network, for a target that holds only some of the source's classes.
 
@@ -140,25 +138,24 @@ class SANClassifier(DeepAdaptationClassifier):
     trade_off_schedule: str | Callable = "progressive"
     entropy_weight: float = 0.1
 
-    _prefixes = ("module", "discriminator", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module", "discriminator")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _make_alignment(self, widths):
-        adversary = super()._make_alignment(widths)
+    def make_alignment(self, layers, widths):
+        adversary = super().make_alignment(layers, widths)
         entropy = JointAlignment(target_entropy, ())
         return WeightedAlignments([adversary, entropy], [1.0, self.entropy_weight])
 
-    def _make_loss(self, alignment, layers, widths):
-        keywords = self._params_for("discriminator")
+    def make_loss(self, alignment, layers, widths):
+        keywords = self.params_for("discriminator")
         check_keywords("discriminator", DomainDiscriminator, keywords)
         return SelectiveAdversary(layers, widths, **keywords)
 
-    def _keep(self, net):
-        super()._keep(net)
-        parts = net.alignment_.modules()
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        parts = self.net_.alignment_.modules()
         weights = [part.class_weights for part in parts if isinstance(part, SelectiveAdversary)]
         self.class_weights_ = torch.cat(weights).cpu().numpy() if weights else np.empty(0)

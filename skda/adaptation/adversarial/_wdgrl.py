@@ -8,12 +8,10 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from skda._params import check_keywords
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import critic_distance, gradient_penalty
-from skda.nn import DomainAccuracy, DomainDiscriminator
-from skda.nn._adversary import one_output_per_row
+from skda.nn import DomainAccuracy, DomainDiscriminator, one_output_per_row
 from skda.training import TwoPlayerNet
 
 # Smaller than a discriminator: it takes several steps for one of the network.
@@ -68,7 +66,6 @@ class WassersteinCritics(nn.Module):
             yield scores.split([len(part) for part in features])
 
 
-@estimator
 class WDGRLClassifier(DeepAdaptationClassifier):
     r"""Wasserstein distance guided representation learning.
 
@@ -160,33 +157,27 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     n_critic: int = 5
     penalty_weight: float = 10.0
 
-    _net_class = TwoPlayerNet
-    _prefixes = (
-        "module",
-        "critic",
-        "critic_optimizer",
-        *DeepAdaptationClassifier._net_prefixes,
-    )
+    net_class = TwoPlayerNet
+    keyword_prefixes = ("module", "critic", "critic_optimizer")
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "critic": [nn.Module, callable, None],
         "n_critic": [Interval(Integral, 1, None, closed="left")],
         "penalty_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _net_params(self, dataset, widths):
-        keywords = self._params_for("critic_optimizer")
+    def net_params(self, training):
+        keywords = self.params_for("critic_optimizer")
         check_keywords("critic_optimizer", torch.optim.Adam, keywords)
-        params = {**super()._net_params(dataset, widths), "n_adversary_steps": self.n_critic}
+        params = {**super().net_params(training), "n_adversary_steps": self.n_critic}
         if params["alignment"] is not None:
             for name, value in keywords.items():
                 params[f"adversary_optimizer__{name}"] = value
         return params
 
-    def _make_loss(self, alignment, layers, widths):
+    def make_loss(self, alignment, layers, widths):
         critic = self.critic or SmallCritic
         return WassersteinCritics(
-            [self._make_part("critic", critic, widths[layer]) for layer in layers],
+            [self.make_part("critic", critic, widths[layer]) for layer in layers],
             self.penalty_weight,
         )

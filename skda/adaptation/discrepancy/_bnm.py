@@ -2,10 +2,9 @@
 
 from typing import ClassVar
 
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 
 
-@estimator
 class BNMClassifier(DeepAdaptationClassifier):
     r"""Batch nuclear-norm maximization.
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 
 
-@estimator
 class DANClassifier(DeepAdaptationClassifier):
     r"""Deep adaptation network.
 
@@ -96,7 +95,7 @@ class DANClassifier(DeepAdaptationClassifier):
     trade_off_schedule: str | Callable = "progressive"
     batch_norm: str = "shared"
 
-    def _keep(self, net):
-        super()._keep(net)
-        losses = getattr(net.alignment_, "losses", {})
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        losses = getattr(self.net_.alignment_, "losses", {})
         self.kernel_weights_ = {layer: loss.weights for layer, loss in losses.items()}

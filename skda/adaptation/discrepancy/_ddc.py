@@ -1,15 +1,15 @@
 """DDC: an adaptation layer whose means agree between the domains."""
 
+from collections.abc import Sequence
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from sklearn.base import clone
 from sklearn.utils import Bunch
 from torch import nn
 
-from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda._sklearn_compat import Interval, clone
+from skda.base import DeepAdaptationClassifier
 from skda.losses import linear_mmd
 
 
@@ -17,9 +17,8 @@ def _mean_distances(clf, X, X_target):
     """Return by layer how far apart the means of two domains are, in squared norms of a row."""
     targets = X_target if isinstance(X_target, tuple) else (X_target,)
     layers = clf.net_.module_.layers
-    with clf.net_.source_statistics():
-        source = clf._activations(X, layers)
-    target = [clf._activations(rows, layers) for rows in targets]
+    source = clf.activations_of(X, layers, "source")
+    target = [clf.activations_of(rows, layers) for rows in targets]
     distances = {}
     for layer in layers:
         a, b = source[layer].flatten(1), torch.cat([part[layer].flatten(1) for part in target])
@@ -28,7 +27,6 @@ def _mean_distances(clf, X, X_target):
     return distances
 
 
-@estimator
 class DDCClassifier(DeepAdaptationClassifier):
     r"""Deep domain confusion.
 
@@ -86,12 +84,19 @@ class DDCClassifier(DeepAdaptationClassifier):
     adaptation_width: int = 256
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "adaptation_layer": [str],
         "adaptation_width": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def select_layer(self, X, y, *, X_target, layers=("features",), widths=(64, 128, 256)):
+    def select_layer(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        X_target: Any,
+        layers: Sequence[str] = ("features",),
+        widths: Sequence[int] = (64, 128, 256),
+    ) -> Bunch:
         """Choose place and width of the adaptation layer by the discrepancy, without target labels.
 
         First a network without adaptation layer is trained on the source, and the place is where
@@ -135,7 +140,7 @@ class DDCClassifier(DeepAdaptationClassifier):
             for layer, distance in _mean_distances(plain, X, X_target).items()
             if layer in layers
         }
-        place = min(layer_distances, key=layer_distances.get)
+        place = min(layer_distances, key=layer_distances.__getitem__)
         width_distances = {}
         for width in widths:
             candidate = clone(self).set_params(adaptation_layer=place, adaptation_width=width)
@@ -143,14 +148,16 @@ class DDCClassifier(DeepAdaptationClassifier):
             width_distances[width] = _mean_distances(candidate, X, X_target)["features"]
         return Bunch(
             adaptation_layer=place,
-            adaptation_width=min(width_distances, key=width_distances.get),
+            adaptation_width=min(width_distances, key=width_distances.__getitem__),
             layer_distances=layer_distances,
             width_distances=width_distances,
         )
 
     @property
-    def _feature_layer(self):
+    def feature_layer(self):
+        """Where the adaptation layer comes."""
         return self.adaptation_layer
 
-    def _make_bottleneck(self, in_features):
-        return nn.Linear(in_features, self.adaptation_width)
+    def make_module(self, training, **params):
+        bottleneck = nn.Linear(training.widths["features"], self.adaptation_width)
+        return super().make_module(training, bottleneck=bottleneck, **params)

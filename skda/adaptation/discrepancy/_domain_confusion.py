@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 from skda.losses import (
     class_soft_labels,
     domain_confusion,
@@ -95,7 +95,6 @@ class DomainConfusion(nn.Module):
         self.soft_labels = class_soft_labels(logits, labels, self.n_classes, self.temperature)
 
 
-@estimator
 class DomainConfusionClassifier(DeepAdaptationClassifier):
     r"""Simultaneous transfer across domains and tasks.
 
@@ -159,13 +158,12 @@ class DomainConfusionClassifier(DeepAdaptationClassifier):
     temperature: float = 2.0
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "soft_label_weight": [Interval(Real, 0, None, closed="left")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def _make_loss(self, alignment, layers, widths):
-        keywords = self._params_for("alignment")
+    def make_loss(self, alignment, layers, widths):
+        keywords = self.params_for("alignment")
         return DomainConfusion(
             layers,
             widths,

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 
 
-@estimator
 class DSANClassifier(DeepAdaptationClassifier):
     r"""Deep subdomain adaptation network.
 

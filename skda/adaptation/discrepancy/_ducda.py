@@ -6,10 +6,10 @@ from typing import ClassVar
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda.base import ALIGNMENTS, DeepAdaptationClassifier, estimator
+from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import coral
 from skda.nn import JointAlignment, LayerwiseAlignment, WeightedAlignments
-from skda.training._module import OWN_LAYERS
+from skda.training import OWN_LAYERS
 
 
 def _is_convolutional(module):
@@ -17,7 +17,6 @@ def _is_convolutional(module):
     return nn.Conv2d in kinds and nn.Linear not in kinds
 
 
-@estimator
 class DUCDAClassifier(DeepAdaptationClassifier):
     r"""Deep unsupervised convolutional domain adaptation.
 
@@ -73,22 +72,20 @@ class DUCDAClassifier(DeepAdaptationClassifier):
     alignment: ClassVar[str] = "attention_coral"
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "conv_layers": [tuple, list, StrOptions({"auto"})],
         "conv_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _layer_names(self, backbone):
+    def name_layers(self, training):
         conv_layers = self.conv_layers
         if conv_layers == "auto":
-            conv_layers = [
-                name for name, part in backbone.named_children() if _is_convolutional(part)
-            ]
+            parts = training.backbone.named_children()
+            conv_layers = [name for name, part in parts if _is_convolutional(part)]
         return [*conv_layers, *self.layers]
 
-    def _make_alignment(self, widths):
+    def make_alignment(self, layers, widths):
         logits = LayerwiseAlignment({"logits": coral})
-        conv_layers = [layer for layer in widths if layer not in OWN_LAYERS]
+        conv_layers = [layer for layer in layers if layer not in OWN_LAYERS]
         if not conv_layers:
             return logits
         attention = JointAlignment(ALIGNMENTS["attention_coral"], conv_layers)

@@ -5,9 +5,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from skda._alignments import align_jointly
-from skda.base import DeepAdaptationClassifier, estimator
-from skda.nn import Activations
+from skda.base import DeepAdaptationClassifier
+from skda.nn import Activations, align_jointly
 
 
 class AdversarialJointMMD(nn.Module):
@@ -30,11 +29,12 @@ class AdversarialJointMMD(nn.Module):
 
     def __init__(self, layers, widths, **keywords):
         super().__init__()
-        # A name like "conv1.0" cannot name a submodule, hence a list.
-        self.maps = nn.ModuleList(nn.Linear(widths[layer], widths[layer]) for layer in layers)
-        for linear in self.maps:
+        maps = [nn.Linear(widths[layer], widths[layer]) for layer in layers]
+        for linear in maps:
             nn.init.eye_(linear.weight)
             nn.init.zeros_(linear.bias)
+        # A name like "conv1.0" cannot name a submodule, hence a list.
+        self.maps = nn.ModuleList(maps)
         self.keywords = keywords
 
     def forward(self, source, target):
@@ -51,7 +51,6 @@ class AdversarialJointMMD(nn.Module):
         return -align_jointly(*mapped, **self.keywords)
 
 
-@estimator
 class JANClassifier(DeepAdaptationClassifier):
     r"""Joint adaptation network.
 
@@ -124,9 +123,9 @@ class JANClassifier(DeepAdaptationClassifier):
     adversarial: bool = False
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "adversarial": ["boolean"],
     }
 
-    def _make_loss(self, alignment, *sizes):
-        return super()._make_loss(AdversarialJointMMD if self.adversarial else alignment, *sizes)
+    def make_loss(self, alignment, layers, widths):
+        alignment = AdversarialJointMMD if self.adversarial else alignment
+        return super().make_loss(alignment, layers, widths)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar
 
 from torch import nn
 
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 
 
 def _make_residual(n_classes):
@@ -18,7 +17,6 @@ def _make_residual(n_classes):
     return nn.Sequential(nn.Linear(n_classes, n_classes), nn.ReLU(), last)
 
 
-@estimator
 class RTNClassifier(DeepAdaptationClassifier):
     r"""Residual transfer network.
 
@@ -77,17 +75,18 @@ class RTNClassifier(DeepAdaptationClassifier):
     layers: tuple[str, ...] = ("features", "logits")
     trade_off_schedule: str | Callable = "progressive"
     entropy_weight: float = 0.1
-    alignment: ClassVar[Any] = property(
-        lambda self: [("tensor_mmd", tuple(self.layers), 1.0), ("entropy", (), self.entropy_weight)]
-    )
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _module_params(self, dataset):
-        params = super()._module_params(dataset)
-        if dataset.targets and self.trade_off:
-            params["source_residual"] = _make_residual(len(self.classes_))
-        return params
+    @property
+    def alignment(self):
+        """Both losses, each with its layers and its weight."""
+        return [("tensor_mmd", tuple(self.layers), 1.0), ("entropy", (), self.entropy_weight)]
+
+    def make_module(self, training, **params):
+        module = super().make_module(training, **params)
+        if training.dataset.targets and self.trade_off:
+            module.source_residual = _make_residual(training.widths["logits"])
+        return module

@@ -1,17 +1,18 @@
 """AdaBN: a network keeps its weights and takes the target's statistics."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.base import DeepAdaptationClassifier
 from skda.domains import as_target_tuple
-from skda.training import DomainDataset
-from skda.training._statistics import standardization
+from skda.training import DomainDataset, Stage, standardization
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-@estimator
 class AdaBNClassifier(DeepAdaptationClassifier):
     r"""Adaptive batch normalisation.
 
@@ -77,9 +78,9 @@ class AdaBNClassifier(DeepAdaptationClassifier):
     trade_off_schedule: ClassVar[str] = "constant"
     batch_norm: ClassVar[str] = "domain"
 
-    _prefixes = tuple(p for p in DeepAdaptationClassifier._prefixes if p != "alignment")
+    keyword_prefixes = ("module",)
 
-    def adapt(self, X_target):
+    def adapt(self, X_target: Any) -> "Self":
         """Replace the statistics of the target by those of other rows; no weight changes.
 
         Works as well on a model that was fitted without a target, or that comes from a file.
@@ -104,12 +105,13 @@ class AdaBNClassifier(DeepAdaptationClassifier):
             raise ValueError("X_target is None; adapt needs unlabeled rows of the target domain.")
         targets = as_target_tuple(X_target)
         self._adapt(
+            self.net_,
             [
                 self._validate_new_target(
                     rows, "X_target" if len(targets) == 1 else f"X_target[{number}]"
                 )
                 for number, rows in enumerate(targets)
-            ]
+            ],
         )
         return self
 
@@ -119,27 +121,40 @@ class AdaBNClassifier(DeepAdaptationClassifier):
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 
-    def _prepare_backbone(self, backbone, dataset, start):
+    def make_backbone(self, training):
+        backbone = super().make_backbone(training)
         if not any(isinstance(part, _BatchNorm) for part in backbone.modules()):
             raise ValueError(
                 f"module: {type(backbone).__name__} has no batch norm, and nothing else adapts; "
                 "give a module that has some, or use "
                 "skda.adaptation.AutoDIALClassifier(insert_after=...), which inserts them."
             )
-        super()._prepare_backbone(backbone, dataset, start)
+        return backbone
 
-    def _train(self, dataset, start):
+    def make_stages(self, training):
+        dataset = training.dataset
         if dataset.target_labels is not None:
             raise ValueError(
                 "y_target was given, but AdaBN learns from the labels of the source alone; leave "
                 "it out, or stack the labelled target rows into X and y."
             )
-        super()._train(DomainDataset(dataset.X, dataset.y), start)
+        # The network learns as if there were no target, with plain batch norms.
+        training.dataset = training.rows = DomainDataset(dataset.X, dataset.y)
+        stages = [Stage(name="source", batches="source", make_net=self.build_net)]
         if dataset.targets:
-            self._adapt(dataset.targets)
+            statistics = Stage(
+                name="statistics",
+                max_epochs=0,
+                learns=(),
+                batches="target",
+                run=lambda training: self._adapt(training.net, dataset.targets),
+            )
+            stages.append(statistics)
+        return stages
 
-    def _adapt(self, targets):
-        module = self.net_.module_
+    @staticmethod
+    def _adapt(net, targets):
+        module = net.module_
         moments = standardization(targets) if module.standardizer is not None else None
         module.set_targets(len(targets), moments)
-        self.net_.estimate_target_statistics(targets)
+        net.estimate_target_statistics(targets)

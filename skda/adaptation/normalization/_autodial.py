@@ -6,12 +6,11 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from skda.base import DeepAdaptationClassifier, estimator
-from skda.nn import DomainAlignmentNorm, record_activations
-from skda.nn._activations import check_submodules
+from skda.adaptation.normalization._domain_alignment import DomainAlignmentNorm
+from skda.base import DeepAdaptationClassifier
+from skda.nn import check_submodules, record_activations
 
 
-@estimator
 class AutoDIALClassifier(DeepAdaptationClassifier):
     r"""Automatic domain alignment layers.
 
@@ -22,8 +21,8 @@ class AutoDIALClassifier(DeepAdaptationClassifier):
         loss = CE(source, y) + trade_off * mean entropy(target)
 
     With alpha = 1 a layer normalises every domain by itself, with alpha = 0.5 both by the same
-    moments; see :class:`skda.nn.DomainAlignmentNorm`. Predictions use running averages of the
-    mixed moments of the target's rows. The learned shares stand in ``alphas_``.
+    moments; see :class:`skda.adaptation.normalization.DomainAlignmentNorm`. Predictions use running
+    averages of the mixed moments of the target's rows. The learned shares stand in ``alphas_``.
 
     Of several targets each mixes with the source, and the source with all of them in equal parts.
     Without a target, or with a `trade_off` of 0, there is nothing to mix: the batch norms are
@@ -58,7 +57,7 @@ class AutoDIALClassifier(DeepAdaptationClassifier):
     See Also
     --------
     AdaBNClassifier : Replaces the statistics after training.
-    skda.nn.DomainAlignmentNorm : The layer.
+    skda.adaptation.normalization.DomainAlignmentNorm : The layer.
 
     References
     ----------
@@ -82,14 +81,13 @@ class AutoDIALClassifier(DeepAdaptationClassifier):
     insert_after: tuple[str, ...] = ()
     trade_off: float = 0.1
 
-    _prefixes = tuple(p for p in DeepAdaptationClassifier._prefixes if p != "alignment")
+    keyword_prefixes = ("module",)
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "insert_after": [tuple, list],
     }
 
-    def _prepare_backbone(self, backbone, dataset, start):
-        super()._prepare_backbone(backbone, dataset, start)
+    def make_backbone(self, training):
+        backbone = super().make_backbone(training)
         _insert_batch_norms(backbone, self.insert_after, torch.zeros(2, *self.input_shape_))
         if not any(isinstance(part, _BatchNorm) for part in backbone.modules()):
             known = [path for path, _ in backbone.named_children()]
@@ -98,22 +96,23 @@ class AutoDIALClassifier(DeepAdaptationClassifier):
                 "submodules after which to put one in insert_after, for example "
                 f"insert_after={tuple(known[:2])!r}."
             )
+        return backbone
 
-    def _module_params(self, dataset):
-        params = super()._module_params(dataset)
-        if dataset.targets and self.trade_off:
-            params["batch_norm"] = "aligned"
-        return params
+    def make_module(self, training, **params):
+        if training.dataset.targets and self.trade_off:
+            params["batch_norm"] = DomainAlignmentNorm
+        return super().make_module(training, **params)
 
-    def _net_params(self, dataset, widths):
-        params = super()._net_params(dataset, widths)
+    def net_params(self, training):
+        params = super().net_params(training)
         # A decayed share would go to where all domains are alike.
         groups = [("backbone*.alpha", {"weight_decay": 0.0})]
-        groups += self._params_for("optimizer").get("param_groups", [])
+        groups += self.params_for("optimizer").get("param_groups", [])
         return {**params, "optimizer__param_groups": groups}
 
-    def _keep(self, net):
-        super()._keep(net)
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        net = self.net_
         own = set(net.module_.domain_batch_norms())
         self.alphas_ = {
             path: layer.get_share()

@@ -2,6 +2,7 @@
 
 from functools import reduce
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -10,10 +11,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skda._domain_transformer import FLOATS, DomainTransformer
-from skda._sklearn_compat import Interval, StrOptions, fit_context
+from skda._sklearn_compat import Interval, StrOptions, fit_context, validate_data
+from skda.estimators import FLOATS, DomainTransformer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BANDWIDTH_ROWS = 1024  # that tell the median distance
 
@@ -153,14 +157,14 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
     def __init__(
         self,
         *,
-        n_layers=3,
-        corruption=0.5,
-        trade_off=1.0,
-        regularization=1e-5,
-        kernel="linear",
-        gamma="median",
-        n_landmarks=None,
-        output="all",
+        n_layers: int = 3,
+        corruption: float = 0.5,
+        trade_off: float = 1.0,
+        regularization: float = 1e-5,
+        kernel: str = "linear",
+        gamma: float | str = "median",
+        n_landmarks: int | None = None,
+        output: str = "all",
     ):
         self.n_layers = n_layers
         self.corruption = corruption
@@ -172,7 +176,9 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         self.output = output
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_target=None, sample_domain=None):
+    def fit(
+        self, X: Any, y: Any = None, *, X_target: Any = None, sample_domain: Any = None
+    ) -> "Self":
         """Learn the maps of all layers from source and target rows; no label is needed.
 
         Parameters
@@ -228,7 +234,7 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             self.coefs_.append(tuple(factor.astype(X.dtype) for factor in coef))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows of any domain.
 
         Parameters
@@ -267,11 +273,11 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
         return tags
 
 
-def _dense(rows):
+def _dense(rows: Any) -> Any:
     return rows.toarray() if sparse.issparse(rows) else rows
 
 
-def _stack(blocks):
+def _stack(blocks: Any) -> Any:
     if any(sparse.issparse(block) for block in blocks):
         return sparse.vstack(blocks, format="csr")
     return np.vstack(blocks)
@@ -305,7 +311,7 @@ def _domain_contrasts(sizes):
     return contrasts / np.sqrt(max(len(n_targets), 1))
 
 
-def _with_bias(rows):
+def _with_bias(rows: Any) -> Any:
     ones = np.ones((rows.shape[0], 1), dtype=rows.dtype)
     if sparse.issparse(rows):
         return sparse.hstack([rows, ones], format="csr")

@@ -1,21 +1,22 @@
 """DAN on an encoder that has learned to denoise the rows of both domains."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
-from skda._deep_classifier import OPTIMIZERS
 from skda._sklearn_compat import Interval
-from skda.base import DeepAdaptationClassifier, estimator
-from skda.training import AdaptationModule, DenoisingNet, DomainDataset, list_blocks
-from skda.training._batches import as_tensor
+from skda.adaptation.reconstruction._denoising import DenoisingNet
+from skda.backbones import list_blocks
+from skda.base import DeepAdaptationClassifier
+from skda.estimators import example_rows, frozen_blocks
+from skda.training import AdaptationModule, DomainDataset, Stage, standardization
 
 
-@estimator
 class SDAEClassifier(DeepAdaptationClassifier):
     r"""Stacked denoising auto-encoder whose codes are aligned, then trained as a classifier.
 
@@ -114,70 +115,92 @@ class SDAEClassifier(DeepAdaptationClassifier):
     corruption: float = 0.5
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "pretrain_trade_off": [Interval(Real, 0, None, closed="left")],
         "corruption": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def _prepare_backbone(self, backbone, dataset, start):
-        self.pretrain_history_ = []
-        if not self.pretrain_epochs:
-            return
-        blocks = list_blocks(backbone)
+    def make_stages(self, training):
+        backbone = training.backbone
+        blocks = list_blocks(backbone) if self.pretrain_epochs else []
         layers = [nn.Sequential(*block.get_modules(backbone)) for block in blocks]
-        _check_chain(backbone, layers, _two_rows(dataset))
-        frozen = self._frozen_blocks(backbone)
+        if blocks:
+            _check_chain(backbone, layers, example_rows(training.dataset))
+        frozen = frozen_blocks(backbone, self.n_frozen, self.freeze)
         fixed = {p for block in frozen for p in block.get_parameters(backbone)}
-        params = self._module_params(dataset)
-        # Labels of the target are no part of this stage.
-        dataset = DomainDataset(dataset.X, dataset.y, dataset.targets)
-        if params["moments"]:
-            standardizer = self._make_denoising_net(nn.Identity(), dataset, params, start)
-            dataset = standardizer.initialize().encode(dataset)
-        params["moments"] = None
-        for block, layer in zip(blocks, layers, strict=True):
-            net = self._make_denoising_net(layer, dataset, params, start).initialize()
-            if fixed.isdisjoint(block.get_parameters(backbone)):
-                net.partial_fit(dataset)
-                self.pretrain_history_.append(net.history)
-            dataset = net.encode(dataset)
-        backbone.cpu()
+        pretraining = [
+            Stage(
+                name=f"denoise {block.name}",
+                max_epochs=self.pretrain_epochs * fixed.isdisjoint(block.get_parameters(backbone)),
+                make_dataset=self._codes,
+                make_net=partial(self._build_denoising_net, layer),
+                reseed=False,
+            )
+            for block, layer in zip(blocks, layers, strict=True)
+        ]
+        *_, last = super().make_stages(training)
+        return [*pretraining, replace(last, make_dataset=_all_rows)]
 
-    def _make_denoising_net(self, encoder, dataset, module_params, start):
-        """Return a net that learns to encode and decode these rows."""
-        rows = _two_rows(dataset)
+    def finish_fit(self, training):
+        super().finish_fit(training)
+        self.pretrain_history_ = [
+            history for name, history in training.histories.items() if name.startswith("denoise ")
+        ]
+
+    def _codes(self, training):
+        """Return the inputs of a block: rows, or codes of the block before it."""
+        if training.net is not None:
+            return training.net.encode(training.rows)
+        # Labels of the target are no part of this stage.
+        dataset = training.dataset
+        rows = DomainDataset(dataset.X, dataset.y, dataset.targets)
+        if not self.standardize:
+            return rows
+        moments = standardization([dataset.X]) + standardization(dataset.targets)
+        training.rows = rows
+        net = self._build_denoising_net(nn.Identity(), training, moments=moments)
+        return net.initialize().encode(rows)
+
+    def _build_denoising_net(self, encoder, training, moments=None):
+        """Return a net that learns to encode and decode the rows of the stage."""
+        dataset, rows = training.rows, example_rows(training.rows)
         with torch.no_grad():
             width = encoder.eval()(rows).flatten(1).shape[1]
-        decoder = nn.Sequential(nn.Flatten(), nn.Linear(width, rows.flatten(1).shape[1]))
+        last = nn.Linear(width, rows.flatten(1).shape[1])
         # Random decodings of many or small inputs are worse than none, and slow to unlearn.
-        nn.init.zeros_(decoder[1].weight)
-        nn.init.zeros_(decoder[1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        module = AdaptationModule(
+            encoder,
+            nn.Sequential(nn.Flatten(), last),
+            n_targets=len(dataset.targets),
+            batch_norm=self.batch_norm,
+            moments=moments,
+        )
         alignment = None
         if dataset.targets and self.pretrain_trade_off:
-            alignment = self._make_part_alignment(self.alignment, ["features"], {"features": width})
-        optimizer_params = self._params_for("optimizer")
+            alignment = self.make_alignment(("features",), {"features": width})
+        optimizer_params = self.params_for("optimizer")
         return DenoisingNet(
-            AdaptationModule(encoder, decoder, **module_params),
+            module,
             corruption=self.corruption,
             alignment=alignment,
             trade_off=self.pretrain_trade_off,
             lr_schedule=self.lr_schedule,
             precision=self.precision,
-            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
+            optimizer=self._optimizer_class(),
             lr=self.lr,
             max_epochs=self.pretrain_epochs,
             batch_size=self.batch_size,
-            iterator_train__random_state=start.order_seed,
-            device=start.device,
+            iterator_train__random_state=training.seeds.order,
+            device=training.device,
             verbose=self.verbose,
             **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
         )
 
 
-def _two_rows(dataset):
-    rows = as_tensor(dataset.X[np.arange(2) % len(dataset.X)])
-    return AdaptationModule.as_input(rows)
+def _all_rows(training):
+    return training.dataset
 
 
 def _check_chain(backbone, layers, rows):
@@ -193,7 +216,7 @@ def _check_chain(backbone, layers, rows):
     if not is_chain:
         raise ValueError(
             f"module: {type(backbone).__name__} is no chain of blocks (see "
-            "skda.training.list_blocks), of which every one could be trained on the codes of the "
+            "skda.backbones.list_blocks), of which every one could be trained on the codes of the "
             "one before it; pass one, such as skda.nn.MLP or another torch.nn.Sequential, or "
             "pretrain_epochs=0."
         )

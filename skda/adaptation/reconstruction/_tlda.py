@@ -8,16 +8,14 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from skorch.dataset import Dataset
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda._torch import build_backbone
-from skda.base import DeepAdaptationClassifier, estimator
+from skda.backbones import build_backbone
+from skda.base import DeepAdaptationClassifier
 from skda.losses import activation_divergence, reconstruction_error
 from skda.nn import MLP, JointAlignment, joint
-from skda.training._batches import take_rows
-from skda.training._statistics import columns_by_parts
+from skda.training import Stage, columns_by_parts, take_rows
 
 
 @joint
@@ -64,7 +62,6 @@ def _ranges(domains):
     return low.float().view(shape), extent.float().view(shape)
 
 
-@estimator
 class TLDAClassifier(DeepAdaptationClassifier):
     r"""Transfer learning with deep auto-encoders.
 
@@ -144,55 +141,63 @@ class TLDAClassifier(DeepAdaptationClassifier):
     divergence_weight: float = 1.0
     classifier: str = "softmax"
 
-    _prefixes = ("module", *DeepAdaptationClassifier._net_prefixes)
+    keyword_prefixes = ("module",)
 
     _parameter_constraints = {
-        **DeepAdaptationClassifier._parameter_constraints,
         "divergence_weight": [Interval(Real, 0, None, closed="left")],
         "classifier": [StrOptions({"softmax", "logistic"})],
     }
 
-    def _make_backbone(self):
+    def make_backbone(self, training):
         if self.module is None and len(self.input_shape_) == 1:
-            sizes = {"hidden_layer_sizes": (64,), **self._params_for("module")}
+            sizes = {"hidden_layer_sizes": (64,), **self.params_for("module")}
             network = partial(MLP, batch_norm=False, activation=nn.Sigmoid)
-            return build_backbone(network, self.input_shape_, sizes, "module")
-        return super()._make_backbone()
+            return build_backbone(network, self.input_shape_, sizes)
+        return super().make_backbone(training)
 
-    def _module_params(self, dataset):
+    def make_module(self, training, **params):
+        dataset = training.dataset
         # The same for all: what varies little in one domain would be blown up by its own range.
         n_moments = len(dataset.domains) + (len(dataset.targets) > 1)
         moments = [_ranges(dataset.domains)] * n_moments
-        return {**super()._module_params(dataset), "moments": moments}
+        return super().make_module(training, moments=moments, **params)
 
-    def _make_alignment(self, widths):
-        return JointAlignment(LabelAutoencoder(widths, self.divergence_weight), self.layers)
+    def make_alignment(self, layers, widths):
+        return JointAlignment(LabelAutoencoder(widths, self.divergence_weight), layers)
 
-    def _train(self, dataset, start):
-        super()._train(dataset, start)
+    def make_stages(self, training):
+        stages = super().make_stages(training)
         if self.classifier == "logistic":
-            self._replace_label_layer(dataset)
+            label_layer = Stage(
+                name="label layer",
+                max_epochs=0,
+                learns=("head",),
+                batches="source",
+                run=_replace_label_layer,
+            )
+            stages.append(label_layer)
+        return stages
 
-    def _replace_label_layer(self, dataset):
-        """Put a logistic regression on the features of the labelled rows in its place."""
-        with self.net_.source_statistics():
-            features, labels = [self._features_of(dataset.X)], [dataset.y]
-        for rows, codes in zip(dataset.targets, dataset.target_labels or (), strict=False):
-            known = np.flatnonzero(codes >= 0)
-            if len(known):
-                features.append(self._features_of(take_rows(rows, known)))
-                labels.append(codes[known])
-        regression = LogisticRegression(max_iter=1000)
-        regression.fit(np.concatenate(features), np.concatenate(labels))
-        coef, intercept = regression.coef_, regression.intercept_
-        if len(coef) == 1:  # of the second class against the first
-            coef, intercept = np.vstack([0 * coef, coef]), np.append(0, intercept)
-        head = self.net_.module_.head
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(coef))
-            head.bias.copy_(torch.from_numpy(intercept))
 
-    def _features_of(self, rows):
-        """Return the features of rows that are validated already."""
-        outputs = self.net_.forward_iter(Dataset(rows, length=len(rows)))
-        return torch.cat([activations["features"] for _, activations in outputs]).numpy()
+def _replace_label_layer(training):
+    """Put a logistic regression on the features of the labelled rows in its place."""
+    dataset, net = training.dataset, training.net
+    features, labels = [_features_of(net, dataset.X, "source")], [dataset.y]
+    for rows, codes in zip(dataset.targets, dataset.target_labels or (), strict=False):
+        known = np.flatnonzero(codes >= 0)
+        if len(known):
+            features.append(_features_of(net, take_rows(rows, known)))
+            labels.append(codes[known])
+    regression = LogisticRegression(max_iter=1000)
+    regression.fit(np.concatenate(features), np.concatenate(labels))
+    coef, intercept = regression.coef_, regression.intercept_
+    if len(coef) == 1:  # of the second class against the first
+        coef, intercept = np.vstack([0 * coef, coef]), np.append(0, intercept)
+    head = net.module_.head
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(coef))
+        head.bias.copy_(torch.from_numpy(intercept))
+
+
+def _features_of(net, rows, domain="target"):
+    return net.activations_of(rows, domain=domain)["features"].numpy()

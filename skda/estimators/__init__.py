@@ -1,0 +1,33 @@
+"""Estimators: parameters that are declared once, the task, and networks around a backbone.
+
+``_params`` and ``_docs`` make a class's signature and docstring of what it declares; ``_task`` is
+the one place that knows that y holds classes; ``_network`` measures and freezes networks;
+``_deep`` owns a net, and ``_adaptation`` gives it a target domain. :mod:`skda.base` is the public
+face of all this.
+"""
+
+from skda.estimators._adaptation import DeepAdaptationEstimator
+from skda.estimators._classification import ClassificationMixin
+from skda.estimators._deep import DeepEstimator
+from skda.estimators._domain_transformer import FLOATS, DomainTransformer
+from skda.estimators._keywords import ModuleKeywords
+from skda.estimators._net_params import copy_callback
+from skda.estimators._network import example_rows, frozen_blocks
+from skda.estimators._params import PrefixedParams, estimator
+from skda.estimators._task import ClassificationTask, Task
+
+__all__ = [
+    "FLOATS",
+    "ClassificationMixin",
+    "ClassificationTask",
+    "DeepAdaptationEstimator",
+    "DeepEstimator",
+    "DomainTransformer",
+    "ModuleKeywords",
+    "PrefixedParams",
+    "Task",
+    "copy_callback",
+    "estimator",
+    "example_rows",
+    "frozen_blocks",
+]

@@ -1,0 +1,314 @@
+"""What every estimator has in common that adapts a network to a target domain."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from torch import nn
+
+from skda._sklearn_compat import Interval, StrOptions, check_array, fit_context
+from skda.backbones import check_keywords, layer_names
+from skda.domains import check_column_names, split_domains
+from skda.estimators._deep import DeepEstimator
+from skda.estimators._keywords import AlignmentKeywords
+from skda.exceptions import NoTargetWarning
+from skda.images import channels_first_shape
+from skda.nn import ALIGNMENTS, JointAlignment, LayerwiseAlignment, WeightedAlignments
+from skda.training import AdaptationModule, DomainDataset, Stage, Training, standardization
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+def _check_alignment_list(alignment):
+    """Raise unless every entry of a list says what is aligned, where, and how strongly."""
+    if not isinstance(alignment, list):
+        return
+    for number, entry in enumerate(alignment):
+        if not _is_weighted_alignment(entry):
+            raise ValueError(
+                f"alignment[{number}] must be a tuple (alignment, layers, weight) of a name, "
+                "callable or module, a tuple of names of layers, and a number of 0 or more; got "
+                f"{entry!r}. Names are {', '.join(ALIGNMENTS)}."
+            )
+
+
+def _is_weighted_alignment(entry):
+    if not isinstance(entry, tuple) or len(entry) != 3:
+        return False
+    alignment, layers, weight = entry
+    known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
+    return known and isinstance(layers, tuple) and isinstance(weight, Real) and float(weight) >= 0
+
+
+class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
+    r"""Deep network that learns on a source domain and adapts to a target domain.
+
+    See :class:`skda.base.DeepAdaptationClassifier`.
+
+    Parameters
+    ----------
+    alignment : str, callable, torch.nn.Module or list of tuples, default="coral"
+        What is to become small between the domains.
+
+        - A name: one of :data:`skda.base.ALIGNMENTS`.
+        - A function from source features of shape (n, n_features) and target features of shape
+          (m, n_features) to a scalar tensor. One that needs all layers at once, labels or
+          predictions is marked by :func:`skda.nn.joint`.
+        - A module with such a ``forward``, whose parameters learn too. One with an attribute
+          ``adversarial = True`` is an opponent: the features learn to make its loss large,
+          through gradient reversal. A module *class* is built with the width of the layer.
+          Modules are copied, one copy per layer.
+        - A list of (alignment, layers, weight): the sum of several of them, each at layers of its
+          own; `layers` is not used.
+
+    layers : tuple of str, default=("features",)
+        Where the domains are aligned: ``"features"`` (the output of the module), ``"logits"``, or
+        paths of submodules of the module; the losses of several layers are added.
+
+    trade_off : float, default=1.0
+        Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
+        without target data, and only the statistics of its batch norms come from the target.
+
+    trade_off_schedule : {"constant", "progressive"} or callable, default="constant"
+        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
+        grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"domain", "shared"}, default="domain"
+        Whether the module's batch norms keep statistics for every domain, the target's of which
+        then serve predictions, or mix all domains.
+
+    standardize : {"domain"} or None, default=None
+        With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
+        unit variance in each domain by that domain's own moments.
+
+    head_lr_multiplier : float or "auto", default="auto"
+        How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
+        module that comes with weights (a named network, a file, an instance, a fitted estimator),
+        and 1 for others.
+
+    max_epochs : int, default=40
+        Number of epochs. An epoch goes once through the larger domain; through the source with a
+        `trade_off` of 0.
+
+    batch_size : int, default=64
+        Source rows, and as many target rows, of a training step; at least 2.
+
+    early_stopping : bool, default=False
+        Whether to hold out source rows, and to stop when their loss no longer falls; the best
+        weights are kept. No target label is involved; with a growing trade-off the best source
+        loss may come before the adaptation.
+
+    validation_fraction : float, default=None
+        Share of the source rows that is held out to report ``valid_loss`` and
+        ``valid_accuracy``; None is 0.1 with early stopping and no hold-out without.
+
+    **prefixed_params : keywords
+        ``module__*``, ``optimizer__*``, ``alignment__*``, ``criterion__*`` (of
+        :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
+        (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and ``compile__*``.
+
+    Attributes
+    ----------
+    history_ : skorch.history.History
+        One entry per epoch, with ``train_loss``, ``classification_loss``, ``alignment_loss``,
+        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``.
+    """
+
+    alignment: str | Callable | list = "coral"
+    layers: tuple[str, ...] = ("features",)
+    trade_off: float = 1.0
+    trade_off_schedule: str | Callable = "constant"
+    batch_norm: str = "domain"
+    standardize: str | None = None
+
+    keyword_prefixes: ClassVar[tuple[str, ...]] = ("module", "alignment")
+
+    _parameter_constraints = {
+        "alignment": [StrOptions(set(ALIGNMENTS)), callable, list],
+        "layers": [tuple, list],
+        "trade_off": [Interval(Real, 0, None, closed="left")],
+        "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
+        "batch_norm": [StrOptions({"domain", "shared"})],
+        "standardize": [StrOptions({"domain"}), None],
+    }
+
+    # In a Pipeline or a search the target reaches fit without a set_fit_request.
+    __metadata_request__fit = {
+        "X_target": True,
+        "y_target": True,
+        "sample_domain": True,
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_domain: Any = None,
+    ) -> "Self":
+        """Train on labelled source rows and adapt to unlabeled target rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            Source rows. Images are floats of shape (n_samples, n_channels, height, width), uint8
+            of shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column
+            of PIL images or paths of image files, which are decoded when they are needed.
+
+        y : array-like of shape (n_samples,)
+            Labels of any type.
+
+        X_target : array-like, or tuple or list of array-likes, default=None
+            Unlabeled target rows; a tuple or list for several target domains. In a
+            cross-validation always pass a tuple: an array with as many rows as X would be cut
+            into folds.
+
+        y_target : array-like or tuple of array-likes, default=None
+            The labels of a few target rows, -1, None or NaN elsewhere. Labelled target rows
+            take part in the classification loss.
+
+        sample_domain : array-like of shape (n_samples,), default=None
+            The alternative to `X_target`: X and y hold rows of both domains, positive numbers
+            mark source rows, negative ones target rows, whose labels are ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters are not as described.
+
+        TypeError
+            If X is sparse, or if a parameter does not exist.
+        """
+        self._check_param_names()
+        _check_alignment_list(self.alignment)
+        if sample_domain is not None and y_target is not None:
+            raise ValueError(
+                "y_target goes with X_target, not with sample_domain; pass the target rows in "
+                "X_target."
+            )
+        X, y, targets = split_domains(X, y, X_target, sample_domain)
+        start = self._start()
+        X = self._validate_X(X, reset=True)
+        codes, target_labels = self._encode_labels(y, X), None
+        if y_target is not None:
+            target_labels = self._task.encode_target(y_target, targets)
+            codes = self._task.recode(codes)
+            vars(self).update(self._task.fitted_attributes())
+        targets = tuple(
+            self._validate_target(rows, X, "X_target" if len(targets) == 1 else f"X_target[{n}]")
+            for n, rows in enumerate(targets)
+        )
+        if not targets:
+            warnings.warn(
+                f"{type(self).__name__} was fitted without target data and trains on the source "
+                "alone; pass unlabeled rows of the target domain as X_target.",
+                NoTargetWarning,
+                stacklevel=2,
+            )
+        dataset = DomainDataset(X, codes, targets, target_labels)
+        self._train(dataset, start)
+        return self
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def _validate_target(self, rows, X, name):
+        """Return the rows of a target domain, in the form of the source's."""
+        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
+        images, _ = self._as_images(rows, name)
+        if images is None:
+            rows = check_array(rows, dtype=np.float32, input_name=name, estimator=self)
+        else:
+            rows = images
+        shape = channels_first_shape(rows, name)
+        if shape != self.input_shape_ or rows.dtype != X.dtype:
+            raise ValueError(
+                f"{name} has rows of shape {shape} and type {rows.dtype}, X of shape "
+                f"{self.input_shape_} and type {X.dtype}; source and target must have the same "
+                "features. In a pipeline, let skda.make_pipeline transform the target with the "
+                "source."
+            )
+        return rows
+
+    # -- hooks, as skda.base documents them ---------------------------------------------------
+
+    def name_layers(self, training: Training) -> Sequence[str]:
+        """Return the names of the layers that are aligned."""
+        if not isinstance(self.alignment, list):
+            return self.layers
+        return list(dict.fromkeys(layer for _, layers, _ in self.alignment for layer in layers))
+
+    def make_module(self, training: Training, **params: Any) -> AdaptationModule:
+        """Return the network with its head, and what it needs to tell domains apart."""
+        dataset = training.dataset
+        if self.standardize:
+            moments = standardization([dataset.X]) + standardization(dataset.targets)
+            params = {"moments": moments, **params}
+        params = {"n_targets": len(dataset.targets), "batch_norm": self.batch_norm, **params}
+        return super().make_module(training, **params)
+
+    def net_params(self, training: Training) -> dict[str, Any]:
+        """Return the alignment and its weight."""
+        aligned = training.dataset.targets and self.trade_off
+        alignment = self.make_alignment(training.layers, training.widths) if aligned else None
+        return {
+            "alignment": alignment,
+            "trade_off": self.trade_off,
+            "trade_off_schedule": self.trade_off_schedule,
+        }
+
+    def make_alignment(self, layers: tuple[str, ...], widths: dict[str, int]) -> nn.Module:
+        """Return the module that compares the activations of the domains."""
+        if not isinstance(self.alignment, list):
+            return self._align(self.alignment, layers, widths)
+        if keywords := self.params_for("alignment"):
+            raise TypeError(
+                f"alignment__{min(keywords)}: alignment is a list, whose entries take no keywords; "
+                "use functools.partial on an entry."
+            )
+        paths = layer_names(self.module)
+        parts = [
+            self._align(part, [paths.get(layer, layer) for layer in layers], widths)
+            for part, layers, _ in self.alignment
+        ]
+        return WeightedAlignments(parts, [weight for _, _, weight in self.alignment])
+
+    def _align(self, alignment, layers, widths):
+        """Return an alignment as a module: one loss for all layers if it is joint, or one each."""
+        if isinstance(alignment, str):
+            alignment = ALIGNMENTS[alignment]
+        if getattr(alignment, "joint", False):
+            return JointAlignment(self.make_loss(alignment, tuple(layers), widths), layers)
+        return LayerwiseAlignment(
+            {layer: self.make_loss(alignment, (layer,), widths) for layer in layers}
+        )
+
+    def make_loss(
+        self, alignment: Any, layers: tuple[str, ...], widths: dict[str, int]
+    ) -> Callable:
+        """Return the loss of these layers, with a module built or copied and keywords in place."""
+        if isinstance(alignment, nn.Module) or inspect.isclass(alignment):
+            is_joint = getattr(alignment, "joint", False)
+            sizes = (layers, widths) if is_joint else (widths[layers[0]],)
+            return self.make_part("alignment", alignment, *sizes)
+        keywords = self.params_for("alignment")
+        check_keywords("alignment", alignment, keywords)
+        return partial(alignment, **keywords) if keywords else alignment
+
+    def make_stages(self, training: Training) -> list[Stage]:
+        """Return one stage, of pairs of source and target rows where the target is of use."""
+        needs_target = self.trade_off != 0 or training.dataset.target_labels is not None
+        batches = "paired" if needs_target else "source"
+        return [Stage(name="adapt", batches=batches, make_net=self.build_net)]

@@ -1,0 +1,286 @@
+"""Parameters that are declared once: dataclass fields, and skorch's ``prefix__name`` keywords."""
+
+import inspect
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from sklearn.base import BaseEstimator
+
+from skda.estimators._docs import inherit_entries
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_):  # of Python 3.11; only type checkers look at it
+        return lambda cls: cls
+
+
+T = TypeVar("T")
+
+# What other libraries call a parameter of ours.
+_OUR_NAMES = {
+    "alpha": "optimizer__weight_decay",
+    "backbone": "module",
+    "class_weight": "criterion__weight",
+    "epochs": "max_epochs",
+    "hidden_layer_sizes": "module__hidden_layer_sizes",
+    "lambda_": "trade_off",
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "max_iter": "max_epochs",
+    "n_epochs": "max_epochs",
+    "solver": "optimizer",
+    "weight_decay": "optimizer__weight_decay",
+}
+_ADVICE = {
+    "class_weight": "a tensor with one weight per class, in the order of classes_",
+    "learning_rate": "and lr_schedule says how it changes",
+}
+_WARM_START = (
+    "; to go on training, pass the fitted estimator as module, or call partial_fit of "
+    "skda.fine_tuning.FineTuneClassifier"
+)
+
+
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(field,))
+def estimator(cls: type[T]) -> type[T]:
+    """Turn annotated class attributes into the keyword-only parameters of an estimator.
+
+    Subclasses inherit the parameters, may add some, change defaults, and drop one by declaring it
+    a ``ClassVar``. The signature shows all of them, and the docstring takes over the parent's
+    entries for what it does not describe itself. Subclasses of
+    :class:`skda.base.DeepAdaptationClassifier` are turned by themselves: there the decorator says
+    what is so already.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of :class:`sklearn.base.BaseEstimator`.
+
+    Returns
+    -------
+    cls : type
+        The same class with an ``__init__``.
+
+    Examples
+    --------
+    >>> from skda.base import DeepAdaptationClassifier, estimator
+    >>> @estimator
+    ... class MeanDistanceClassifier(DeepAdaptationClassifier):
+    ...     @staticmethod
+    ...     def alignment(source, target, power=2):
+    ...         return (source.mean(dim=0) - target.mean(dim=0)).norm() ** power
+    ...     trade_off: float = 0.5
+    >>> MeanDistanceClassifier().trade_off
+    0.5
+    >>> MeanDistanceClassifier(alignment__power=1, max_epochs=20)
+    MeanDistanceClassifier(alignment__power=1, max_epochs=20)
+    """
+    if not issubclass(cls, PrefixedParams):  # which does so by itself
+        _declare(cls)
+    return cls
+
+
+def _declare(cls):
+    """Give a class the ``__init__``, the signature and the docstring of its parameters."""
+    own_doc = cls.__doc__
+    parent = next(filter(is_dataclass, cls.__mro__[1:]), None)
+    dataclass(kw_only=True, repr=False, eq=False)(cls)
+    cls.__doc__ = own_doc  # a dataclass without one gets its signature
+    names = list(inspect.signature(cls).parameters)
+    if issubclass(cls, PrefixedParams):
+        names = [*names, _take_prefixed_params(cls, names)]
+    if own_doc and parent and parent.__doc__:
+        cls.__doc__ = inherit_entries(own_doc, parent.__doc__, names)
+    constraints = [vars(part).get("_parameter_constraints", {}) for part in reversed(cls.__mro__)]
+    cls._parameter_constraints = {name: c for part in constraints for name, c in part.items()}
+
+
+def _take_prefixed_params(cls, names):
+    """Let the constructor take keywords of any name; return what the signature calls them."""
+    init = cls.__init__
+    explicit = inspect.signature(init).parameters.values()
+
+    @wraps(init)
+    def __init__(self, *args, **params):
+        init(self, *args, **{name: params.pop(name) for name in names if name in params})
+        unknown = {name: params.pop(name) for name in [*params] if not self._is_prefixed(name)}
+        vars(self).update(params)
+        if unknown:  # an error of fit, as scikit-learn wants it
+            self._unknown_params = unknown
+
+    more = inspect.Parameter("prefixed_params", inspect.Parameter.VAR_KEYWORD)
+    vars(__init__)["__signature__"] = inspect.Signature([*explicit, more])
+    cls.__init__ = __init__
+    return more.name
+
+
+@dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(field,))
+class PrefixedParams(BaseEstimator):
+    """Base of estimators with parameters that are declared, and keywords that have a prefix.
+
+    A subclass declares parameters as annotated attributes, see :func:`estimator`, and names in
+    ``keyword_prefixes`` which keywords it takes beside those of its parents. Whatever is declared
+    in a way that would be passed over is an error when the class is made.
+    """
+
+    # Keywords such as module__dropout.
+    keyword_prefixes: ClassVar[tuple[str, ...]] = ()
+    net_prefixes: ClassVar[tuple[str, ...]] = ()
+
+    # What scikit-learn checks; a class has those of its parents too.
+    _parameter_constraints: ClassVar[dict[str, Any]]
+
+    # Methods that a subclass may write, beside those of scikit-learn.
+    _hooks: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _check_declaration(cls)
+        _declare(cls)
+
+    @classmethod
+    def _prefixes(cls):
+        return (*cls.keyword_prefixes, *cls.net_prefixes)
+
+    @classmethod
+    def _is_prefixed(cls, name):
+        return name.startswith(tuple(f"{prefix}__" for prefix in cls._prefixes()))
+
+    def _own_prefixed_params(self):
+        given = {name: value for name, value in vars(self).items() if self._is_prefixed(name)}
+        return {**given, **vars(self).get("_unknown_params", {})}
+
+    def params_for(self, prefix: str) -> dict[str, Any]:
+        """Return the keywords given as ``prefix__name``, by name."""
+        start = f"{prefix}__"
+        return {
+            name.removeprefix(start): value
+            for name, value in self._own_prefixed_params().items()
+            if name.startswith(start)
+        }
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, with the ``prefix__name`` keywords that were given.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether parameters of nested estimators are returned too.
+
+        Returns
+        -------
+        params : dict
+            Value by name.
+        """
+        return {**super().get_params(deep=deep), **self._own_prefixed_params()}
+
+    def set_params(self, **params: Any) -> "Self":
+        """Set parameters, ``prefix__name`` keywords among them.
+
+        Parameters
+        ----------
+        **params : dict
+            Value by name.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is not known.
+        """
+        prefixed = {name: params.pop(name) for name in list(params) if self._is_prefixed(name)}
+        super().set_params(**params)
+        vars(self).update(prefixed)
+        return self
+
+    def _check_param_names(self):
+        """Raise for a keyword that the constructor took but nobody knows."""
+        for name in vars(self).get("_unknown_params", ()):
+            valid = sorted(self._get_param_names())
+            raise TypeError(
+                f"{type(self).__name__} has no parameter {name!r}{self._hint(name, valid)} Valid "
+                f"parameters are {', '.join(valid)}, and keywords that start with "
+                f"{', '.join(f'{prefix}__' for prefix in self._prefixes())}."
+            )
+
+    def _hint(self, name, valid):
+        """Return what to write instead of an unknown name."""
+        if name == "warm_start":
+            return f"{_WARM_START}."
+        ours = _OUR_NAMES.get(name)
+        if ours in valid or (ours is not None and self._is_prefixed(ours)):
+            advice = f", {_ADVICE[name]}" if name in _ADVICE else ""
+            return f"; here it is {ours!r}{advice}."
+        prefixes = [f"{prefix}__" for prefix in self._prefixes()]
+        prefix, separator, rest = name.partition("__")
+        near = get_close_matches(prefix + separator, prefixes, n=1) if separator else ()
+        if near:
+            return f"; did you mean {near[0] + rest!r}?"
+        near = get_close_matches(prefix, valid, n=1)
+        return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _check_declaration(cls):
+    """Raise for what a class declares in a way that nobody would look at."""
+    if "__init__" in vars(cls):
+        raise TypeError(
+            f"{cls.__name__} has an __init__ of its own, which its parameters would replace; "
+            "declare them as annotated class attributes, such as `margin: float = 4.0`."
+        )
+    annotations = inspect.get_annotations(cls)
+    parents = [base for base in cls.__mro__[1:] if is_dataclass(base)]
+    params = {field.name for field in fields(parents[0])} if parents else set()
+    for name, value in list(vars(cls).items()):
+        if name in annotations or name.startswith("__"):
+            continue
+        if name in params:
+            _check_override(cls, name, value, annotations)
+        elif not any(hasattr(base, name) for base in cls.__bases__):
+            _check_new(cls, name, value)
+    if annotations:
+        cls.__annotations__ = annotations
+
+
+def _check_override(cls, name, value, annotations):
+    """Raise unless a parameter of the parent is overridden by what can take its place."""
+    if isinstance(value, staticmethod | classmethod | property):
+        annotations[name] = ClassVar[Any]  # no parameter any more
+        return
+    if inspect.isfunction(value):
+        raise TypeError(
+            f"{cls.__name__}.{name} is a method, and would get the estimator as its first "
+            f"argument; write @staticmethod above it."
+        )
+    raise TypeError(
+        f"{cls.__name__}.{name} has no annotation, so that the parent's default would train in "
+        f"its place; write `{name}: {type(value).__name__} = ...` for a parameter with another "
+        f"default, or `{name}: ClassVar = ...` for a value that is fixed."
+    )
+
+
+def _check_new(cls, name, value):
+    """Raise for an attribute that was meant to be a parameter, and for a misspelt hook."""
+    seams = {*cls._hooks, *(n for base in cls.__mro__ for n in vars(base) if n.endswith("_class"))}
+    if name in seams:
+        return
+    near = get_close_matches(name.strip("_"), seams, n=1, cutoff=0.85)
+    if near:
+        raise TypeError(
+            f"{cls.__name__}.{name} is nothing that skda looks at; did you mean {near[0]!r}? The "
+            f"hooks are {', '.join(cls._hooks)}."
+        )
+    is_data = not (callable(value) or hasattr(value, "__get__"))
+    if is_data and not name.startswith("_"):
+        raise TypeError(
+            f"{cls.__name__}.{name} has no annotation, so that it is no parameter; write "
+            f"`{name}: {type(value).__name__} = {value!r}` for a parameter, or "
+            f"`{name}: ClassVar = {value!r}` for a constant."
+        )

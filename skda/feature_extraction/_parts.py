@@ -1,0 +1,44 @@
+"""What the parts of the extractor may take for granted of the whole."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    import torch
+    from sklearn.base import BaseEstimator
+
+    class ExtractorPart(BaseEstimator):
+        """The parameters of the extractor, and what it has learned."""
+
+        module: Any
+        layers: str | tuple[str, ...]
+        weights: Any
+        weights_sha256: str | None
+        pooling: str | None
+        image_shape: tuple[int, ...] | None
+        augment: str
+        power: float
+        normalize: bool
+        on_error: str
+        batch_size: int
+        device: Any
+        engine: str
+        precision: str
+        cache: str | os.PathLike | None
+        cache_size_limit: int | None
+        n_jobs: Any
+
+        input_shape_: tuple[int, ...]
+        layer_sizes_: dict[str, int]
+        module_: Any
+        n_features_in_: int
+        preprocess_: Any
+        _engines: dict[torch.device, Any]
+        _n_features_out: int
+
+        def _batches(self, X: Any, batches: Any, device: Any) -> Iterator[tuple]: ...
+
+else:
+    ExtractorPart = object

@@ -1,0 +1,102 @@
+"""Rows of every domain, in memory or read when they are needed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import skorch.dataset
+import torch
+
+
+class DomainDataset(skorch.dataset.Dataset):
+    """Labelled source rows and the rows of every target domain.
+
+    Parameters
+    ----------
+    X : ndarray or torch.Tensor of shape (n_source, ...)
+        Source rows; or an object with the same ``shape``, ``dtype`` and ``len``, and rows of
+        which are read when it is indexed.
+
+    y : ndarray of int64 of shape (n_source,)
+        Class numbers.
+
+    targets : tuple of arrays, default=()
+        Target rows, one array per domain.
+
+    target_labels : tuple of ndarrays of int64, default=None
+        Class numbers of the target rows, -100 for unlabeled ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skda.training import DomainDataset
+    >>> dataset = DomainDataset(np.zeros((8, 3)), np.arange(8) % 2, (np.ones((5, 3)),))
+    >>> len(dataset), [rows.shape for rows in dataset.domains]
+    (8, [(8, 3), (5, 3)])
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        targets: Sequence[Any] = (),
+        target_labels: Sequence[np.ndarray] | None = None,
+    ):
+        super().__init__(X, y, length=len(X))
+        self.targets, self.target_labels = tuple(targets), target_labels
+        self.domains = (X, *self.targets)
+        self.labels = torch.from_numpy(
+            np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
+        )
+
+    def is_resident(self, device):
+        """Whether all rows can stay on `device` while the network trains."""
+        if not all(is_in_memory(rows) for rows in self.domains):
+            return False
+        if torch.device(device).type != "cuda":
+            return True
+        # Half of the free memory is the network's.
+        n_bytes = sum(rows.nbytes for rows in self.domains)
+        return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def is_in_memory(rows):
+    """Whether rows are neither in a memory-mapped file nor read when they are indexed."""
+    return isinstance(rows, np.ndarray | torch.Tensor) and not isinstance(_storage(rows), np.memmap)
+
+
+class RowSubset:
+    """Some of the rows of an array, read when they are indexed.
+
+    Parameters
+    ----------
+    rows : array-like
+        The array.
+
+    indices : ndarray of int
+        Which rows.
+    """
+
+    def __init__(self, rows, indices):
+        self.rows, self.indices = rows, indices
+        self.shape, self.dtype = (len(indices), *rows.shape[1:]), rows.dtype
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, key):
+        return self.rows[self.indices[key]]
+
+
+def take_rows(rows, indices):
+    """Return the rows of these numbers, without reading what is not in memory."""
+    return rows[indices] if is_in_memory(rows) else RowSubset(rows, indices)
+
+
+def _storage(rows):
+    """The outermost array that a view shows."""
+    while isinstance(rows, np.ndarray) and not isinstance(rows, np.memmap):
+        if rows.base is None:
+            break
+        rows = rows.base
+    return rows

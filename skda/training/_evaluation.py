@@ -1,0 +1,220 @@
+"""What a net makes of rows outside of training, under the statistics of the domain they are of."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+
+from skda._torch import as_tensor
+from skda.nn import DomainRows
+from skda.training._parts import NetPart, to_device, unpack_data
+from skda.training._statistics import set_population_statistics
+
+# Of fewer rows a matrix product is rounded otherwise: a row's prediction would depend on how many
+# are predicted with it.
+_ROWS_OF_A_KERNEL = 16
+_AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the share of rows whose largest logit is that of their class, a tensor."""
+    return (logits.argmax(dim=1) == labels).float().mean()
+
+
+class EvaluationMixin(NetPart):
+    """Forward passes: of training batches, of rows of the target, of rows of any domain."""
+
+    _evaluated_sizes = None  # rows outside training are of the target
+
+    def infer(self, x, *, sizes=None, **fit_params):
+        """Forward rows, in the net's precision.
+
+        Parameters
+        ----------
+        x : torch.Tensor or ndarray
+            Rows.
+
+        sizes : tuple of int, default=None
+            How many of the rows are of each domain, source first; None leaves it at what it is:
+            that of a training batch, or rows of the target.
+
+        **fit_params : dict
+            Passed on by skorch; not used.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n, n_classes)
+            In float32 whatever the precision.
+
+        activations : dict of str to torch.Tensor
+            By layer, in float32.
+        """
+        if sizes is None:
+            return self._infer(self.module_, x)
+        with self.module_.rows.of(sizes):
+            return self._infer(self.module_, x)
+
+    def _infer(self, module, x):
+        x = to_device(x, self.device)
+        if self.precision == "float32":
+            return module(x)
+        with torch.autocast(torch.device(self.device).type, dtype=_AUTOCAST[self.precision]):
+            logits, activations = module(x)
+        return logits.float(), {name: value.float() for name, value in activations.items()}
+
+    def evaluation_step(self, batch, training=False):
+        """Forward one batch of target rows, also for a callback in the middle of training."""
+        X, y = unpack_data(batch)
+        n_rows = len(X)
+        if n_rows < _ROWS_OF_A_KERNEL and not training:
+            X = torch.cat([X, X[-1:].expand(_ROWS_OF_A_KERNEL - n_rows, *X.shape[1:])])
+        with self.module_.rows.of(self._evaluated_sizes):
+            logits, activations = super().evaluation_step((X, y), training=training)
+        return logits[:n_rows], {name: value[:n_rows] for name, value in activations.items()}
+
+    def validation_step(self, batch, **fit_params):
+        """Evaluate one batch of held-out source rows."""
+        self._set_training(False)
+        X, y = unpack_data(batch)
+        y = to_device(y, self.device)
+        with torch.no_grad():
+            logits, _ = self.infer(X, **fit_params)
+            logits = self.module_.labelled_logits(logits, len(y))
+            loss = self.criterion_(logits, y)
+        name = f"valid_{self.valid_metric.__name__}"
+        self.history.record_batch(name, self.valid_metric(logits, y).item())
+        return {"loss": loss, "y_pred": logits}
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class of rows of the target domain.
+
+        Parameters
+        ----------
+        X : ndarray, torch.Tensor or Dataset
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+    @contextlib.contextmanager
+    def statistics_of(self, domain):
+        """Within this context rows are normalised as rows of a domain.
+
+        Parameters
+        ----------
+        domain : {"source", "target"} or int
+            A number is that of one of several target domains; ``"target"`` is the mixture of all.
+        """
+        before = self._evaluated_sizes
+        self._evaluated_sizes = _sizes_of(domain)
+        try:
+            with self.module_.rows.of(self._evaluated_sizes):
+                yield
+        finally:
+            self._evaluated_sizes = before
+
+    def source_statistics(self):
+        """Within this context rows are normalised as rows of the source, not of the target.
+
+        To look at the features of source rows; predictions of an estimator are for the target.
+        """
+        return self.statistics_of("source")
+
+    def iter_activations(
+        self,
+        rows: Any,
+        layers: Sequence[str] = ("features",),
+        domain: Any = None,
+        device: Any = "cpu",
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the activations of rows batch by batch; see :meth:`activations_of`.
+
+        Parameters
+        ----------
+        rows, layers, domain
+            As in :meth:`activations_of`.
+
+        device : str or torch.device, default="cpu"
+            Where activations go.
+
+        Yields
+        ------
+        activations : dict of str to torch.Tensor of shape (n, ...)
+            By layer.
+        """
+        with contextlib.nullcontext() if domain is None else self.statistics_of(domain):
+            for _, activations in self.forward_iter(Dataset(rows, length=len(rows)), device=device):
+                yield {layer: activations[layer] for layer in layers}
+
+    def activations_of(
+        self, rows: Any, layers: Sequence[str] = ("features",), domain: Any = None
+    ) -> dict[str, torch.Tensor]:
+        """Return the activations of rows of a domain, under the statistics of that domain.
+
+        Parameters
+        ----------
+        rows : array-like of shape (n, ...)
+            Rows, as the module takes them.
+
+        layers : sequence of str, default=("features",)
+            Some of ``module_.layers``.
+
+        domain : {"source", "target"}, int or None, default=None
+            Where the rows come from; a number is that of one of several target domains. None is
+            the target, or the domain of the :meth:`statistics_of` around the call.
+
+        Returns
+        -------
+        activations : dict of str to torch.Tensor of shape (n, ...)
+            By layer, on the CPU.
+        """
+        parts = [tuple(part.values()) for part in self.iter_activations(rows, layers, domain)]
+        return dict(zip(layers, map(torch.cat, zip(*parts, strict=True)), strict=True))
+
+    def estimate_target_statistics(self, targets):
+        """Set the batch norms' target statistics to those of the target rows under this network.
+
+        Needed where training saw no target rows. The statistics are exact: mean and biased
+        variance over all rows of a domain, measured with the layers below already adapted, and
+        with dropout off. A domain with up to ``iterator_valid__batch_size`` rows takes one
+        forward; one of n batches about n for every batch norm, each only as far as that layer.
+
+        Parameters
+        ----------
+        targets : sequence of arrays
+            The rows of every target domain.
+        """
+        module = self.module_
+        size = self.iterator_valid__batch_size
+        self._set_training(False)
+        for number, rows in enumerate(targets):
+
+            def forward(part, rows=rows):
+                # Not the compiled network, which would pass over hooks.
+                self._infer(module.forward, as_tensor(rows[part]))
+
+            with torch.no_grad(), module.rows.of(DomainRows.target_alone(number)):
+                set_population_statistics(
+                    [norm.norms[number + 1] for norm in module.domain_batch_norms()],
+                    forward,
+                    [slice(start, start + size) for start in range(0, len(rows), size)],
+                )
+        self._pool_target_statistics()
+
+    def _pool_target_statistics(self):
+        if self.module_.n_targets > 1:
+            for norm in self.module_.domain_batch_norms():
+                norm.pool_targets()
+
+
+def _sizes_of(domain):
+    if domain == "target":
+        return None  # of several targets the mixture
+    return DomainRows.SOURCE_ALONE if domain == "source" else DomainRows.target_alone(domain)

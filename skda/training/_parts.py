@@ -1,0 +1,60 @@
+"""What skda's nets use of skorch, and their parts of the whole, as type checkers are to see it."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skorch import NeuralNet
+    from torch import nn
+
+    from skda.training._module import AdaptationModule
+    from skda.training._stages import Stage
+
+    def to_device(X: Any, device: Any) -> Any: ...
+    def unpack_data(data: Any) -> tuple[Any, Any]: ...
+
+    class NetPart(NeuralNet):
+        """A net with a network, an alignment and stages."""
+
+        # Parameters, and what keywords make of them.
+        alignment: nn.Module | None
+        trade_off: float
+        precision: str
+        valid_metric: Callable
+        lr_schedule: Any
+        head_lr_multiplier: float
+        layer_decay: float
+        n_transfer: int | None
+        stages: tuple[Stage, ...]
+        optimizer: Any
+        train_split: Any
+        iterator_train: Any
+        iterator_train__random_state: int
+        iterator_valid__batch_size: int
+        device: Any
+        history: Any
+
+        # What initialize makes, and training sets.
+        module_: AdaptationModule
+        alignment_: Any
+        criterion_: Any
+        optimizer_: Any
+        _n_steps: Any
+        _lr_factor: Any
+        _trade_off_factor: Any
+        current_trade_off: float
+        _has_adversary: bool
+        _predicted: list
+
+        def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
+        def _unfrozen_later(self) -> set: ...
+        def backward(self, loss: Any, inputs: Any = None) -> None: ...
+
+else:
+    from skorch.dataset import unpack_data
+    from skorch.utils import to_device
+
+    NetPart = object
+
+__all__ = ["NetPart", "to_device", "unpack_data"]

@@ -1,0 +1,273 @@
+"""The parts of a training, declared as data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import nn
+
+from skda._torch import seed_generators
+from skda.backbones import BackboneResolver, list_blocks
+from skda.training._datasets import DomainDataset
+from skda.training._parts import NetPart
+
+# Stands for what a training has before anyone asks for it.
+_LATER: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a training: what learns, from which rows, for how long.
+
+    Parameters
+    ----------
+    name : str
+        What the stage is called, such as ``"source"``.
+
+    max_epochs : int or None, default=None
+        Number of epochs; 0 for what is computed in one go. None takes all that the net's
+        `max_epochs` leave.
+
+    learns : tuple of str, default=("backbone", "head", "alignment")
+        Which of these parts learn; the others stay as they are, statistics of batch norms
+        included. ``"backbone"`` is what of the backbone is not frozen, and the name of a frozen
+        block, see :func:`skda.backbones.list_blocks`, lets it learn from this stage on.
+
+    batches : {"paired", "source", "target"}, default="paired"
+        Of which domains the rows are. Gradient descent knows ``"paired"`` and ``"source"``.
+
+    make_net : callable, default=None
+        From the :class:`Training` to the net of this stage. None goes on with the net of the
+        stage before; learning rate and trade-off go on with it.
+
+    make_dataset : callable, default=None
+        From the :class:`Training` to the rows of this stage, a :class:`DomainDataset`. None goes
+        on with those of the stage before.
+
+    run : callable, default=None
+        Takes the place of gradient descent: called with the :class:`Training`.
+
+    reseed : bool, default=True
+        Whether random numbers start from the seed of training. Without, they go on, as for what
+        belongs to the making of the network.
+
+    Examples
+    --------
+    >>> from skda.training import Stage
+    >>> Stage(name="head", max_epochs=5, learns=("head",), batches="source").learns
+    ('head',)
+    """
+
+    name: str
+    max_epochs: int | None = None
+    learns: tuple[str, ...] = ("backbone", "head", "alignment")
+    batches: str = "paired"
+    make_net: Callable | None = None
+    make_dataset: Callable | None = None
+    run: Callable | None = None
+    reseed: bool = True
+
+    def __post_init__(self):
+        if self.batches not in ("paired", "source", "target"):
+            raise ValueError(
+                f"batches of stage {self.name!r} must be 'paired', 'source' or 'target', got "
+                f"{self.batches!r}."
+            )
+        if isinstance(self.learns, str):
+            raise TypeError(
+                f"learns of stage {self.name!r} must be a tuple of names, got {self.learns!r}; "
+                f"write ({self.learns!r},)."
+            )
+
+    def declared(self):
+        """Return the same without functions: what a net, which is pickled, keeps of it."""
+        return replace(self, make_net=None, make_dataset=None)
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A seed for everything that draws: what one draws leaves the others as they are."""
+
+    module: int
+    alignment: int
+    order: int
+    training: int
+    backbone: int
+
+
+@dataclass
+class Training:
+    """What is known of a training while it runs: the hooks of an estimator get it.
+
+    Attributes
+    ----------
+    dataset : DomainDataset
+        The rows that ``fit`` was given.
+
+    device : torch.device or str
+        Where the network learns.
+
+    seeds : Seeds
+        One for the weights, one for the alignment, one for the order of rows, one for training.
+
+    resolver : skda.backbones.BackboneResolver
+        Gives the network that the user asked for.
+
+    backbone : torch.nn.Module
+        The network, once it is built.
+
+    layers : tuple of str
+        Paths of the layers that are aligned.
+
+    widths : dict of str to int
+        Number of values of a row at every layer, ``"features"`` and ``"logits"`` among them.
+
+    rows : DomainDataset
+        Those of the stage that runs.
+
+    net : AdaptationNet
+        That of the stage that runs, or of the last one.
+
+    histories : dict of str to skorch.history.History
+        By the name of the (first) stage of every net.
+    """
+
+    dataset: DomainDataset
+    device: torch.device | str
+    seeds: Seeds
+    resolver: BackboneResolver
+    backbone: nn.Module = _LATER
+    layers: tuple[str, ...] = ()
+    widths: dict[str, int] = field(default_factory=dict)
+    rows: DomainDataset = _LATER
+    net: Any = None
+    histories: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.rows = self.dataset
+
+
+def run_stages(stages: Sequence[Stage], training: Training) -> None:
+    """Train as declared; consecutive stages of one net are one call of its ``fit``."""
+    for group in _by_net(stages):
+        first = group[0]
+        if first.make_dataset is not None:
+            training.rows = first.make_dataset(training)
+        if first.run is not None:
+            first.run(training)
+            continue
+        net = first.make_net(training)
+        net.stages = tuple(stage.declared() for stage in group)
+        epochs = [stage.max_epochs for stage in group]
+        if None not in epochs:
+            net.max_epochs = sum(epochs)
+        if first.reseed:
+            seed_generators(training.seeds.training, training.device)
+        if not any(epochs) and None not in epochs:
+            net.initialize()
+        else:
+            net.fit(training.rows, None)
+            training.histories[first.name] = net.history
+        training.net = net
+
+
+def _by_net(stages):
+    """Return lists of stages that share a net."""
+    groups = []
+    for stage in stages:
+        if stage.make_net is not None or stage.run is not None:
+            groups.append([stage])
+            continue
+        if not groups or groups[-1][0].run is not None:
+            raise ValueError(f"stage {stage.name!r} has no net to go on with; give it make_net.")
+        if stage.make_dataset is not None or stage.batches != groups[-1][0].batches:
+            raise ValueError(
+                f"stage {stage.name!r} goes on with the net of the stage before, and so with its "
+                "rows and batches; for others give it a net of its own, such as "
+                "make_net=lambda training: training.net.successor()."
+            )
+        groups[-1].append(stage)
+    return groups
+
+
+def stage_at(stages: Sequence[Stage], epoch: int) -> Stage:
+    """Return the stage that an epoch, counted from 0, belongs to; the last one has no end."""
+    ends = accumulate(stage.max_epochs or 0 for stage in stages)
+    return next(
+        (
+            stage
+            for stage, end in zip(stages[:-1], ends, strict=False)
+            if stage.max_epochs is None or epoch < end
+        ),
+        stages[-1],
+    )
+
+
+class StageMixin(NetPart):
+    """A net that knows which of its parts learn in which epoch."""
+
+    def _begin_stages(self):
+        self._stage, self._fixed = None, {}
+        if self.stages:
+            self._check_stages()
+            self._enter_stage(self.stages[0])
+
+    def _check_stages(self):
+        blocks = [*self.module_.frozen, *list_blocks(self.module_.backbone)]
+        known = [*self._parts(), *dict.fromkeys(block.name for block in blocks)]
+        for stage in self.stages:
+            for name in stage.learns:
+                if name not in known:
+                    raise ValueError(
+                        f"learns of stage {stage.name!r} holds {name!r}, which is no part of the "
+                        f"net; its parts and blocks are {', '.join(map(repr, known))}."
+                    )
+
+    def _enter_stage(self, stage):
+        """Let learn what the stage names, and nothing else."""
+        if stage is self._stage:
+            return
+        self._stage, module = stage, self.module_
+        while module.frozen and module.frozen[-1].name in stage.learns:
+            module.unfreeze()
+        for name, part in self._parts().items():
+            if name in stage.learns:
+                self._release(name, part)
+            elif name not in self._fixed:
+                self._fixed[name] = [path for path, p in part.named_parameters() if p.requires_grad]
+                part.requires_grad_(False)
+        module.is_fixed = "backbone" in self._fixed
+
+    def _release(self, name, part):
+        for path in self._fixed.pop(name, ()):
+            part.get_parameter(path).requires_grad_(True)
+
+    def _end_stages(self):
+        """Let all parts learn again: a net that comes after this one has stages of its own."""
+        for name, part in self._parts().items():
+            self._release(name, part)
+        self._stage, self.module_.is_fixed = None, False
+
+    def _unfrozen_later(self):
+        """Return the parameters that do not learn yet, but in one of the stages to come."""
+        named = {name for stage in self.stages for name in stage.learns}
+        module = self.module_
+        later = [block for block in module.frozen if block.name in named]
+        parameters = {p for block in later for p in block.get_parameters(module.backbone)}
+        for name, part in self._parts().items():
+            if name in named:
+                parameters.update(map(part.get_parameter, self._fixed.get(name, ())))
+        return parameters
+
+    def _parts(self):
+        """Return what a stage names beside blocks."""
+        module = self.module_
+        return {"backbone": module.backbone, "head": module.head, "alignment": self.alignment_}
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Begin an entry of the history, and the stage that the epoch belongs to."""
+        super().on_epoch_begin(net, dataset_train, dataset_valid, **kwargs)
+        if self.stages:
+            self._enter_stage(stage_at(self.stages, len(self.history) - 1))

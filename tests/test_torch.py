@@ -1,0 +1,66 @@
+"""Devices and generators."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from skda._torch import local_torch_state, resolve_device, seed_generators
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("kind", ["mps", "xpu", "hpu"])
+def test_auto_is_the_accelerator_that_torch_finds(kind, no_cuda, monkeypatch):
+    found = SimpleNamespace(
+        is_available=lambda: True, current_accelerator=lambda: SimpleNamespace(type=kind)
+    )
+    monkeypatch.setattr(torch, "accelerator", found, raising=False)
+    assert resolve_device("auto") == kind
+
+
+def test_auto_is_the_cpu_where_there_is_no_accelerator(no_cuda, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    found = SimpleNamespace(is_available=lambda: False, current_accelerator=lambda: None)
+    monkeypatch.setattr(torch, "accelerator", found, raising=False)
+    assert resolve_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize("has_mps, device", [(True, "mps"), (False, "cpu")])
+def test_auto_before_torch_knew_of_accelerators(has_mps, device, no_cuda, monkeypatch):
+    monkeypatch.delattr(torch, "accelerator", raising=False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: has_mps)
+    assert resolve_device("auto") == device
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(ValueError, match="device='warp' cannot be used here"):
+        resolve_device("warp")
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_generator_of_the_caller_stays(device):
+    before = torch.get_rng_state()
+    with local_torch_state(device):
+        seed_generators(3, device)
+        first = torch.rand(4)
+    with local_torch_state(device):
+        seed_generators(3, device)
+        assert torch.equal(torch.rand(4), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_generator_of_another_accelerator_is_seeded_and_restored(monkeypatch):
+    calls = []
+    library = SimpleNamespace(
+        manual_seed=lambda seed: calls.append(("seed", seed)),
+        get_rng_state=lambda index: calls.append(("keep", index)) or "state",
+        set_rng_state=lambda state, index: calls.append(("restore", state, index)),
+    )
+    monkeypatch.setattr(torch, "get_device_module", lambda device=None: library)
+    with local_torch_state("xpu:1"):
+        seed_generators(3, "xpu:1")
+    assert calls == [("keep", 1), ("seed", 3), ("restore", "state", 1)]
