@@ -32,8 +32,9 @@ class Stage:
 
     learns : tuple of str, default=("backbone", "head", "alignment")
         Which of these parts learn; the others stay as they are, statistics of batch norms
-        included. ``"backbone"`` is what of the backbone is not frozen, and the name of a frozen
-        block, see :func:`skda.backbones.list_blocks`, lets it learn from this stage on.
+        included. ``"backbone"`` is what of the backbone is not frozen, ``"head"`` what follows it,
+        a bottleneck included, and the name of a frozen block, see
+        :func:`skda.backbones.list_blocks`, lets it learn from this stage on.
 
     batches : {"paired", "source", "target"}, default="paired"
         Of which domains the rows are. Gradient descent knows ``"paired"`` and ``"source"``.
@@ -236,13 +237,14 @@ class StageMixin(NetPart):
             if name in stage.learns:
                 self._release(name, part)
             elif name not in self._fixed:
-                self._fixed[name] = [path for path, p in part.named_parameters() if p.requires_grad]
-                part.requires_grad_(False)
+                self._fixed[name] = [path for path, p in part.items() if p.requires_grad]
+                for path in self._fixed[name]:
+                    part[path].requires_grad_(False)
         module.is_fixed = "backbone" in self._fixed
 
     def _release(self, name, part):
         for path in self._fixed.pop(name, ()):
-            part.get_parameter(path).requires_grad_(True)
+            part[path].requires_grad_(True)
 
     def _end_stages(self):
         """Let all parts learn again: a net that comes after this one has stages of its own."""
@@ -258,13 +260,15 @@ class StageMixin(NetPart):
         parameters = {p for block in later for p in block.get_parameters(module.backbone)}
         for name, part in self._parts().items():
             if name in named:
-                parameters.update(map(part.get_parameter, self._fixed.get(name, ())))
+                parameters.update(part[path] for path in self._fixed.get(name, ()))
         return parameters
 
     def _parts(self):
-        """Return what a stage names beside blocks."""
-        module = self.module_
-        return {"backbone": module.backbone, "head": module.head, "alignment": self.alignment_}
+        """Return the parameters of what a stage names beside blocks, by path."""
+        parts = {"backbone": {}, "head": {}, "alignment": dict(self.alignment_.named_parameters())}
+        for path, parameter in self.module_.named_parameters():
+            parts["backbone" if path.startswith("backbone.") else "head"][path] = parameter
+        return parts
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Begin an entry of the history, and the stage that the epoch belongs to."""

@@ -1,5 +1,7 @@
 """Stages that are declared wrongly are errors; what a net kept fixed learns in the one after it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,21 @@ def test_what_one_net_kept_fixed_learns_in_its_successor():
     after = state(trained.net, "backbone")
     assert not torch.equal(after["hidden1.0.weight"], before["hidden1.0.weight"])
     assert [len(history) for history in trained.histories.values()] == [1, 1]
+
+
+def test_the_head_is_all_that_follows_the_backbone():
+    def with_bottleneck(training):
+        net = start(training)
+        net.module.bottleneck = nn.Linear(4, 4)
+        return net
+
+    trained, net = training(), with_bottleneck(training())
+    before = net.module.bottleneck.weight.clone()
+    stage = Stage(name="body", make_net=lambda _: net, max_epochs=1, learns=("backbone",))
+    run([stage], trained)
+    assert torch.equal(before, net.module_.bottleneck.weight)
+    run([replace(stage, learns=("head",))], trained)
+    assert not torch.equal(before, net.module_.bottleneck.weight)
 
 
 def test_epochs_of_a_stage_are_those_of_its_net():
