@@ -137,6 +137,19 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         "standardize": [StrOptions({"domain"}), None],
     }
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "alignment" not in vars(cls):
+            return
+        for hook in ("make_loss", "make_alignment"):
+            owner = next(base for base in cls.__mro__ if hook in vars(base))
+            if owner not in (cls, DeepAdaptationEstimator):
+                raise TypeError(
+                    f"{cls.__name__}.alignment may be passed over: {hook} of {owner.__name__} "
+                    f"builds its own. Override {hook} too, or derive from "
+                    "DeepAdaptationClassifier."
+                )
+
     # In a Pipeline or a search the target reaches fit without a set_fit_request.
     __metadata_request__fit = {
         "X_target": True,
@@ -290,10 +303,23 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         if isinstance(alignment, str):
             alignment = ALIGNMENTS[alignment]
         if getattr(alignment, "joint", False):
-            return JointAlignment(self.make_loss(alignment, tuple(layers), widths), layers)
+            return JointAlignment(self._checked_loss(alignment, tuple(layers), widths), layers)
         return LayerwiseAlignment(
-            {layer: self.make_loss(alignment, (layer,), widths) for layer in layers}
+            {layer: self._checked_loss(alignment, (layer,), widths) for layer in layers}
         )
+
+    def _checked_loss(self, alignment, layers, widths):
+        loss = self.make_loss(alignment, layers, widths)
+        names = inspect.getclosurevars(loss).nonlocals if inspect.isfunction(loss) else {}
+        if getattr(loss, "__self__", None) is self or any(x is self for x in names.values()):
+            raise TypeError(
+                f"make_loss of {type(self).__name__} returns a function that refers to the "
+                "estimator, which then holds itself and cannot be pickled; copy what it needs of "
+                "the estimator into local variables, or return a module."
+            )
+        if loss is None:
+            raise TypeError(f"make_loss of {type(self).__name__} returns None; return a loss.")
+        return loss
 
     def make_loss(
         self, alignment: Any, layers: tuple[str, ...], widths: dict[str, int]

@@ -290,7 +290,12 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     def _build_backbone(self, training):
         seed_generators(training.seeds.module, training.device)
         training.backbone = self.make_backbone(training)
-        training.layers = tuple(training.resolver.layer_paths(self.name_layers(training)))
+        layers = self.name_layers(training)
+        if isinstance(layers, str):
+            raise TypeError(
+                f"layers must be a tuple of names, got {layers!r}; write ({layers!r},)."
+            )
+        training.layers = tuple(training.resolver.layer_paths(layers))
         example = example_rows(training.dataset)
         (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
         training.widths = probe_widths(

@@ -1,13 +1,14 @@
 """Parameters that are declared once: dataclass fields, and skorch's ``prefix__name`` keywords."""
 
 import inspect
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from difflib import get_close_matches
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sklearn.base import BaseEstimator
 
+from skda.estimators._declaration import check_declaration
 from skda.estimators._docs import inherit_entries
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class PrefixedParams(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _check_declaration(cls)
+        check_declaration(cls)
         _declare(cls)
 
     @classmethod
@@ -226,61 +227,3 @@ class PrefixedParams(BaseEstimator):
             return f"; did you mean {near[0] + rest!r}?"
         near = get_close_matches(prefix, valid, n=1)
         return f"; did you mean {near[0]!r}?" if near else "."
-
-
-def _check_declaration(cls):
-    """Raise for what a class declares in a way that nobody would look at."""
-    if "__init__" in vars(cls):
-        raise TypeError(
-            f"{cls.__name__} has an __init__ of its own, which its parameters would replace; "
-            "declare them as annotated class attributes, such as `margin: float = 4.0`."
-        )
-    annotations = inspect.get_annotations(cls)
-    parents = [base for base in cls.__mro__[1:] if is_dataclass(base)]
-    params = {field.name for field in fields(parents[0])} if parents else set()
-    for name, value in list(vars(cls).items()):
-        if name in annotations or name.startswith("__"):
-            continue
-        if name in params:
-            _check_override(cls, name, value, annotations)
-        elif not any(hasattr(base, name) for base in cls.__bases__):
-            _check_new(cls, name, value)
-    if annotations:
-        cls.__annotations__ = annotations
-
-
-def _check_override(cls, name, value, annotations):
-    """Raise unless a parameter of the parent is overridden by what can take its place."""
-    if isinstance(value, staticmethod | classmethod | property):
-        annotations[name] = ClassVar[Any]  # no parameter any more
-        return
-    if inspect.isfunction(value):
-        raise TypeError(
-            f"{cls.__name__}.{name} is a method, and would get the estimator as its first "
-            f"argument; write @staticmethod above it."
-        )
-    raise TypeError(
-        f"{cls.__name__}.{name} has no annotation, so that the parent's default would train in "
-        f"its place; write `{name}: {type(value).__name__} = ...` for a parameter with another "
-        f"default, or `{name}: ClassVar = ...` for a value that is fixed."
-    )
-
-
-def _check_new(cls, name, value):
-    """Raise for an attribute that was meant to be a parameter, and for a misspelt hook."""
-    seams = {*cls._hooks, *(n for base in cls.__mro__ for n in vars(base) if n.endswith("_class"))}
-    if name in seams:
-        return
-    near = get_close_matches(name.strip("_"), seams, n=1, cutoff=0.85)
-    if near:
-        raise TypeError(
-            f"{cls.__name__}.{name} is nothing that skda looks at; did you mean {near[0]!r}? The "
-            f"hooks are {', '.join(cls._hooks)}."
-        )
-    is_data = not (callable(value) or hasattr(value, "__get__"))
-    if is_data and not name.startswith("_"):
-        raise TypeError(
-            f"{cls.__name__}.{name} has no annotation, so that it is no parameter; write "
-            f"`{name}: {type(value).__name__} = {value!r}` for a parameter, or "
-            f"`{name}: ClassVar = {value!r}` for a constant."
-        )

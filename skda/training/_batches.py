@@ -163,8 +163,28 @@ class PairedBatches:
             start += n
         return torch.cat(columns, dim=1)
 
+    def _check_drawn(self, indices):
+        """Raise unless every column holds rows of its own domain: others would train in silence."""
+        shape = self.n_steps, sum(self.sizes)
+        if tuple(getattr(indices, "shape", ())) != shape or indices.dtype != torch.int64:
+            raise ValueError(
+                f"draw_epoch of {type(self).__name__} must return int64 of shape {shape}, got "
+                f"{getattr(indices, 'dtype', type(indices).__name__)} of shape "
+                f"{tuple(getattr(indices, 'shape', ()))}."
+            )
+        start = 0
+        for n, rows in zip(self.n_rows, indices.split(self.sizes, dim=1), strict=True):
+            if rows.min() < start or rows.max() >= start + n:
+                raise ValueError(
+                    f"draw_epoch of {type(self).__name__} returns rows {rows.min().item()} to "
+                    f"{rows.max().item()} where those of a domain are {start} to "
+                    f"{start + n - 1}; domains are counted on from one another."
+                )
+            start += n
+
     def __iter__(self):
         indices = self.draw_epoch()
+        self._check_drawn(indices)
         if not self.resident:
             reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
             yield from DataLoader(

@@ -30,7 +30,7 @@ def gradient_norm(parameters):
     return torch.linalg.vector_norm(torch.stack(norms)).item()
 
 
-def effective_classes(predicted, n_classes):
+def effective_classes(predicted):
     """Return how many classes are predicted: the exponential of the entropy of their shares.
 
     Parameters
@@ -38,15 +38,12 @@ def effective_classes(predicted, n_classes):
     predicted : torch.Tensor of int64 of shape (n,)
         Class numbers.
 
-    n_classes : int
-        How many classes there are.
-
     Returns
     -------
     n_effective : float
-        From 1 (all rows are of one class) to `n_classes` (all classes are equally frequent).
+        From 1 (all rows are of one class) to the number of classes (all are equally frequent).
     """
-    shares = torch.bincount(predicted.cpu(), minlength=n_classes).double() / len(predicted)
+    shares = torch.bincount(predicted.cpu()).double() / len(predicted)
     return math.exp(torch.special.entr(shares).sum().item())
 
 

@@ -236,7 +236,9 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         net : AdaptationNet
             Not trained yet, with an optimiser, a history and callbacks of its own.
         """
-        kept = self.get_params(deep=False)
+        # Not what stands in the net while it trains, which skorch returns too.
+        own = {"current_trade_off", *(name for name in vars(self) if name.startswith("_"))}
+        kept = {name: v for name, v in self.get_params(deep=False).items() if name not in own}
         if "optimizer" in params:
             kept = {name: v for name, v in kept.items() if not name.startswith("optimizer__")}
         return (net_class or type(self))(**{**kept, **params})
@@ -359,9 +361,8 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
             self.history.record("encoder_gradient_norm", gradient_norm(encoder))
             self.history.record("adversary_gradient_norm", gradient_norm(adversary))
             if self._predicted:
-                n_classes = self.module_.head.out_features
                 predicted = torch.cat(self._predicted)
-                self.history.record("target_classes", effective_classes(predicted, n_classes))
+                self.history.record("target_classes", effective_classes(predicted))
                 self._predicted.clear()
 
     @staticmethod

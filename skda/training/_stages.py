@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -75,6 +76,22 @@ class Stage:
             raise ValueError(
                 f"batches of stage {self.name!r} must be 'paired', 'source' or 'target', got "
                 f"{self.batches!r}."
+            )
+        if self.batches == "target" and self.run is None:
+            raise ValueError(
+                f"stage {self.name!r} has batches='target', which gradient descent does not know; "
+                "use 'paired', with rows that make_dataset chooses."
+            )
+        if self.run is not None and (self.make_net is not None or self.max_epochs):
+            raise ValueError(
+                f"stage {self.name!r} has run, which takes the place of gradient descent; leave "
+                "out make_net and max_epochs, or run."
+            )
+        whole = isinstance(self.max_epochs, Integral) and self.max_epochs >= 0
+        if self.max_epochs is not None and not whole:
+            raise ValueError(
+                f"max_epochs of stage {self.name!r} must be a whole number of 0 or more, or None, "
+                f"got {self.max_epochs!r}."
             )
         if isinstance(self.learns, str):
             raise TypeError(
@@ -161,21 +178,37 @@ def run_stages(stages: Sequence[Stage], training: Training) -> None:
             continue
         net = first.make_net(training)
         net.stages = tuple(stage.declared() for stage in group)
-        epochs = [stage.max_epochs for stage in group]
-        if None not in epochs:
-            net.max_epochs = sum(epochs)
         if first.reseed:
             seed_generators(training.seeds.training, training.device)
-        if not any(epochs) and None not in epochs:
-            net.initialize()
-        else:
-            net.fit(training.rows, None)
+        if _fit(net, training.rows, [stage.max_epochs for stage in group]):
             training.histories[first.name] = net.history
         training.net = net
+    if training.net is None:
+        raise ValueError(
+            "make_stages declares no stage that has a net; begin with those of the parent's "
+            "make_stages, or with Stage(..., make_net=self.build_net)."
+        )
+
+
+def _fit(net, rows, epochs):
+    """Train for the epochs of all stages of a net; return whether there are any."""
+    if None in epochs:
+        net.fit(rows, None)
+        return True
+    if not any(epochs):
+        net.initialize()
+        return False
+    own, net.max_epochs = net.max_epochs, sum(epochs)
+    try:
+        net.fit(rows, None)
+    finally:
+        net.max_epochs = own  # what a successor has
+    return True
 
 
 def _by_net(stages):
     """Return lists of stages that share a net."""
+    stages = _check_list(stages)
     groups = []
     for stage in stages:
         if stage.make_net is not None or stage.run is not None:
@@ -189,8 +222,23 @@ def _by_net(stages):
                 "rows and batches; for others give it a net of its own, such as "
                 "make_net=lambda training: training.net.successor()."
             )
+        if groups[-1][-1].max_epochs is None:
+            raise ValueError(
+                f"stage {stage.name!r} would never begin: the one before it has max_epochs=None, "
+                "which takes all that are left."
+            )
         groups[-1].append(stage)
     return groups
+
+
+def _check_list(stages):
+    if not isinstance(stages, list | tuple) or not all(isinstance(s, Stage) for s in stages):
+        raise TypeError(f"make_stages must return a list of Stage, got {stages!r}.")
+    names = [stage.name for stage in stages]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two stages are called {name!r}, and would share one history.")
+    return stages
 
 
 def stage_at(stages: Sequence[Stage], epoch: int) -> Stage:

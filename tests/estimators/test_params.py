@@ -85,7 +85,20 @@ def test_constraints_are_those_of_all_parents(few):
 WRONG = {
     "default without annotation": ({"trade_off": 0.5}, r"trade_off: float = \.\.\."),
     "alignment without annotation": ({"alignment": "mmd"}, r"`alignment: ClassVar = \.\.\.`"),
-    "new parameter without annotation": ({"margin": 4.0}, r"`margin: float = 4\.0`"),
+    "new parameter without annotation": ({"margin": 4.0}, r"`margin: float = \.\.\.`"),
+    "nothing for a default": ({"critic": None}, r"`critic: Any = \.\.\.`"),
+    "list for a default": ({"sizes": [1, 2]}, r"`sizes: tuple = \.\.\.`"),
+    "misspelt alignment": ({"alignement": staticmethod(mean_distance)}, "'alignment'"),
+    "misspelt parameter": (
+        {"__annotations__": {"trade_of": float}, "trade_of": 0.1},
+        "'trade_off'",
+    ),
+    "constant alignment without staticmethod": (
+        {"__annotations__": {"alignment": ClassVar}, "alignment": mean_distance},
+        "@staticmethod",
+    ),
+    "another library's name": ({"train_step_single": lambda self, batch: None}, "net_class"),
+    "a hook that there is not": ({"make_head": lambda self: None}, "begins with an underscore"),
     "method in the place of a parameter": (
         {"alignment": lambda self, source, target: 0},
         "@staticmethod",
@@ -101,6 +114,78 @@ WRONG = {
 def test_a_wrong_declaration_is_an_error_at_once(body, message):
     with pytest.raises(TypeError, match=message):
         type("Wrong", (DeepAdaptationClassifier,), dict(body))
+
+
+class Mixin:
+    trade_off = 0.1
+
+
+class StaticMixin:
+    @staticmethod
+    def alignment(source, target):
+        return mean_distance(source, target)
+
+
+class MisspeltMixin:
+    def make_losses(self, alignment, layers, widths):
+        return mean_distance
+
+
+@pytest.mark.parametrize(
+    "mixin, message",
+    [
+        (Mixin, r"Mixin\.trade_off stands in a class that is no estimator"),
+        (StaticMixin, r"StaticMixin\.alignment stands in a class that is no estimator"),
+        (MisspeltMixin, "'make_loss'"),
+    ],
+)
+def test_what_a_mixin_declares_is_not_passed_over(mixin, message):
+    with pytest.raises(TypeError, match=message):
+        type("Mixed", (mixin, DeepAdaptationClassifier), {})
+
+
+def test_of_several_parents_the_first_that_declares_a_parameter_counts(few):
+    class Plain(DeepAdaptationClassifier):
+        margin: float = 1.0
+
+    class Weaker(DeepAdaptationClassifier):
+        trade_off: float = 0.1
+
+        @staticmethod
+        def alignment(source, target):
+            return mean_distance(source, target)
+
+    class Both(Plain, Weaker):
+        pass
+
+    assert (Both().trade_off, Both().margin) == (0.1, 1.0)
+    assert "alignment" not in inspect.signature(Both).parameters
+    assert torch.equal(weights(fit(Both, few)), weights(fit(Weaker, few)))
+
+    class Mixed(Plain, DANNClassifier):
+        pass
+
+    assert torch.equal(weights(fit(Mixed, few)), weights(fit(DANNClassifier, few)))
+
+
+def test_an_alignment_that_a_method_would_not_look_at_is_an_error():
+    with pytest.raises(TypeError, match="make_loss of DANNClassifier builds its own"):
+        type("Other", (DANNClassifier,), {"alignment": staticmethod(mean_distance)})
+
+
+@pytest.mark.parametrize("kind", ["closure", "method"])
+def test_a_loss_that_holds_the_estimator_is_an_error(kind, few):
+    class Selfish(DeepAdaptationClassifier):
+        def make_loss(self, alignment, layers, widths):
+            if kind == "method":
+                return self._distance
+            return lambda source, target: self._distance(source, target)
+
+        def _distance(self, source, target):
+            return mean_distance(source, target)
+
+    with pytest.raises(TypeError, match="refers to the estimator"):
+        fit(Selfish, few)
 
 
 @pytest.mark.parametrize("name", ["helper", "_helper", "describe", "score_samples"])

@@ -280,3 +280,23 @@ def test_part_of_a_file_is_not_read(tmp_path):
     part = take_rows(rows, np.array([7, 2]))
     assert not isinstance(part, np.ndarray)
     assert np.asarray(part[:]).flatten().tolist() == [7, 2]
+
+
+@pytest.mark.parametrize(
+    "draw, message",
+    [
+        (lambda self, drawn: drawn[:, :-1], r"int64 of shape \(2, 8\), got torch.int64 of shape"),
+        (lambda self, drawn: drawn[:1], r"int64 of shape \(2, 8\)"),
+        (lambda self, drawn: drawn.float(), "got torch.float32"),
+        (lambda self, drawn: drawn.tolist(), "got list"),
+        (lambda self, drawn: drawn % 8, "where those of a domain are 8 to 12"),
+    ],
+)
+def test_rows_that_are_drawn_wrongly_are_an_error(draw, message):
+    class Drawn(PairedBatches):
+        def draw_epoch(self):
+            return draw(self, super().draw_epoch())
+
+    dataset = DomainDataset(np.zeros((8, 3)), np.arange(8) % 2, (np.ones((5, 3)),))
+    with pytest.raises(ValueError, match=message):
+        next(iter(Drawn(dataset, batch_size=4)))

@@ -17,8 +17,8 @@ def _history(n_epochs=6, **changed):
 
 
 def test_effective_classes_are_one_for_a_collapse_and_all_for_equal_shares():
-    assert effective_classes(torch.zeros(50, dtype=torch.int64), 4) == pytest.approx(1)
-    assert effective_classes(torch.arange(40) % 4, 4) == pytest.approx(4)
+    assert effective_classes(torch.zeros(50, dtype=torch.int64)) == pytest.approx(1)
+    assert effective_classes(torch.arange(40) % 4) == pytest.approx(4)
 
 
 def test_gradient_norm_is_that_of_all_parameters_together():

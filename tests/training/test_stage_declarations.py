@@ -1,6 +1,7 @@
 """Stages that are declared wrongly are errors; what a net kept fixed learns in the one after it."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ X = RNG.standard_normal((40, 3)).astype(np.float32)
 DATA = DomainDataset(X, (X[:, 0] > 0).astype(np.int64), (X + 1,))
 
 
-def start(training=None, **params):
+def start(_training=None, **params):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = AdaptationModule(MLP(3, hidden_layer_sizes=(4,)), nn.Linear(4, 2), n_targets=1)
@@ -112,14 +113,52 @@ def test_the_head_is_all_that_follows_the_backbone():
 
 def test_epochs_of_a_stage_are_those_of_its_net():
     trained = training()
-    run([Stage(name="short", make_net=start, max_epochs=3)], trained)
-    assert len(trained.histories["short"]) == trained.net.max_epochs == 3
+    short = Stage(name="short", make_net=partial(start, max_epochs=5), max_epochs=3)
+    run([short, Stage(name="long", make_net=successor)], trained)
+    assert {name: len(history) for name, history in trained.histories.items()} == {
+        "short": 3,
+        "long": 5,
+    }
 
 
 def test_a_net_keeps_of_its_stages_no_function():
     trained = training()
     run([Stage(name="only", make_net=start, max_epochs=1)], trained)
     assert trained.net.stages == (Stage(name="only", max_epochs=1),)
+
+
+def test_a_successor_refuses_what_no_net_knows():
+    net = start(max_epochs=1).fit(DATA, None)
+    with pytest.raises(ValueError, match="learning_rate"):
+        net.successor(learning_rate=1).fit(DATA, None)
+
+
+@pytest.mark.parametrize(
+    "stages, error, message",
+    [
+        (lambda: [], ValueError, "no stage that has a net"),
+        (lambda: None, TypeError, "must return a list of Stage"),
+        (lambda: Stage(name="a", make_net=start), TypeError, "must return a list of Stage"),
+        (
+            lambda: [Stage(name="a", make_net=start), Stage(name="b")],
+            ValueError,
+            "stage 'b' would never begin",
+        ),
+        (
+            lambda: [Stage(name="a", make_net=start), Stage(name="a", make_net=start)],
+            ValueError,
+            "two stages are called 'a'",
+        ),
+        (lambda: [Stage(name="a", max_epochs=-1)], ValueError, "whole number of 0 or more"),
+        (lambda: [Stage(name="a", max_epochs=1.5)], ValueError, "whole number of 0 or more"),
+        (lambda: [Stage(name="a", batches="target")], ValueError, "batches='target'"),
+        (lambda: [Stage(name="a", run=print, max_epochs=3)], ValueError, "in|has run"),
+        (lambda: [Stage(name="a", run=print, make_net=start)], ValueError, "has run"),
+    ],
+)
+def test_wrong_lists_of_stages(stages, error, message):
+    with pytest.raises(error, match=message):
+        run(stages(), training())
 
 
 def test_a_successor_has_the_optimizer_that_it_is_given():
