@@ -194,6 +194,12 @@ def test_other_methods_are_nobodys_business(name):
     assert getattr(cls(), name)() == 1
 
 
+@pytest.mark.parametrize("name", ["loss", "head", "weight", "layer", "margin"])
+def test_a_parameter_may_be_called_what_one_likes(name):
+    cls = type("Fine", (DeepAdaptationClassifier,), {"__annotations__": {name: str}, name: "hinge"})
+    assert getattr(cls(**{name: "other"}), name) == "other"
+
+
 def test_an_attribute_is_no_parameter(few):
     clf = DANNClassifier(max_epochs=1, random_state=0)
     clf.note = "of the first scanner"
