@@ -118,14 +118,14 @@ def _check_new(cls, owner, name, value, is_annotated=False):
     if name in seams | params:
         return
     near = get_close_matches(name.strip("_"), seams, n=1, cutoff=_SAME_HOOK)
-    near = near or get_close_matches(name, [*params, "feature_layer"], n=1, cutoff=_SAME_NAME)
+    near = near or get_close_matches(name, params, n=1, cutoff=_SAME_NAME)
     meant = repr(near[0]) if near else None
     if meant is None and not is_annotated:  # a parameter may be called so
         meant = _ALIASES.get(name)
     is_function = inspect.isfunction(value) or isinstance(value, staticmethod | classmethod)
     if meant is None and is_function and name.startswith("make_"):
         meant = "one of them? A helper of your own begins with an underscore"
-    if meant is not None and name != "feature_layer":
+    if meant is not None:
         raise TypeError(
             f"{owner.__name__}.{name} is nothing that skda looks at; did you mean {meant}? The "
             f"hooks are {', '.join(cls._hooks)}; skda.base lists the class attributes."

@@ -20,7 +20,6 @@ from skda.training._schedules import annealing, cosine, progressive
 from skda.training._stages import Seeds as Seeds
 from skda.training._stages import Stage, Training
 from skda.training._stages import run_stages as run_stages
-from skda.training._statistics import columns_by_parts as columns_by_parts
 from skda.training._statistics import ranges as ranges
 from skda.training._statistics import standardization as standardization
 from skda.training._two_players import TwoPlayerNet

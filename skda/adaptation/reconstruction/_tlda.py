@@ -1,7 +1,6 @@
 """TLDA: an auto-encoder through the classes, with like mean codes in both domains."""
 
 from functools import partial
-from itertools import chain
 from numbers import Real
 from typing import ClassVar
 
@@ -15,7 +14,7 @@ from skda.backbones import build_backbone
 from skda.base import DeepAdaptationClassifier
 from skda.losses import activation_divergence, reconstruction_error
 from skda.nn import MLP, JointAlignment, joint
-from skda.training import Stage, columns_by_parts, take_rows
+from skda.training import Stage, ranges, take_rows
 
 
 @joint
@@ -52,11 +51,7 @@ class LabelAutoencoder(nn.Module):
 
 def _ranges(domains):
     """Minimum and extent of columns or channels over all domains; 1 where they are constant."""
-    lowest, highest = [], []
-    for part in chain.from_iterable(map(columns_by_parts, domains)):
-        lowest.append(part.amin(dim=1))
-        highest.append(part.amax(dim=1))
-    low, high = torch.stack(lowest).amin(dim=0), torch.stack(highest).amax(dim=0)
+    low, high = ranges(domains)
     shape = (-1,) + (1,) * (len(domains[0].shape) - 2)
     extent = torch.where(high > low, high - low, 1)
     return low.float().view(shape), extent.float().view(shape)
