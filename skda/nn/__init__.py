@@ -35,6 +35,13 @@ from skda.nn._named_alignments import align_jointly as align_jointly
 from skda.nn._named_alignments import target_entropy as target_entropy
 from skda.nn._named_alignments import with_spectral_penalty as with_spectral_penalty
 from skda.nn._networks import MLP, ConvNet
+from skda.nn._series import SeriesNet
+from skda.nn._series_augmentation import (
+    augment_series,
+    jitter_series,
+    scale_series,
+    shift_series,
+)
 
 __all__ = [
     "MLP",
@@ -53,9 +60,14 @@ __all__ = [
     "LayerwiseAlignment",
     "MultiKernelMMD",
     "MultilinearMap",
+    "SeriesNet",
     "WeightedAlignments",
+    "augment_series",
     "certainty_weights",
+    "jitter_series",
     "joint",
     "record_activations",
     "reverse_gradient",
+    "scale_series",
+    "shift_series",
 ]

@@ -214,12 +214,13 @@ class _Affine(nn.Module):
 class DomainStandardizer(nn.Module):
     """Bring the inputs of every domain to zero mean and unit variance.
 
-    Columns of tables and channels of images are standardised; constant ones are only centred.
+    Columns of tables and channels of images and series are standardised; constant ones are only
+    centred.
 
     Parameters
     ----------
     moments : list of (torch.Tensor, torch.Tensor)
-        Mean and standard deviation of every domain, of shape (n_features,) or
+        Mean and standard deviation of every domain, of shape (n_features,), (n_channels, 1) or
         (n_channels, 1, 1).
 
     rows : DomainRows

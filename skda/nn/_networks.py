@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+# Of a layer: 400 MB, and four times that in training.
+_MOST_WEIGHTS = 1e8
+
 
 def _dense(in_features, out_features, dropout, batch_norm, activation):
     layers: list[nn.Module] = [nn.Linear(in_features, out_features, bias=not batch_norm)]
@@ -136,6 +139,13 @@ class ConvNet(nn.Sequential):
             height, width = ((side - kernel + 1 + 2 * padding) // 2 for side in (height, width))
             in_channels = out_channels
         layers["flatten"] = nn.Flatten()
+        n_weights = in_channels * height * width * (*hidden_layer_sizes, 0)[0]
+        if n_weights > _MOST_WEIGHTS:
+            raise ValueError(
+                f"ConvNet would need {n_weights:.2g} weights for images of {image_size[0]} x "
+                f"{image_size[1]} pixels; make them smaller, with preprocess=dict(size=64) where "
+                "they are whole numbers or files, or give more channels or a module of your own."
+            )
         layers.update(
             _dense_stack(in_channels * height * width, hidden_layer_sizes, dropout, batch_norm)
         )

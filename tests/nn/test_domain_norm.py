@@ -32,6 +32,16 @@ def test_each_domain_is_normalised_by_its_own_batch():
         torch.testing.assert_close(part.mean(dim=0), torch.zeros(3), rtol=0, atol=1e-5)
 
 
+def test_series_are_normalised_over_rows_and_time():
+    norm, _ = _norm(n_features=2)
+    x = torch.randn(10, 2, 50) * torch.tensor([1.0, 5.0])[:, None]
+    x[6:] = 3 * x[6:] + 10
+    for part in norm(x).split([6, 4]):
+        torch.testing.assert_close(part.mean(dim=(0, 2)), torch.zeros(2), rtol=0, atol=1e-5)
+        deviations = part.std(dim=(0, 2), correction=0)
+        torch.testing.assert_close(deviations, torch.ones(2), rtol=0, atol=1e-3)
+
+
 def test_running_statistics_are_kept_apart():
     norm, _ = _norm()
     x = _batch()
