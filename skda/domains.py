@@ -1,35 +1,53 @@
 """The one place where source and target domains are told apart and put together."""
 
+from collections import Counter
+from collections.abc import Mapping
 from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_consistent_length
+from torch.utils.data import DataLoader, Dataset
 
-from skda._sklearn_compat import column_or_1d, safe_indexing
+from skda._checks import (
+    LABELS,
+    as_column,
+    check_domain_numbers,
+    check_lengths,
+    count_rows,
+    is_missing,
+)
+from skda._naming import naming, shortened
+from skda._sklearn_compat import safe_indexing
 
 # What skorch and torch call "no label": cross_entropy skips rows that carry it.
 UNLABELED = -100
-
-
-def _n_rows(X):
-    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def _is_list_of(items, kind):
     return isinstance(items, list) and len(items) > 0 and all(map(kind, items))
 
 
+def _is_hugging_face(item):
+    return type(item).__module__.partition(".")[0] == "datasets"
+
+
 def _is_domain(item):
     """Whether an item of a list is a table or a collection of images, and not a row."""
+    if isinstance(item, Mapping | Dataset | DataLoader) or _is_hugging_face(item):
+        return True
     shape = getattr(item, "shape", None)
     if shape is not None:
         # An array of 3 dimensions is an image, an array of text a list of paths.
         is_text = getattr(getattr(item, "dtype", None), "kind", None) in ("O", "U", "T")
         return len(shape) == 2 or len(shape) >= 4 or (len(shape) == 1 and is_text)
     return _is_list_of(item, lambda row: not isinstance(row, Real))
+
+
+def name_of(name: str, number: int, targets: Any) -> str:
+    """Return what messages call one of the target domains, or of what goes with them."""
+    return name if len(targets) == 1 else f"{name}[{number}]"
 
 
 def as_target_tuple(X_target: Any) -> tuple[Any, ...]:
@@ -39,7 +57,7 @@ def as_target_tuple(X_target: Any) -> tuple[Any, ...]:
     ----------
     X_target : array-like, tuple or list of array-likes, or None
         The rows of one target domain, or of several. A list whose items are tables, arrays of
-        images or lists of paths holds domains; any other list holds rows.
+        images, lists of paths, dicts or data sets holds domains; any other list holds rows.
 
     Returns
     -------
@@ -54,15 +72,16 @@ def as_target_tuple(X_target: Any) -> tuple[Any, ...]:
     if X_target is None:
         return ()
     holds_domains = isinstance(X_target, tuple) or _is_list_of(X_target, _is_domain)
-    targets = tuple(X_target) if holds_domains else (X_target,)
+    targets: tuple[Any, ...] = tuple(X_target) if holds_domains else (X_target,)
     if not targets:
         raise ValueError(
             "X_target is an empty tuple; pass one array per target domain, "
             "or None to train on the source alone."
         )
     for number, rows in enumerate(targets):
-        if (hasattr(rows, "__len__") or hasattr(rows, "shape")) and _n_rows(rows) == 0:
-            name = "X_target" if len(targets) == 1 else f"X_target[{number}]"
+        has_rows = len(rows.shape) > 0 if hasattr(rows, "shape") else hasattr(rows, "__len__")
+        name = name_of("X_target", number, targets)
+        if has_rows and count_rows(rows, name) == 0:
             raise ValueError(
                 f"{name} has 0 rows; pass at least one unlabeled row, "
                 "or None to train on the source alone."
@@ -97,6 +116,11 @@ def split_domains(
 
     targets : tuple of array-likes
         One per target domain, empty without a target.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `sample_domain` or the labels beside it are not as described.
     """
     if sample_domain is None:
         return X, y, as_target_tuple(X_target)
@@ -106,15 +130,10 @@ def split_domains(
             "pass the target rows in X_target, or stack them into X and mark them in "
             "sample_domain."
         )
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None.")
-    sample_domain = column_or_1d(sample_domain)
-    if sample_domain.dtype.kind not in "iuf" or not np.all(np.isfinite(sample_domain)):
-        raise ValueError(
-            "sample_domain must hold integers: positive for source rows, negative for target "
-            f"rows. Got {np.unique(sample_domain)[:5]!r}."
-        )
-    check_consistent_length(X, y, sample_domain)
+    sample_domain = check_domain_numbers(sample_domain)
+    check_lengths("X", X, "sample_domain", sample_domain)
+    y = as_column(y)
+    check_lengths("X", X, "y", y)
     if np.any(sample_domain == 0):
         raise ValueError(
             "sample_domain holds 0; use a positive number for source rows and a negative one for "
@@ -127,11 +146,11 @@ def split_domains(
         X = X.tocsr()
     # Domains keep the order of their numbers' size: -1, -2, ...
     target_domains = np.unique(sample_domain[~is_source])[::-1]
-    targets = tuple(
-        safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
-    )
-    source = np.flatnonzero(is_source)
-    return safe_indexing(X, source), safe_indexing(y, source), targets
+    with naming("X", "rows that can be chosen by number"):
+        targets = tuple(
+            safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
+        )
+        return safe_indexing(X, np.flatnonzero(is_source)), y[is_source], targets
 
 
 def is_unlabeled(y: np.ndarray) -> np.ndarray:
@@ -147,13 +166,13 @@ def is_unlabeled(y: np.ndarray) -> np.ndarray:
     mask : ndarray of shape (n_samples,), dtype=bool
         True for an unlabeled row.
     """
-    if y.dtype.kind == "f":
-        return np.isnan(y) | (y == -1)
+    missing = is_missing(y)
     if y.dtype.kind == "O":
-        return np.array([label is None or label != label or label == -1 for label in y], dtype=bool)
-    if y.dtype.kind == "i":
-        return y == -1
-    return np.zeros(y.shape, dtype=bool)
+        known = np.flatnonzero(~missing)
+        missing[known] = [label == -1 for label in y[known]]
+    elif y.dtype.kind in "if":
+        missing |= y == -1
+    return missing
 
 
 def encode_target_labels(
@@ -192,11 +211,11 @@ def encode_target_labels(
         )
     codes = []
     for number, (labels, rows) in enumerate(zip(y_target, targets, strict=True)):
-        name = "y_target" if len(targets) == 1 else f"y_target[{number}]"
-        labels = column_or_1d(_as_label_array(labels))
-        if len(labels) != _n_rows(rows):
+        name, rows_name = name_of("y_target", number, targets), name_of("X_target", number, targets)
+        labels, n_rows = as_column(labels, name), count_rows(rows, rows_name)
+        if len(labels) != n_rows:
             raise ValueError(
-                f"{name} has {len(labels)} labels for {_n_rows(rows)} rows of X_target; "
+                f"{name} has {len(labels)} labels for {n_rows} rows of X_target; "
                 "mark unlabeled rows with -1, None or NaN."
             )
         unlabeled = is_unlabeled(labels)
@@ -206,10 +225,11 @@ def encode_target_labels(
                 "recode y, for example as 0 and 1."
             )
         known = labels[~unlabeled]
-        strangers = [label for label in dict.fromkeys(known.tolist()) if label not in classes]
+        with naming(name, LABELS):
+            strangers = [label for label in dict.fromkeys(known.tolist()) if label not in classes]
         if strangers:
             raise ValueError(
-                f"{name} holds {strangers[:5]!r}, which are no classes of y "
+                f"{name} holds {shortened(strangers[:5])}, which are no classes of y "
                 f"({classes[:5].tolist()!r}, ...); use the labels of y, or -1 for unlabeled rows."
             )
         code = np.full(len(labels), UNLABELED, dtype=np.int64)
@@ -253,8 +273,9 @@ def list_target_classes(y_target: Any, classes: np.ndarray) -> np.ndarray:
     """
     known = set()
     for labels in as_label_tuple(y_target):
-        labels = column_or_1d(_as_label_array(labels))
-        known.update(labels[~is_unlabeled(labels)].tolist())
+        labels = as_column(labels, "y_target")
+        with naming("y_target", LABELS):
+            known.update(labels[~is_unlabeled(labels)].tolist())
     are_numbers = classes.dtype.kind in "biuf"
     strangers = [
         label
@@ -270,14 +291,6 @@ def list_target_classes(y_target: Any, classes: np.ndarray) -> np.ndarray:
     if classes.dtype.kind in "iu":  # beside NaN they were floats
         target_classes = target_classes.astype(np.int64)
     return target_classes
-
-
-def _as_label_array(labels):
-    """Labels as an array in which None, NaN and strings keep their meaning side by side."""
-    if hasattr(labels, "dtype") or hasattr(labels, "iloc"):
-        return np.asarray(labels)
-    mixed = any(label is None or isinstance(label, str) for label in labels)
-    return np.array(labels, dtype=object) if mixed else np.asarray(labels)
 
 
 def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -324,8 +337,9 @@ def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.nd
     targets = as_target_tuple(X_target)
     if not targets:
         raise ValueError("X_target is None; stack_domains needs target rows to stack.")
-    check_consistent_length(X, y)
-    sizes = [_n_rows(X), *(_n_rows(rows) for rows in targets)]
+    y = as_column(y)
+    check_lengths("X", X, "y", y)
+    sizes = [len(y), *(count_rows(rows, "X_target") for rows in targets)]
     numbers = [1, *range(-1, -len(targets) - 1, -1)]
     blocks: list[Any] = [X, *targets]
     if all(hasattr(block, "iloc") for block in blocks):
@@ -346,12 +360,11 @@ def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.nd
                 "features."
             )
         stacked = np.concatenate(arrays)
-    labels = np.asarray(y)
-    no_label = -1 if labels.dtype.kind in "if" else None
+    no_label = -1 if y.dtype.kind in "if" else None
     fill = [no_label] * sum(sizes[1:])
-    y_stacked = np.array(list(chain(labels.tolist(), fill)), dtype=object)
+    y_stacked = np.array(list(chain(y.tolist(), fill)), dtype=object)
     if no_label is not None:
-        y_stacked = y_stacked.astype(labels.dtype)
+        y_stacked = y_stacked.astype(y.dtype)
     return stacked, y_stacked, np.repeat(np.array(numbers, dtype=np.int64), sizes)
 
 
@@ -376,9 +389,38 @@ def check_column_names(rows: Any, expected: Any, name: str) -> None:
     """
     if expected is None or not hasattr(rows, "columns"):
         return
-    columns, expected = list(rows.columns), list(expected)
-    if columns != expected:
+    columns, expected = column_names(rows), np.asarray(expected).tolist()
+    if columns == expected:
+        return
+    held, wanted = set(columns), set(expected)
+    lacking = [column for column in expected if column not in held]
+    more = [column for column in columns if column not in wanted]
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    differences = [
+        f"{what} {_listed(found)}"
+        for what, found in (("lacks", lacking), ("has also", more), ("has twice", twice))
+        if found
+    ]
+    if not differences:
+        place = next(k for k, column in enumerate(columns) if column != expected[k])
         raise ValueError(
-            f"{name} has the columns {columns[:5]}, X has {expected[:5]}; give both the same "
-            "columns in the same order."
+            f"{name} has the columns of X in another order: column {place} is "
+            f"{_listed([columns[place]])} and not {_listed([expected[place]])}; reorder them."
         )
+    raise ValueError(
+        f"{name} has other columns than X: it {' and '.join(differences)}; give both the same "
+        "columns in the same order."
+    )
+
+
+def column_names(rows: Any) -> list:
+    """Return the names of the columns of a data frame, none of anything else."""
+    # A table of pyarrow has its data under the other name.
+    names = getattr(rows, "column_names", None)
+    return list(getattr(rows, "columns", ()) if names is None else names)
+
+
+def _listed(columns):
+    """Return the first names of columns, and how many there are beside them."""
+    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    return ", ".join(shortened(repr(column), 40) for column in columns[:5]) + more

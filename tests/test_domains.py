@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
+from torch.utils.data import TensorDataset
 
 from skda import stack_domains
 from skda.domains import (
     UNLABELED,
     as_target_tuple,
+    check_column_names,
     encode_target_labels,
     list_target_classes,
     split_domains,
@@ -167,14 +170,14 @@ def test_float_numbers_of_domains_are_taken():
     [
         (Y, {"X_target": TARGET, "sample_domain": [1, 1, -1]}, "were both given"),
         (None, {"sample_domain": [1, 1, -1]}, "requires y to be passed"),
-        (Y, {"sample_domain": ["s", "s", "t"]}, "sample_domain must hold integers"),
-        (Y, {"sample_domain": [1, np.nan, -1]}, "sample_domain must hold integers"),
-        (Y, {"sample_domain": [1, np.inf, -1]}, "sample_domain must hold integers"),
-        (Y, {"sample_domain": [True, True, False]}, "sample_domain must hold integers"),
+        (Y, {"sample_domain": ["s", "s", "t"]}, "sample_domain must be integers"),
+        (Y, {"sample_domain": [1, np.nan, -1]}, "sample_domain must be integers"),
+        (Y, {"sample_domain": [1, np.inf, -1]}, "sample_domain must be integers"),
+        (Y, {"sample_domain": [True, True, False]}, "sample_domain must be integers"),
         (Y, {"sample_domain": [1, 0, -1]}, "sample_domain holds 0"),
         (Y, {"sample_domain": [-1, -1, -1]}, "marks no source row"),
-        (Y, {"sample_domain": [1, -1]}, "inconsistent numbers of samples"),
-        (Y[:2], {"sample_domain": [1, 1, -1]}, "inconsistent numbers of samples"),
+        (Y, {"sample_domain": [1, -1]}, "^sample_domain has 2 entries for 3 rows of X"),
+        (Y[:2], {"sample_domain": [1, 1, -1]}, "^y has 2 labels for 3 rows of X"),
         (Y, {"sample_domain": [[1, 1], [1, 1], [-1, -1]]}, "1d array"),
         (Y, {"X_target": ()}, "X_target is an empty tuple"),
     ],
@@ -247,7 +250,7 @@ def test_stacked_images():
         (X, Y, None, "X_target is None"),
         (X, Y, (), "X_target is an empty tuple"),
         (X, Y, (TARGET, OTHER[:0]), r"X_target\[1\] has 0 rows"),
-        (X, Y[:2], TARGET, "inconsistent numbers of samples"),
+        (X, Y[:2], TARGET, "^y has 2 labels for 3 rows of X"),
         (X, Y, TARGET[:, :1], r"X_target has rows of shape \(1,\), X of \(2,\)"),
         (X, Y, (TARGET, OTHER[:, :1]), r"rows of shape \(1,\)"),
         (pd.DataFrame(X, columns=["a", "b"]), Y, pd.DataFrame({"a": [1.0]}), "other columns"),
@@ -393,3 +396,39 @@ def test_classes_of_the_target_are_those_of_its_labelled_rows(labels, classes, e
 def test_labels_of_another_kind_raise(labels, classes):
     with pytest.raises(ValueError, match=r"y_target holds \[('cow'|7|3.5|inf)\], y holds"):
         list_target_classes(labels, classes)
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        (["a", "b"], "it lacks 'c';"),
+        (["a", "b", "c", "d"], "it has also 'd';"),
+        (["a", "b", "x"], "it lacks 'c' and has also 'x';"),
+        (["a", "b", "b", "c"], "it has twice 'b';"),
+        (["a", "c", "b"], "in another order: column 1 is 'c' and not 'b'"),
+    ],
+)
+def test_other_columns_are_told_one_by_one(columns, message):
+    rows = pd.DataFrame(np.zeros((2, len(columns))), columns=columns)
+    with pytest.raises(ValueError, match=rf"^X_target has .*{message}"):
+        check_column_names(rows, np.array(["a", "b", "c"]), "X_target")
+
+
+def test_a_message_about_many_columns_is_short():
+    pyarrow = pytest.importorskip("pyarrow")
+    rows = pyarrow.table({f"{'long ' * 99}{k}": [0.0] for k in range(99)})
+    with pytest.raises(ValueError, match="and 94 more") as caught:
+        check_column_names(rows, [f"column {k}" for k in range(99)], "X_target")
+    assert len(str(caught.value)) < 700
+
+
+def test_na_of_pandas_is_no_label():
+    labels = pd.Series([0, None, 1], dtype="Int64")
+    (codes,) = encode_target_labels(labels, (OTHER,), np.array([0, 1]))
+    assert codes.tolist() == [0, UNLABELED, 1]
+
+
+@pytest.mark.parametrize("make", [lambda rows: {"ids": rows}, lambda rows: TensorDataset(rows)])
+def test_a_list_of_dicts_or_data_sets_is_several_targets(make):
+    domains = [make(torch.zeros(2, 3)), make(torch.zeros(4, 3))]
+    assert as_target_tuple(domains) == tuple(domains)

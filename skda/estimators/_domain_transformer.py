@@ -7,8 +7,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import get_tags
 
+from skda._checks import TABLE, as_array, check_column, check_lengths, check_size
+from skda._naming import naming
 from skda._sklearn_compat import check_array, validate_data
-from skda.domains import check_column_names, split_domains
+from skda.domains import check_column_names, name_of, split_domains
 from skda.exceptions import NoTargetWarning
 
 FLOATS = [np.float64, np.float32]
@@ -29,32 +31,18 @@ class DomainTransformer(TransformerMixin, BaseEstimator):
 
         `without_target` says in the warning what the fit does instead.
         """
-        tags = get_tags(self)
-        needs_y = tags.target_tags.required
-        options = {
-            "accept_sparse": "csr" if tags.input_tags.sparse else False,
-            "dtype": FLOATS,
-            "ensure_min_samples": min_samples,
-        }
+        needs_y = get_tags(self).target_tags.required
+        X = as_array(X, "X")
         # Labels that play no part need not be there: sample_domain has their length.
         X, y, targets = split_domains(X, y if needs_y else sample_domain, X_target, sample_domain)
+        X = self._validate_rows(X, ensure_min_samples=min_samples, reset=True)
         if needs_y:
-            X, y = validate_data(self, X, y, **options)
-        else:
-            X, y = validate_data(self, X, **options), None
-        options["dtype"] = X.dtype
-        domains = []
-        for number, rows in enumerate(targets):
-            name = "X_target" if len(targets) == 1 else f"X_target[{number}]"
-            check_column_names(rows, getattr(self, "feature_names_in_", None), name)
-            rows = check_array(rows, input_name=name, estimator=self, **options)
-            if rows.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"{name} has {rows.shape[1]} columns, X has {self.n_features_in_}; source and "
-                    "target must have the same features. In a pipeline, let skda.make_pipeline "
-                    "transform the target with the source."
-                )
-            domains.append(rows)
+            y = check_column(y)
+            check_lengths("X", X, "y", y)
+        domains = [
+            self._validate_target(rows, X, name_of("X_target", number, targets), min_samples)
+            for number, rows in enumerate(targets)
+        ]
         if not targets:
             warnings.warn(
                 f"{type(self).__name__} was fitted without target data and {without_target}; pass "
@@ -62,7 +50,41 @@ class DomainTransformer(TransformerMixin, BaseEstimator):
                 NoTargetWarning,
                 stacklevel=4,  # past fit and its validation of parameters
             )
-        return X, y, domains
+        return X, y if needs_y else None, domains
+
+    def _validate_target(self, rows, X, name, min_samples):
+        """Return the rows of a target domain, which have the columns and the type of X."""
+        rows = as_array(rows, name)
+        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
+        with naming(name, TABLE):
+            rows = check_array(
+                rows,
+                accept_sparse=self._accepts_sparse,
+                dtype=X.dtype,
+                ensure_min_samples=min_samples,
+                input_name=name,
+                estimator=self,
+            )
+        check_size(rows, name)
+        if rows.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"{name} has {rows.shape[1]} columns, X has {self.n_features_in_}; source and "
+                "target must have the same features. In a pipeline, let skda.make_pipeline "
+                "transform the target with the source."
+            )
+        return rows
+
+    def _validate_rows(self, X, **options):
+        """Return a table of the columns that fit saw, or sees."""
+        X = as_array(X, "X")
+        with naming("X", TABLE):
+            X = validate_data(self, X, dtype=FLOATS, accept_sparse=self._accepts_sparse, **options)
+        check_size(X, "X")
+        return X
+
+    @property
+    def _accepts_sparse(self):
+        return "csr" if get_tags(self).input_tags.sparse else False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,11 +2,11 @@
 
 import torch
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_domains
 
 
 def _mean_distribution(activations):
-    means = at_least_float32(activations).mean(dim=0)
+    means = activations.mean(dim=0)
     # Logarithms of silent units, and their gradients, stay finite.
     means = means.clamp(min=torch.finfo(means.dtype).eps)
     return means / means.sum()
@@ -35,6 +35,12 @@ def activation_divergence(source: torch.Tensor, target: torch.Tensor) -> torch.T
     loss : torch.Tensor of shape ()
         The divergence in nats, zero or more.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     F. Zhuang, X. Cheng, P. Luo, S. J. Pan, Q. He. Supervised Representation Learning: Transfer
@@ -48,5 +54,5 @@ def activation_divergence(source: torch.Tensor, target: torch.Tensor) -> torch.T
     >>> round(activation_divergence(source, target).item(), 4)  # (1/2 - 1/4) log 3
     0.2747
     """
-    source, target = _mean_distribution(source), _mean_distribution(target)
+    source, target = map(_mean_distribution, check_domains(source=source, target=target))
     return ((source - target) * (source.log() - target.log())).sum()

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_batch, check_batches
 
 
 def domain_cross_entropy(
@@ -40,6 +40,12 @@ def domain_cross_entropy(
     loss : torch.Tensor of shape ()
         The loss; log 2 for a discriminator that cannot tell the domains apart.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     Y. Ganin et al. Domain-Adversarial Training of Neural Networks. JMLR 17(59), 2016, equation 9.
@@ -52,14 +58,35 @@ def domain_cross_entropy(
     >>> round(loss.item(), 4)
     0.6931
     """
-    source_logits, target_logits = at_least_float32(source_logits), at_least_float32(target_logits)
+    # Stacked discriminators come as (n_discriminators, n, 1).
+    source_logits, target_logits = check_batches(
+        {"source_logits": source_logits, "target_logits": target_logits}, ndim=None
+    )
+    shapes = source_logits.shape, target_logits.shape
+    if len(shapes[0]) != len(shapes[1]) or shapes[0][-1] != shapes[1][-1]:
+        raise ValueError(
+            f"source_logits has shape {tuple(shapes[0])}, target_logits {tuple(shapes[1])}; both "
+            "need the same columns."
+        )
     # softplus(z) = log(1 + e^z) is -log(1 - D), softplus(-z) is -log D, both free of overflow.
     source, target = F.softplus(source_logits), F.softplus(-target_logits)
     if source_weights is not None:
-        source = source * source_weights
+        source = source * _check_weights("source", source_weights, source)
     if target_weights is not None:
-        target = target * target_weights
+        target = target * _check_weights("target", target_weights, target)
     return 0.5 * (source.mean() + target.mean())
+
+
+def _check_weights(domain, weights, losses):
+    name = f"{domain}_weights"
+    weights, losses = check_batches({name: weights, f"{domain}_logits": losses}, ndim=None)
+    if weights.shape != losses.shape and weights.shape != (len(losses), 1):
+        # A weight per row without a second dimension would weigh every pair of rows.
+        raise ValueError(
+            f"{name} has shape {tuple(weights.shape)}, {domain}_logits {tuple(losses.shape)}; give "
+            f"one weight per row, shape ({len(losses)}, 1)."
+        )
+    return weights
 
 
 def domain_confusion(logits: torch.Tensor) -> torch.Tensor:
@@ -82,6 +109,12 @@ def domain_confusion(logits: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         The loss; at least log(n_domains), which an undecided discriminator reaches.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     E. Tzeng, J. Hoffman, T. Darrell, K. Saenko. Simultaneous Deep Transfer Across Domains and
@@ -94,7 +127,7 @@ def domain_confusion(logits: torch.Tensor) -> torch.Tensor:
     >>> round(domain_confusion(torch.zeros(3, 2)).item(), 4)
     0.6931
     """
-    logits = at_least_float32(logits)
+    logits = check_batch("logits", logits)
     if logits.shape[1] == 1:
         return 0.5 * (F.softplus(logits) + F.softplus(-logits)).mean()
     return -F.log_softmax(logits, dim=1).mean()

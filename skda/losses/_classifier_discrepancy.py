@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_same_shape
 
 
 def classifier_discrepancy(first_logits: torch.Tensor, second_logits: torch.Tensor) -> torch.Tensor:
@@ -23,6 +23,12 @@ def classifier_discrepancy(first_logits: torch.Tensor, second_logits: torch.Tens
     loss : torch.Tensor of shape ()
         From 0, for equal probabilities, to 2 / n_classes, for certain and different predictions.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     K. Saito, K. Watanabe, Y. Ushiku, T. Harada. Maximum Classifier Discrepancy for Unsupervised
@@ -36,5 +42,5 @@ def classifier_discrepancy(first_logits: torch.Tensor, second_logits: torch.Tens
     >>> classifier_discrepancy(certain, certain.flip(0)).item()
     0.5
     """
-    first, second = (at_least_float32(x).softmax(dim=1) for x in (first_logits, second_logits))
-    return F.l1_loss(first, second)
+    first, second = check_same_shape(first_logits=first_logits, second_logits=second_logits)
+    return F.l1_loss(first.softmax(dim=1), second.softmax(dim=1))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_batch, check_batches, check_domains
 
 
 class _CovarianceDistance(torch.autograd.Function):
@@ -65,6 +65,12 @@ def coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         The loss, zero or more.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     B. Sun, K. Saenko. Deep CORAL: Correlation Alignment for Deep Domain Adaptation. ECCV
@@ -78,7 +84,7 @@ def coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     >>> coral(source, source + 100).item(), coral(source, 2 * source).item()
     (0.0, 9.0)
     """
-    source, target = at_least_float32(source), at_least_float32(target)
+    source, target = check_domains(source=source, target=target)
     return _CovarianceDistance.apply(source, target) / (4 * source.shape[1] ** 2)
 
 
@@ -117,12 +123,11 @@ def attention_map(maps: torch.Tensor) -> torch.Tensor:
     >>> attention_map(torch.ones(1, 3, 2, 2))
     tensor([[0.5000, 0.5000, 0.5000, 0.5000]])
     """
-    if maps.ndim != 4:
-        raise ValueError(
-            "maps must be activations of shape (n, n_channels, height, width), "
-            f"got shape {tuple(maps.shape)}."
-        )
-    return F.normalize(at_least_float32(maps).square().sum(dim=1).flatten(1), dim=1)
+    return _attention(check_batch("maps", maps, ndim=4))
+
+
+def _attention(maps):
+    return F.normalize(maps.square().sum(dim=1).flatten(1), dim=1)
 
 
 def attention_coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -162,4 +167,10 @@ def attention_coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     >>> attention_coral(maps, maps[:, [2, 0, 1]]).item() < 1e-12
     True
     """
-    return coral(attention_map(source), attention_map(target))
+    source, target = check_batches({"source": source, "target": target}, ndim=4)
+    if source.shape[2:] != target.shape[2:]:
+        raise ValueError(
+            f"source has maps of {tuple(source.shape[2:])}, target of {tuple(target.shape[2:])}; "
+            "heights and widths must be the same."
+        )
+    return coral(_attention(source), _attention(target))

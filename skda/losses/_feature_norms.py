@@ -3,11 +3,11 @@
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_batch, check_number
 
 
 def _norms(features):
-    return torch.linalg.vector_norm(at_least_float32(features), dim=1)
+    return torch.linalg.vector_norm(check_batch("features", features), dim=1)
 
 
 def adaptive_feature_norm(features: torch.Tensor, step: float = 1.0) -> torch.Tensor:
@@ -33,6 +33,12 @@ def adaptive_feature_norm(features: torch.Tensor, step: float = 1.0) -> torch.Te
     loss : torch.Tensor of shape ()
         The square of the step.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     R. Xu, G. Li, J. Yang, L. Lin. Larger Norm More Transferable: An Adaptive Feature Norm
@@ -47,6 +53,7 @@ def adaptive_feature_norm(features: torch.Tensor, step: float = 1.0) -> torch.Te
     >>> features.grad
     tensor([[-1.2000, -1.6000]])
     """
+    check_number("step", step)
     norms = _norms(features)
     return F.mse_loss(norms, norms.detach() + step)
 
@@ -71,6 +78,12 @@ def hard_feature_norm(features: torch.Tensor, radius: float = 25.0) -> torch.Ten
     loss : torch.Tensor of shape ()
         The loss, zero or more.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     R. Xu, G. Li, J. Yang, L. Lin. Larger Norm More Transferable: An Adaptive Feature Norm
@@ -83,4 +96,5 @@ def hard_feature_norm(features: torch.Tensor, radius: float = 25.0) -> torch.Ten
     >>> hard_feature_norm(torch.tensor([[3.0, 4.0]]), radius=7.0).item()
     4.0
     """
+    check_number("radius", radius)
     return (_norms(features).mean() - radius).square()

@@ -5,7 +5,13 @@ from typing import Any
 
 import torch
 
-from skda._torch import at_least_float32
+from skda.losses._checks import (
+    check_bandwidth,
+    check_batches,
+    check_choice,
+    check_layers,
+    check_numbers,
+)
 from skda.losses._kernels import (
     centred,
     discrepancy,
@@ -17,21 +23,45 @@ from skda.losses._kernels import (
 
 
 def _per_layer(values, n_layers, name):
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise TypeError(f"{name} must be a list, got {type(values).__name__}.")
     if len(values) != n_layers:
         raise ValueError(f"{name} has {len(values)} entries for {n_layers} layers; give one each.")
     return values
 
 
 def _check_layers(source, target):
+    named = check_layers(source, "source"), check_layers(target, "target")
+    source, target = (list(layers.values()) for layers in named)
     if len(source) != len(target) or not len(source):
         raise ValueError(
             "source and target need the same layers, at least one, got "
             f"{len(source)} and {len(target)}."
         )
+    both = check_batches({**named[0], **named[1]})
+    source, target = both[: len(source)], both[len(source) :]
+    for number, (layer, other) in enumerate(zip(source, target, strict=True)):
+        if layer.shape[1] != other.shape[1]:
+            raise ValueError(
+                f"source[{number}] has {layer.shape[1]} columns, target[{number}] "
+                f"{other.shape[1]}; a layer has as many in both domains."
+            )
     for name, layers in (("source", source), ("target", target)):
         rows = [len(layer) for layer in layers]
         if len(set(rows)) > 1:
             raise ValueError(f"The layers of {name} need the same rows, got {rows} rows.")
+    return source, target
+
+
+def _multipliers_per_layer(multipliers, n_layers):
+    """One sequence for all layers, or one each."""
+    is_nested = isinstance(multipliers, Sequence) and any(
+        isinstance(multiplier, Sequence) and not isinstance(multiplier, str)
+        for multiplier in multipliers
+    )
+    if not is_nested:
+        return (check_numbers("multipliers", multipliers, positive=True),) * n_layers
+    return multipliers
 
 
 def joint_mmd(
@@ -80,7 +110,8 @@ def joint_mmd(
     Raises
     ------
     ValueError
-        If the layers do not fit together, or a keyword is not one of the above.
+        If a layer is no batch of floating-point numbers, if the layers do not fit together, or if
+        a keyword is not one of the above.
 
     References
     ----------
@@ -99,17 +130,18 @@ def joint_mmd(
     >>> round(mmd(low, high).item(), 4)
     0.0
     """
-    source, target = list(source), list(target)
-    _check_layers(source, target)
+    source, target = _check_layers(source, target)
     n_layers = len(source)
     if bandwidths is None:
         bandwidths = ("median",) * n_layers
-    if all(isinstance(multiplier, (int, float)) for multiplier in multipliers):
-        multipliers = (multipliers,) * n_layers
+    else:
+        for number, bandwidth in enumerate(_per_layer(bandwidths, n_layers, "bandwidths")):
+            check_bandwidth(f"bandwidths[{number}]", bandwidth)
+    multipliers = _multipliers_per_layer(multipliers, n_layers)
     kernels = [
         gaussian_mixture(*choice)
         for choice in zip(
-            _per_layer(bandwidths, n_layers, "bandwidths"),
+            bandwidths,
             _per_layer(multipliers, n_layers, "multipliers"),
             strict=True,
         )
@@ -193,13 +225,10 @@ def tensor_mmd(
     >>> torch.allclose(loss, mmd(outer, 2 * outer))
     True
     """
-    source, target = list(source), list(target)
-    _check_layers(source, target)
+    source, target = _check_layers(source, target)
     if len(source) != 2:
         raise ValueError(f"source and target must be pairs of layers, got {len(source)} layers.")
-    if estimator not in ("biased", "unbiased"):
-        raise ValueError(f"estimator must be 'biased' or 'unbiased', got {estimator!r}.")
-    source, target = [[at_least_float32(layer) for layer in pair] for pair in (source, target)]
+    check_choice("estimator", estimator, ("biased", "unbiased"))
     distances = _outer_squared_distances(
         *[torch.cat(domains) for domains in zip(source, target, strict=True)]
     )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_bandwidth, check_choice, check_numbers
 
 # Entries of a kernel matrix that exist at a time, and rows of a batch that tell its bandwidth.
 _CHUNK_ENTRIES = 512 * 512
@@ -56,16 +56,12 @@ def gaussian_mixture(
     bandwidth: str | float, multipliers: Iterable[float], weights: Any = None
 ) -> GaussianMixture:
     """Checked mixture of Gaussians with bandwidths ``multiplier * bandwidth``."""
-    if isinstance(bandwidth, str) and bandwidth not in ("median", "mean"):
-        raise ValueError(f"bandwidth must be 'median', 'mean' or a number, got {bandwidth!r}.")
-    multipliers = tuple(float(multiplier) for multiplier in multipliers)
-    if not multipliers or min(multipliers) <= 0:
-        raise ValueError(f"multipliers must be one or more positive numbers, got {multipliers}.")
+    check_bandwidth("bandwidth", bandwidth)
+    multipliers = check_numbers("multipliers", multipliers, positive=True)
     if weights is None:
         weights = (1 / len(multipliers),) * len(multipliers)
     else:
-        weights = weights.tolist() if isinstance(weights, torch.Tensor) else weights
-        weights = tuple(float(weight) for weight in weights)
+        weights = check_numbers("kernel_weights", weights)
     if len(weights) != len(multipliers):
         raise ValueError(
             f"kernel_weights has {len(weights)} entries for {len(multipliers)} "
@@ -294,10 +290,13 @@ def domain_weights(source, target, *, unbiased):
 
 def discrepancy(kernels, source, target, estimator):
     """Squared maximum mean discrepancy of a product of kernels, one per layer."""
-    if estimator not in ("biased", "unbiased", "linear"):
-        raise ValueError(f"estimator must be 'biased', 'unbiased' or 'linear', got {estimator!r}.")
-    source, target = ([at_least_float32(x) for x in domain] for domain in (source, target))
+    check_choice("estimator", estimator, ("biased", "unbiased", "linear"))
     if estimator == "linear":
+        if min(len(source[0]), len(target[0])) < 2:
+            raise ValueError(
+                "source and target need at least two rows each with estimator='linear', got "
+                f"{len(source[0])} and {len(target[0])}."
+            )
         return quadruple_terms(kernels, source, target).mean()
     unbiased = estimator == "unbiased"
     return kernel_sum(

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_classes, check_domains, check_same_rows, one_hot
 from skda.losses._kernels import gaussian_mixture, kernel_sum
 
 
@@ -58,7 +57,8 @@ def local_mmd(
     Raises
     ------
     ValueError
-        If `bandwidth` is not one of the above.
+        If shapes or types are not as described, if a label has no column in
+        `target_probabilities`, or if `bandwidth` is not one of the above.
 
     References
     ----------
@@ -79,9 +79,12 @@ def local_mmd(
     >>> local_mmd(rows, rows, labels, swapped) > 0.1
     tensor(True)
     """
-    source, target = at_least_float32(source), at_least_float32(target)
-    probabilities = at_least_float32(target_probabilities.detach()).to(source.dtype)
-    members = F.one_hot(source_labels, probabilities.shape[1]).to(source.dtype)
+    source, target = check_domains(source=source, target=target)
+    source_labels = check_classes("source_labels", source_labels, "source", source)
+    probabilities, _ = check_same_rows(target_probabilities=target_probabilities, target=target)
+    probabilities = probabilities.detach().to(source.dtype)
+    members = one_hot("source_labels", source_labels, "target_probabilities", probabilities)
+    members = members.to(source.dtype)
     masses = members.sum(dim=0), probabilities.sum(dim=0)
     tiny = torch.finfo(source.dtype).tiny
     counted = (masses[0] > 0) & (masses[1] > tiny)

@@ -3,7 +3,15 @@
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import (
+    check_classes,
+    check_domains,
+    check_number,
+    one_hot,
+    out_of_range,
+)
+
+_UNLABELED = -100
 
 
 def margin_disparity(
@@ -46,6 +54,12 @@ def margin_disparity(
     loss : torch.Tensor of shape ()
         The disparity, which is never positive.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     Y. Zhang, T. Liu, M. Long, M. I. Jordan. Bridging Theory and Algorithm for Domain Adaptation.
@@ -60,10 +74,21 @@ def margin_disparity(
     >>> round(loss.item(), 4)
     -1.3863
     """
-    source_logits, target_logits = at_least_float32(source_logits), at_least_float32(target_logits)
-    agree = -F.cross_entropy(source_logits, source_classes)
+    source_logits, target_logits = check_domains(
+        source_logits=source_logits, target_logits=target_logits
+    )
+    if source_logits.shape[1] < 2:
+        raise ValueError("source_logits and target_logits need at least 2 columns, got 1.")
+    source_classes = check_classes("source_classes", source_classes, "source_logits", source_logits)
+    target_classes = check_classes("target_classes", target_classes, "target_logits", target_logits)
+    check_number("margin", margin)
+    try:
+        agree = -F.cross_entropy(source_logits, source_classes, reduction="sum")
+    except IndexError as error:
+        raise out_of_range("source_classes", "source_logits", source_logits.shape[1]) from error
+    agree = agree / (source_classes != _UNLABELED).sum().clamp(min=1)
     # log(1 - p) of a class is the logarithm of what all others have together.
-    own = F.one_hot(target_classes, target_logits.shape[1]).bool()
+    own = one_hot("target_classes", target_classes, "target_logits", target_logits).bool()
     others = target_logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
     disagree = (others - target_logits.logsumexp(dim=1)).mean()
     return margin * agree + disagree

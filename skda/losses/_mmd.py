@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_domains, check_number, check_numbers
 from skda.losses._kernels import discrepancy, gaussian_mixture, quadruple_distances
 
 #: Multipliers of the 33 kernels of DAN: the powers of two from -8 to 8 in steps of a half.
@@ -37,6 +37,12 @@ def linear_mmd(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         The loss, zero or more, in squared units of the features.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     E. Tzeng, J. Hoffman, N. Zhang, K. Saenko, T. Darrell. Deep Domain Confusion: Maximizing for
@@ -49,7 +55,7 @@ def linear_mmd(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     >>> linear_mmd(torch.zeros(4, 2), torch.tensor([[1.0, 2.0]])).item()
     5.0
     """
-    source, target = at_least_float32(source), at_least_float32(target)
+    source, target = check_domains(source=source, target=target)
     # Means lose their digits far from the origin.
     origin = source[0].detach()
     difference = (source - origin).mean(dim=0) - (target - origin).mean(dim=0)
@@ -106,7 +112,8 @@ def mmd(
     Raises
     ------
     ValueError
-        If `bandwidth`, `estimator` or the number of weights is not one of the above.
+        If shapes or types are not as described, or if `bandwidth`, `estimator` or the number of
+        weights is not one of the above.
 
     References
     ----------
@@ -124,6 +131,7 @@ def mmd(
     >>> round(loss.item(), 6)  # 2 - 2 k(0, 1.5)
     1.350695
     """
+    source, target = check_domains(source=source, target=target)
     kernel = gaussian_mixture(bandwidth, multipliers, kernel_weights)
     return discrepancy([kernel], [source], [target], estimator)
 
@@ -196,14 +204,15 @@ def mmd_kernel_weights(
     True
     >>> loss = mmd(source, target, multipliers=(0.01, 1.0), kernel_weights=weights)
     """
+    source, target = check_domains(source=source, target=target)
     n = min(len(source), len(target)) // 4 * 4
     if n < 4:
         raise ValueError(
             "source and target need at least four rows each to tell the variance of a kernel, "
             f"got {len(source)} and {len(target)}."
         )
-    if not regularization > 0:
-        raise ValueError(f"regularization must be greater than zero, got {regularization!r}.")
+    check_number("regularization", regularization, positive=True)
+    multipliers = check_numbers("multipliers", multipliers, positive=True)
     kernel = gaussian_mixture(bandwidth, multipliers)
     distances = quadruple_distances(kernel, source.double(), target.double())[:, : n // 2]
     gaussians = torch.exp(distances[..., None] / -distances.new_tensor(multipliers))

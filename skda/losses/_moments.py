@@ -2,7 +2,7 @@
 
 import torch
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_domains
 
 # As a share of the source's variance; keeps the root's gradient finite for a constant feature.
 _EPSILON = 1e-6
@@ -31,6 +31,12 @@ def moment_distance(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         0 for equal moments. If all features of the source are constant, the sum itself.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     Examples
     --------
     >>> import torch
@@ -39,7 +45,7 @@ def moment_distance(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     >>> moment_distance(source, source + 2).item()
     4.0
     """
-    source, target = (at_least_float32(rows).flatten(1) for rows in (source, target))
+    source, target = (rows.flatten(1) for rows in check_domains(None, source=source, target=target))
     variance, target_variance = (rows.var(dim=0, correction=0) for rows in (source, target))
     total = variance.sum()
     floor = (_EPSILON * variance.mean()).clamp(min=torch.finfo(variance.dtype).tiny)

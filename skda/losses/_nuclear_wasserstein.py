@@ -2,7 +2,8 @@
 
 import torch
 
-from skda.losses._predictions import batch_nuclear_norm
+from skda.losses._checks import check_domains
+from skda.losses._predictions import nuclear_norm
 
 
 def nuclear_wasserstein(source_logits: torch.Tensor, target_logits: torch.Tensor) -> torch.Tensor:
@@ -30,6 +31,12 @@ def nuclear_wasserstein(source_logits: torch.Tensor, target_logits: torch.Tensor
     discrepancy : torch.Tensor of shape ()
         From -1 to 1; 0 for batches that are alike, below 0 if the target's predictions are surer.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     L. Chen et al. Reusing the Task-specific Classifier as a Discriminator: Discriminator-free
@@ -43,4 +50,5 @@ def nuclear_wasserstein(source_logits: torch.Tensor, target_logits: torch.Tensor
     >>> round(nuclear_wasserstein(certain, 0 * certain).item(), 4)
     0.75
     """
-    return batch_nuclear_norm(target_logits) - batch_nuclear_norm(source_logits)
+    logits = check_domains(source_logits=source_logits, target_logits=target_logits)
+    return nuclear_norm("source_logits", logits[0]) - nuclear_norm("target_logits", logits[1])

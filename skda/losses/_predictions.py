@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_batch, check_number, singular_values
 
 
 def entropy(logits: torch.Tensor) -> torch.Tensor:
@@ -25,6 +25,12 @@ def entropy(logits: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         The entropy in nats: from 0, for certain predictions, to log(n_classes), for uniform ones.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     Y. Grandvalet, Y. Bengio. Semi-supervised Learning by Entropy Minimization. NIPS 2004.
@@ -36,7 +42,7 @@ def entropy(logits: torch.Tensor) -> torch.Tensor:
     >>> round(entropy(torch.zeros(5, 2)).item(), 4)
     0.6931
     """
-    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
+    log_probabilities = F.log_softmax(check_batch("logits", logits), dim=1)
     return (log_probabilities.exp() * log_probabilities).sum() / -len(logits)
 
 
@@ -58,6 +64,12 @@ def class_balance(logits: torch.Tensor) -> torch.Tensor:
     loss : torch.Tensor of shape ()
         From log(n_classes), for equal shares; it grows with every class that is hardly predicted.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     K. Saito, K. Watanabe, Y. Ushiku, T. Harada. Maximum Classifier Discrepancy for Unsupervised
@@ -74,7 +86,7 @@ def class_balance(logits: torch.Tensor) -> torch.Tensor:
     0.837
     """
     # Of the logarithms of probabilities: a class that nobody predicts keeps a gradient.
-    log_probabilities = F.log_softmax(at_least_float32(logits), dim=1)
+    log_probabilities = F.log_softmax(check_batch("logits", logits), dim=1)
     return math.log(len(logits)) - log_probabilities.logsumexp(dim=0).mean()
 
 
@@ -101,6 +113,12 @@ def minimum_class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> t
     loss : torch.Tensor of shape ()
         From 0, for certain predictions, to (n_classes - 1) / n_classes, for uniform ones.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     Y. Jin, X. Wang, M. Long, J. Wang. Minimum Class Confusion for Versatile Domain Adaptation.
@@ -115,7 +133,8 @@ def minimum_class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> t
     >>> minimum_class_confusion(torch.zeros(6, 4)).item()
     0.75
     """
-    probabilities = F.softmax(at_least_float32(logits) / temperature, dim=1)
+    check_number("temperature", temperature, positive=True)
+    probabilities = F.softmax(check_batch("logits", logits) / temperature, dim=1)
     with torch.no_grad():
         logarithms = probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log_()
         certainty = logarithms.mul_(probabilities).sum(dim=1).exp_().add_(1)
@@ -145,6 +164,12 @@ def batch_nuclear_norm(logits: torch.Tensor) -> torch.Tensor:
         From ``-sqrt(min(n, n_classes) / n)``, for certain predictions, as many for each class, to
         ``-1 / sqrt(n * n_classes)``, for uniform ones.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     S. Cui et al. Towards Discriminability and Diversity: Batch Nuclear-norm Maximization under
@@ -160,6 +185,11 @@ def batch_nuclear_norm(logits: torch.Tensor) -> torch.Tensor:
     >>> round(batch_nuclear_norm(0 * certain).item(), 4)
     -0.25
     """
+    return -nuclear_norm("logits", check_batch("logits", logits))
+
+
+def nuclear_norm(name: str, logits: torch.Tensor) -> torch.Tensor:
+    """Return the nuclear norm of the probabilities of a batch, by the number of rows."""
+    probabilities = F.softmax(logits, dim=1)
     # The gradient of singular values alone stays finite where some are equal.
-    probabilities = F.softmax(at_least_float32(logits), dim=1)
-    return -torch.linalg.svdvals(probabilities).sum() / len(probabilities)
+    return singular_values(name, probabilities).sum() / len(probabilities)

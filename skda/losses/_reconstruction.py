@@ -2,7 +2,7 @@
 
 import torch
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_same_shape
 
 
 def reconstruction_error(reconstruction: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
@@ -28,6 +28,12 @@ def reconstruction_error(reconstruction: torch.Tensor, inputs: torch.Tensor) -> 
     loss : torch.Tensor of shape ()
         The share, zero or more. If all rows are alike, the mean squared error instead.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     Examples
     --------
     >>> import torch
@@ -36,7 +42,7 @@ def reconstruction_error(reconstruction: torch.Tensor, inputs: torch.Tensor) -> 
     >>> reconstruction_error(torch.tensor([[0.0], [1.0]]), inputs).item()
     0.5
     """
-    reconstruction, inputs = at_least_float32(reconstruction), at_least_float32(inputs)
+    reconstruction, inputs = check_same_shape(None, reconstruction=reconstruction, inputs=inputs)
     error = (reconstruction - inputs).square().mean()
     variance = inputs.detach().var(dim=0, correction=0).mean()
     return error / variance.where(variance > 0, 1)

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_same_rows, check_same_shape
 
 
 def scale_invariant_mse(reconstruction: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
@@ -29,6 +29,12 @@ def scale_invariant_mse(reconstruction: torch.Tensor, inputs: torch.Tensor) -> t
     loss : torch.Tensor of shape ()
         The loss, zero or more, in squared units of the inputs.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     K. Bousmalis et al. Domain Separation Networks. NIPS 2016, equation 5.
@@ -43,7 +49,8 @@ def scale_invariant_mse(reconstruction: torch.Tensor, inputs: torch.Tensor) -> t
     >>> scale_invariant_mse(torch.zeros(1, 2), inputs).item()
     1.0
     """
-    residual = (at_least_float32(reconstruction) - at_least_float32(inputs)).flatten(1)
+    reconstruction, inputs = check_same_shape(None, reconstruction=reconstruction, inputs=inputs)
+    residual = (reconstruction - inputs).flatten(1)
     return residual.var(dim=1, correction=0).mean()
 
 
@@ -69,6 +76,12 @@ def difference_loss(shared: torch.Tensor, private: torch.Tensor) -> torch.Tensor
     loss : torch.Tensor of shape ()
         The loss, zero or more.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     K. Bousmalis et al. Domain Separation Networks. NIPS 2016, equation 6; centring, normalisation
@@ -84,7 +97,7 @@ def difference_loss(shared: torch.Tensor, private: torch.Tensor) -> torch.Tensor
     >>> difference_loss(shared, shared).item()
     16.0
     """
-    shared, private = (_unit_rows(at_least_float32(codes)) for codes in (shared, private))
+    shared, private = map(_unit_rows, check_same_rows(shared=shared, private=private))
     return (shared.T @ private).square().mean()
 
 

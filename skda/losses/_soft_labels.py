@@ -1,9 +1,18 @@
 """Soft labels: what a network trained on the source says about each class."""
 
+from numbers import Integral
+
 import torch
 import torch.nn.functional as F
 
-from skda._torch import at_least_float32
+from skda.losses._checks import (
+    check_batch,
+    check_batches,
+    check_classes,
+    check_number,
+    one_hot,
+    out_of_range,
+)
 
 _UNLABELED = -100
 
@@ -36,6 +45,12 @@ def class_soft_labels(
     soft_labels : torch.Tensor of shape (n_classes, n_classes)
         One distribution per row; for a class without rows, the class itself with certainty.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     E. Tzeng, J. Hoffman, T. Darrell, K. Saenko. Simultaneous Deep Transfer Across Domains and
@@ -49,9 +64,17 @@ def class_soft_labels(
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
-    logits = at_least_float32(logits.detach())
+    logits = check_batch("logits", logits).detach()
+    labels = check_classes("labels", labels, "logits", logits)
+    check_number("temperature", temperature, positive=True)
+    if not isinstance(n_classes, Integral) or n_classes != logits.shape[1]:
+        raise ValueError(
+            f"n_classes must be the number of columns of logits, {logits.shape[1]}, got "
+            f"{n_classes!r}."
+        )
     labeled = labels != _UNLABELED
-    members = F.one_hot(torch.where(labeled, labels, 0), n_classes).to(logits.dtype)
+    members = one_hot("labels", torch.where(labeled, labels, 0), "logits", logits)
+    members = members.to(logits.dtype)
     members = members * labeled[:, None]
     counts = members.sum(dim=0)[:, None]
     means = members.T @ F.softmax(logits / temperature, dim=1) / counts.clamp(min=1)
@@ -87,6 +110,12 @@ def soft_label_cross_entropy(
     loss : torch.Tensor of shape ()
         The loss; zero if no row is labeled.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     E. Tzeng, J. Hoffman, T. Darrell, K. Saenko. Simultaneous Deep Transfer Across Domains and
@@ -100,8 +129,20 @@ def soft_label_cross_entropy(
     >>> round(loss.item(), 4)
     0.6931
     """
+    logits, soft_labels = check_batches({"logits": logits, "soft_labels": soft_labels})
+    labels = check_classes("labels", labels, "logits", logits)
+    check_number("temperature", temperature, positive=True)
+    n_classes = logits.shape[1]
+    if soft_labels.shape != (n_classes, n_classes):
+        raise ValueError(
+            f"soft_labels has shape {tuple(soft_labels.shape)}, logits {tuple(logits.shape)}; it "
+            f"must be ({n_classes}, {n_classes})."
+        )
     labeled = labels != _UNLABELED
-    log_probabilities = F.log_softmax(at_least_float32(logits) / temperature, dim=1)
-    expected = soft_labels[torch.where(labeled, labels, 0)].to(log_probabilities.dtype)
+    log_probabilities = F.log_softmax(logits / temperature, dim=1)
+    try:  # unlike an index in brackets it does not take -1 for the last class
+        expected = soft_labels.index_select(0, torch.where(labeled, labels, 0))
+    except (IndexError, RuntimeError) as error:
+        raise out_of_range("labels", "logits", n_classes) from error
     losses = -(expected * log_probabilities).sum(dim=1) * labeled
     return losses.sum() / labeled.sum().clamp(min=1)

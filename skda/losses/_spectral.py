@@ -2,7 +2,7 @@
 
 import torch
 
-from skda._torch import at_least_float32
+from skda.losses._checks import check_batch, check_count, singular_values
 
 
 def batch_spectral_penalty(features: torch.Tensor, n_singular_values: int = 1) -> torch.Tensor:
@@ -27,6 +27,12 @@ def batch_spectral_penalty(features: torch.Tensor, n_singular_values: int = 1) -
     loss : torch.Tensor of shape ()
         The penalty, which grows with the number of rows.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     X. Chen, S. Wang, M. Long, J. Wang. Transferability vs. Discriminability: Batch Spectral
@@ -39,5 +45,6 @@ def batch_spectral_penalty(features: torch.Tensor, n_singular_values: int = 1) -
     >>> batch_spectral_penalty(torch.diag(torch.tensor([1.0, 3.0, 2.0])))
     tensor(9.)
     """
-    singular_values = torch.linalg.svdvals(at_least_float32(features))
-    return singular_values[:n_singular_values].square().sum()
+    check_count("n_singular_values", n_singular_values)
+    values = singular_values("features", check_batch("features", features))
+    return values[:n_singular_values].square().sum()

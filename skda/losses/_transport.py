@@ -4,7 +4,13 @@ import torch
 import torch.nn.functional as F
 
 from skda._optional import import_optional
-from skda._torch import at_least_float32
+from skda.losses._checks import (
+    check_classes,
+    check_domains,
+    check_number,
+    check_same_rows,
+    out_of_range,
+)
 from skda.losses._kernels import squared_distances
 
 
@@ -56,6 +62,9 @@ def transport_cost(
     ImportError
         If POT is not installed.
 
+    ValueError
+        If shapes or types are not as described, or if a label has no column in `target_logits`.
+
     References
     ----------
     B. B. Damodaran, B. Kellenberger, R. Flamary, D. Tuia, N. Courty. DeepJDOT: Deep Joint
@@ -73,8 +82,16 @@ def transport_cost(
     1.0
     """
     ot = import_optional("ot", "transport")
-    source, target = at_least_float32(source), at_least_float32(target)
-    log_probabilities = F.log_softmax(at_least_float32(target_logits), dim=1)
+    source, target = check_domains(source=source, target=target)
+    source_labels = check_classes("source_labels", source_labels, "source", source)
+    target_logits, _ = check_same_rows(target_logits=target_logits, target=target)
+    check_number("feature_weight", feature_weight)
+    check_number("label_weight", label_weight)
+    n_classes = target_logits.shape[1]
+    # The plan is made on the CPU: values may be looked at here.
+    if not 0 <= int(source_labels.min()) <= int(source_labels.max()) < n_classes:
+        raise out_of_range("source_labels", "target_logits", n_classes)
+    log_probabilities = F.log_softmax(target_logits, dim=1)
     cost = feature_weight * squared_distances(source, target)
     cost = cost - label_weight * log_probabilities.T[source_labels]
     plan = ot.emd([], [], cost.detach().double().cpu().numpy())

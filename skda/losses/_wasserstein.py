@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 from skda._torch import at_least_float32
+from skda.losses._checks import check_domains
 
 # Keeps the derivative of the root finite where a gradient is 0.
 _SMALLEST_SQUARE = 1e-12
@@ -32,6 +33,12 @@ def critic_distance(source_scores: torch.Tensor, target_scores: torch.Tensor) ->
     loss : torch.Tensor of shape ()
         The difference.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     J. Shen, Y. Qu, W. Zhang, Y. Yu. Wasserstein Distance Guided Representation Learning for
@@ -44,7 +51,10 @@ def critic_distance(source_scores: torch.Tensor, target_scores: torch.Tensor) ->
     >>> critic_distance(torch.full((4, 1), 3.0), torch.ones(2, 1)).item()
     2.0
     """
-    return at_least_float32(source_scores).mean() - at_least_float32(target_scores).mean()
+    source_scores, target_scores = check_domains(
+        source_scores=source_scores, target_scores=target_scores
+    )
+    return source_scores.mean() - target_scores.mean()
 
 
 def gradient_penalty(
@@ -75,6 +85,12 @@ def gradient_penalty(
     loss : torch.Tensor of shape ()
         The penalty; 0 for a linear critic whose weights have norm 1.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described: no dense tensor of floating-point numbers, empty, of
+        another shape, or on another device than the others.
+
     References
     ----------
     J. Shen, Y. Qu, W. Zhang, Y. Yu. Wasserstein Distance Guided Representation Learning for
@@ -88,11 +104,28 @@ def gradient_penalty(
     >>> gradient_penalty(slope_3, torch.zeros(4, 2), torch.ones(2, 2)).item()
     4.0
     """
-    source, target = at_least_float32(source.detach()), at_least_float32(target.detach())
+    if not callable(critic):
+        raise TypeError(f"critic must be a function or module, got {type(critic).__name__}.")
+    source, target = (x.detach() for x in check_domains(source=source, target=target))
     rows = torch.arange(max(len(source), len(target)), device=source.device)
     share = torch.rand(len(rows), 1, dtype=source.dtype, device=source.device)
     between = torch.lerp(target[rows % len(target)], source[rows % len(source)], share)
     points = torch.cat([source, target, between]).requires_grad_()
-    (gradients,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    gradients = _gradients(critic(points), points)
     squares = at_least_float32(gradients).square().sum(dim=1)
     return (squares.add(_SMALLEST_SQUARE).sqrt() - 1).square().mean()
+
+
+def _gradients(scores, points):
+    is_graph = isinstance(scores, torch.Tensor) and scores.requires_grad
+    gradients = None
+    if is_graph:
+        (gradients,) = torch.autograd.grad(
+            scores.sum(), points, create_graph=True, allow_unused=True
+        )
+    if gradients is None:
+        raise ValueError(
+            "critic must return scores that depend on its rows with a gradient, and not inside "
+            f"torch.no_grad(); it returned {type(scores).__name__}."
+        )
+    return gradients

@@ -1,7 +1,7 @@
 """Choice of a backbone by the transferability of its features."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from skda._checks import as_array
+from skda._naming import naming, shortened
+from skda.metrics._checks import check_draws, check_labels
 from skda.metrics._h_score import h_score
 from skda.metrics._leep import leep_score, n_leep_score, nce_score
 from skda.metrics._logme import logme_score
@@ -106,11 +109,15 @@ def select_backbone(
     >>> {name: scores.round(2).tolist() for name, scores in result.scores.items()}
     {'logme': [0.12, -0.01], 'h_score': [5.62, 3.99]}
     """
-    if not isinstance(candidates, Mapping):
-        candidates = {str(number): candidate for number, candidate in enumerate(candidates)}
+    candidates = _check_candidates(candidates)
     if not candidates:
         raise ValueError("candidates is empty; pass at least one estimator.")
     scoring = scoring if isinstance(scoring, list | tuple) else [scoring]
+    if not scoring:
+        raise ValueError("scoring is empty; name at least one score.")
+    check_draws(random_state)
+    check_labels(y)
+    X = as_array(X, "X")
     scoring = [_check_scoring(score, random_state) for score in scoring]
     names = [name for name, _, _ in scoring]
     if len(set(names)) < len(names):
@@ -125,13 +132,32 @@ def select_backbone(
     )
 
 
+def _check_candidates(candidates):
+    """Return the candidates by name."""
+    if not isinstance(candidates, Mapping):
+        if isinstance(candidates, str | bytes | set) or not isinstance(candidates, Iterable):
+            raise TypeError(
+                "candidates must be a list or a dict of estimators, got "
+                f"{type(candidates).__name__}."
+            )
+        with naming("candidates", "a list or a dict of estimators"):
+            candidates = {str(number): candidate for number, candidate in enumerate(candidates)}
+    for name, candidate in candidates.items():
+        if isinstance(candidate, type) or not hasattr(candidate, "fit"):
+            raise TypeError(
+                f"candidates: {name!r} is no estimator, got {shortened(repr(candidate))}."
+            )
+    return candidates
+
+
 def _check_scoring(scoring, random_state):
     """Return the name of a score, the method that it needs, and the function."""
     if callable(scoring):
         return getattr(scoring, "__name__", repr(scoring)), "transform", scoring
-    if scoring not in SCORES:
+    if not isinstance(scoring, str) or scoring not in SCORES:
         raise ValueError(
-            f"scoring must be a function or one of {', '.join(map(repr, SCORES))}, got {scoring!r}."
+            f"scoring must be a function or one of {', '.join(map(repr, SCORES))}, got "
+            f"{shortened(repr(scoring))}."
         )
     method, function = SCORES[scoring]
     if function is n_leep_score:
@@ -149,7 +175,8 @@ def _fit(name, candidate, X):
                 "on its own task first, or pass a transformer."
             ) from None
         # Not a clone: a backbone that is a fitted estimator must stay fitted.
-        return copy.deepcopy(candidate).fit(X)
+        with naming("X", f"rows that candidate {name!r} can be fitted to"):
+            return copy.deepcopy(candidate).fit(X)
     return candidate
 
 
@@ -162,5 +189,15 @@ def _score(name, candidate, X, y, scoring):
                 f"{method}, which scoring={score!r} needs."
             )
         if method not in outputs:
-            outputs[method] = getattr(candidate, method)(X)
-    return [function(outputs[method], y) for _, method, function in scoring]
+            with naming("X", f"rows that candidate {name!r} takes"):
+                outputs[method] = getattr(candidate, method)(X)
+    scores = []
+    for score, method, function in scoring:
+        if score in SCORES:  # these name X and y themselves
+            scores.append(function(outputs[method], y))
+            continue
+        with naming(
+            "scoring", f"functions from features and labels to a number, which {score} is not"
+        ):
+            scores.append(float(function(outputs[method], y)))
+    return scores

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_random_state
 
-from skda._sklearn_compat import check_array, column_or_1d
-from skda.domains import as_target_tuple
+from skda._checks import LABELS, TABLE, check_column, check_lengths, check_table
+from skda._naming import naming, shortened
+from skda.domains import as_target_tuple, check_column_names, column_names
 
 
 def check_domains(X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -31,11 +31,8 @@ def check_domains(X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If there are less rows, or if the numbers of columns differ.
     """
-    source = check_array(X, dtype=np.float64, ensure_min_samples=2, input_name="X")
-    targets = [
-        check_array(rows, dtype=np.float64, input_name="X_target")
-        for rows in as_target_tuple(X_target)
-    ]
+    source = check_table(X, "X", min_rows=2)
+    targets = check_targets(X_target, X)
     for rows in targets:
         if rows.shape[1] != source.shape[1]:
             raise ValueError(
@@ -48,6 +45,19 @@ def check_domains(X: Any, X_target: Any) -> tuple[np.ndarray, np.ndarray]:
             "least 2."
         )
     return source, np.concatenate(targets)
+
+
+def check_targets(X_target: Any, X: Any) -> list[np.ndarray]:
+    """Return the tables of the target domains, whose columns are named as those of X."""
+    if X_target is None:
+        raise ValueError("X_target is None; pass the rows of the target domain.")
+    with naming("X_target", f"{TABLE}, or a tuple of tables"):
+        targets = as_target_tuple(X_target)
+    names = column_names(X)
+    for rows in targets:
+        if names and all(isinstance(name, str) for name in names):
+            check_column_names(rows, names, "X_target")
+    return [check_table(rows, "X_target") for rows in targets]
 
 
 def check_features(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, int]:
@@ -77,19 +87,26 @@ def check_features(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray, int]:
     ValueError
         If lengths differ, or if there is one class only.
     """
-    X = check_array(X, dtype=np.float64, input_name="X")
+    X = check_table(X, "X")
     codes, n_classes = check_labels(y)
-    check_consistent_length(X, codes)
+    check_lengths("X", X, "y", codes)
     return X, codes, n_classes
 
 
-def check_labels(y: Any) -> tuple[np.ndarray, int]:
+def check_labels(y: Any, name: str = "y") -> tuple[np.ndarray, int]:
     """Return class numbers of labels, and the number of classes, as in `check_features`."""
-    y = column_or_1d(y)
-    check_classification_targets(y)
-    classes, codes = np.unique(y, return_inverse=True)
+    y = check_column(y, name)
+    with naming(name, LABELS):
+        classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
+        held = f"one class, {shortened(repr(classes[0]))}" if len(classes) else "no row"
         raise ValueError(
-            f"y holds one class, {classes[0]!r}; a transferability needs rows of at least two."
+            f"{name} holds {held}; a transferability needs rows of at least two classes."
         )
     return codes, len(classes)
+
+
+def check_draws(random_state: Any) -> np.random.RandomState:
+    """Return a random state."""
+    with naming("random_state", "None, a whole number of 0 or more, or a RandomState"):
+        return check_random_state(random_state)

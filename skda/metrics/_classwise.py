@@ -1,12 +1,14 @@
 """Distances between the rows of one class in two domains."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch, check_consistent_length
+from sklearn.utils import Bunch
 
-from skda._sklearn_compat import column_or_1d
+from skda._checks import check_column, check_finite, check_lengths
+from skda._naming import naming
 from skda.metrics._checks import check_domains
 from skda.metrics._mmd import mmd
 
@@ -44,7 +46,7 @@ def classwise_discrepancy(
         With the entries
 
         mean : float
-            Mean over the classes with a value; NaN if there are none.
+            Mean over the classes with a value; NaN, with a warning, if there are none.
         classes : ndarray of shape (n_classes,)
             The classes of `y`.
         discrepancies : ndarray of shape (n_classes,)
@@ -71,16 +73,31 @@ def classwise_discrepancy(
     >>> classwise_discrepancy(X, y, X_target, y).discrepancies.round(1)
     array([ 0.8, -0. ])
     """
-    y, y_target = column_or_1d(y), column_or_1d(y_target)
-    check_consistent_length(X, y)
-    check_consistent_length(X_target, y_target)
+    if not callable(discrepancy):
+        raise TypeError(
+            "discrepancy must be a function from source rows and target rows to a number, got "
+            f"{type(discrepancy).__name__}."
+        )
+    y, y_target = check_column(y), check_column(y_target, "y_target")
     source, target = check_domains(X, X_target)
-    classes = np.unique(y)
+    check_lengths("X", source, "y", y)
+    check_lengths("X_target", target, "y_target", y_target)
+    with naming("y", "labels of one type"):
+        classes = np.unique(y)
     values = np.full(len(classes), np.nan)
     for number, label in enumerate(classes):
         of_class = source[y == label], target[y_target == label]
         if min(map(len, of_class)) >= 2:
-            values[number] = discrepancy(*of_class)
+            with naming("discrepancy", "a function from two tables to a number"):
+                value = float(discrepancy(*of_class))
+            values[number] = check_finite(value, f"discrepancy of class {label!r}")
     known = values[~np.isnan(values)]
+    if not len(known):
+        warnings.warn(
+            "No class has two rows or more in both domains, by y and y_target: there is nothing to "
+            "compare, and the mean is NaN.",
+            UserWarning,
+            stacklevel=2,
+        )
     mean = float(known.mean()) if len(known) else np.nan
     return Bunch(mean=mean, classes=classes, discrepancies=values)

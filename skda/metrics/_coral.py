@@ -3,6 +3,7 @@
 from typing import Any
 
 from skda import losses
+from skda._checks import check_finite
 from skda._torch import as_tensor
 from skda.metrics._checks import check_domains
 
@@ -46,4 +47,4 @@ def coral_distance(X: Any, X_target: Any) -> float:
     9.0
     """
     source, target = map(as_tensor, check_domains(X, X_target))
-    return losses.coral(source, target).item()
+    return check_finite(losses.coral(source, target).item(), "X and X_target")

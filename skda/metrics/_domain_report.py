@@ -1,6 +1,6 @@
 """Distances between two domains at the layers of a network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skda._checks import as_array, check_column
+from skda._naming import naming, shortened
 from skda.backbones import network_of
 from skda.domains import as_target_tuple
+from skda.metrics._checks import check_draws
 from skda.metrics._classwise import classwise_discrepancy
 from skda.metrics._coral import coral_distance
 from skda.metrics._layers import layer_features
@@ -187,11 +189,13 @@ def domain_report(
     >>> bool(report["mmd"][0] > report["mmd"][1])
     True
     """
-    X_targets = as_target_tuple(X_target)
+    with naming("X_target", "rows as the estimator takes them"):
+        X_targets = as_target_tuple(as_array(X_target, "X_target"))
     if not X_targets:
         raise ValueError("X_target is None; pass the rows of the target domain.")
+    X = as_array(X, "X")
     # Each distance gets the same draws.
-    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    seed = int(check_draws(random_state).randint(np.iinfo(np.int32).max))
     networks = {"estimator": estimator}
     if reference is not None:
         networks = {"reference": reference, **networks}
@@ -200,16 +204,21 @@ def domain_report(
         recorded = network_of(steps["estimator"][1], "estimator").layers
         inside = [layer for layer in recorded if layer not in OWN_LAYERS]
         layers = ["inputs", *inside, "features", "logits"]
-    layers = list(dict.fromkeys(layers))
+    layers = _check_layers(layers)
     entries = {}
     for name, (transform, network) in steps.items():
-        rows, targets = transform(X), [transform(rows) for rows in X_targets]
+        with naming("X", f"rows as the {name} takes them"):
+            rows = transform(X)
+        with naming("X_target", f"rows as the {name} takes them"):
+            targets = [transform(rows) for rows in X_targets]
         labels = None
-        if y is not None:
-            predicted = [network.predict(rows) for rows in targets]
-            labels = y, np.concatenate(predicted if y_target is None else as_target_tuple(y_target))
         source = layer_features(network, rows, layers, is_source=True)
-        target = [layer_features(network, rows, layers, is_source=False) for rows in targets]
+        target = [
+            layer_features(network, part, layers, is_source=False, name="X_target")
+            for part in targets
+        ]
+        if y is not None:
+            labels = y, _target_labels(network, targets, y_target)
         for layer in layers:
             domains = source[layer], np.concatenate([part[layer] for part in target])
             entries[layer, name] = _distances(*_standardize(*domains), labels, seed)
@@ -221,6 +230,29 @@ def domain_report(
     for name in entries[order[0]]:
         columns[name] = np.array([entries[entry][name] for entry in order])
     return DomainReport(columns)
+
+
+def _check_layers(layers):
+    """Return names of layers, each once."""
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers must be a list of names, got {shortened(repr(layers))}.")
+    with naming("layers", "a list of names"):
+        layers = list(layers)
+        if not layers or not all(isinstance(layer, str) for layer in layers):
+            raise TypeError(f"got {shortened(repr(layers))}.")
+    return list(dict.fromkeys(layers))
+
+
+def _target_labels(network, targets, y_target):
+    """Return the labels of all target rows, the network's own where none are given."""
+    if y_target is None:
+        return np.concatenate([network.predict(rows) for rows in targets])
+    parts = y_target if isinstance(y_target, tuple) else (y_target,)
+    if len(parts) != len(targets):
+        raise ValueError(
+            f"y_target holds the labels of {len(parts)} domains, X_target has {len(targets)}."
+        )
+    return np.concatenate([check_column(part, "y_target") for part in parts])
 
 
 def _last_step(estimator, name):

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from skda._checks import check_finite
+from skda._naming import shortened
 from skda.metrics._checks import check_features
 from skda.metrics._singular import left_singular
 
@@ -59,8 +61,11 @@ def h_score(X: Any, y: Any, *, shrinkage: float | str = "auto") -> float:
     """
     amount: Any = shrinkage
     is_number = isinstance(shrinkage, Real) and not isinstance(shrinkage, bool)
-    if not (shrinkage == "auto" or (is_number and 0 <= amount <= 1)):
-        raise ValueError(f"shrinkage must be 'auto' or a number from 0 to 1, got {shrinkage!r}.")
+    is_auto = isinstance(shrinkage, str) and shrinkage == "auto"
+    if not (is_auto or (is_number and 0 <= amount <= 1)):
+        raise ValueError(
+            f"shrinkage must be 'auto' or a number from 0 to 1, got {shortened(repr(shrinkage))}."
+        )
     X, codes, n_classes = check_features(X, y)
     n, d = X.shape
     X = X - X.mean(axis=0)
@@ -70,13 +75,13 @@ def h_score(X: Any, y: Any, *, shrinkage: float | str = "auto") -> float:
     U, variances = U[:, kept], singular[kept] ** 2 / n
     if not len(variances):
         return 0.0
-    if shrinkage == "auto":
+    if is_auto:
         amount = _ledoit_wolf(variances, np.square(X).sum(axis=1), d)
     means = np.stack([U[codes == number].mean(axis=0) for number in range(n_classes)])
     between = np.bincount(codes) @ means**2
     shrunk = (1 - amount) * variances
     total = shrunk + amount * variances.sum() / d
-    return float(between @ (shrunk / total))
+    return float(check_finite(between @ (shrunk / total), "X"))
 
 
 def _ledoit_wolf(variances, squared_norms, d):

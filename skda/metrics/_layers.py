@@ -5,12 +5,13 @@ from contextlib import nullcontext
 import torch
 from skorch.dataset import Dataset
 
+from skda._naming import naming
 from skda.backbones import layer_names
 from skda.feature_extraction import FeatureModule
 from skda.training import OWN_LAYERS, to_device
 
 
-def layer_features(estimator, X, layers, *, is_source):
+def layer_features(estimator, X, layers, *, is_source, name="X"):
     """Return the activations of layers, one row per row of X.
 
     Whether the network was trained to record these layers does not matter.
@@ -30,6 +31,9 @@ def layer_features(estimator, X, layers, *, is_source):
     is_source : bool
         Whether rows are normalised as rows of the source, or of the target.
 
+    name : str, default="X"
+        Of the parameter that holds the rows, for messages.
+
     Returns
     -------
     features : dict of str to ndarray of shape (n_samples, n_features)
@@ -38,10 +42,12 @@ def layer_features(estimator, X, layers, *, is_source):
     net, module = estimator.net_, estimator.net_.module_
     names = layer_names(estimator.module)
     inside = [layer for layer in dict.fromkeys(layers) if layer not in OWN_LAYERS]
-    extract = FeatureModule(
-        module, ["features", *(names.get(layer, layer) for layer in inside)], "avg"
-    )
-    X = estimator._validate_X(X, reset=False)
+    with naming("layers", "names of layers of the network"):
+        extract = FeatureModule(
+            module, ["features", *(names.get(layer, layer) for layer in inside)], "avg"
+        )
+    with naming(name, "rows as the estimator takes them"):
+        X = estimator._validate_X(X, reset=False)
     net._set_training(False)
     parts = []
     with net.source_statistics() if is_source else nullcontext(), torch.inference_mode():

@@ -1,14 +1,15 @@
 """Transferability from what a classifier of another task predicts."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_consistent_length, check_random_state
 
-from skda._sklearn_compat import check_array, column_or_1d
-from skda.metrics._checks import check_features, check_labels
+from skda._checks import check_column, check_lengths, check_table
+from skda._naming import naming, shortened
+from skda.metrics._checks import check_draws, check_features, check_labels
 
 
 def nce_score(y_source: Any, y: Any) -> float:
@@ -49,8 +50,10 @@ def nce_score(y_source: Any, y: Any) -> float:
     >>> nce_score(["cat", "dog", "car", "car"], ["animal", "animal", "thing", "thing"])
     0.0
     """
-    check_consistent_length(y_source, y)
-    sources, numbers = np.unique(column_or_1d(y_source), return_inverse=True)
+    y_source = check_column(y_source, "y_source")
+    check_lengths("y_source", y_source, "y", check_labels(y)[0])
+    with naming("y_source", "labels of one type"):
+        sources, numbers = np.unique(y_source, return_inverse=True)
     return leep_score(np.eye(len(sources))[numbers], y)
 
 
@@ -97,9 +100,9 @@ def leep_score(probabilities: Any, y: Any) -> float:
     >>> round(leep_score([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]], y), 3)
     -0.693
     """
-    theta = check_array(probabilities, dtype=np.float64, input_name="probabilities")
+    theta = check_table(probabilities, "probabilities")
     codes, n_classes = check_labels(y)
-    check_consistent_length(theta, codes)
+    check_lengths("probabilities", theta, "y", codes)
     sums = theta.sum(axis=1)
     if theta.min() < 0 or np.abs(sums - 1).max() > 1e-3:
         worst = np.argmax(np.abs(sums - 1))
@@ -166,9 +169,15 @@ def n_leep_score(
     True
     """
     X, codes, n_classes = check_features(X, y)
-    rng = check_random_state(random_state)
+    rng = check_draws(random_state)
     if n_components is None:
         n_components = min(5 * n_classes, max(len(X) // 4, 1))
+    is_count = isinstance(n_components, Integral) and not isinstance(n_components, bool)
+    if not is_count or not 1 <= n_components <= len(X):
+        raise ValueError(
+            f"n_components must be a whole number from 1 to the {len(X)} rows of X, got "
+            f"{shortened(repr(n_components))}."
+        )
     if X.std(axis=0).any():  # a PCA of constant features divides by their variance
         X = PCA(0.8, svd_solver="full").fit_transform(X)
     # Their unit must not decide how much the covariances are regularised.

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from skda._checks import check_finite
 from skda.metrics._checks import check_features
 from skda.metrics._singular import left_singular
 
@@ -69,7 +70,7 @@ def logme_score(X: Any, y: Any) -> float:
         _maximise_evidence(singular**2, *parts, len(X))[0]
         for parts in zip(inside, outside, strict=True)
     ]
-    return float(np.mean(evidences)) / len(X)
+    return float(check_finite(np.mean(evidences), "X")) / len(X)
 
 
 def _maximise_evidence(eigenvalues, inside, outside, n):

@@ -1,19 +1,23 @@
 """Maximum mean discrepancy between two domains, and its permutation test."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 
 from skda import losses
+from skda._checks import check_finite
+from skda._naming import shortened
 from skda._torch import as_tensor
 from skda.losses import gaussian_mixture, squared_distances, typical_distance
-from skda.metrics._checks import check_domains
+from skda.metrics._checks import check_domains, check_draws
 
 # Entries of a kernel matrix that exist at a time.
 _BLOCK_ENTRIES = 2**20
+# They stand side by side in memory, with all rows each.
+_MOST_PERMUTATIONS = 10**7
 
 
 def mmd(
@@ -78,9 +82,10 @@ def mmd(
     1.350695
     """
     source, target = map(as_tensor, check_domains(X, X_target))
-    return losses.mmd(
+    discrepancy = losses.mmd(
         source, target, bandwidth=bandwidth, multipliers=multipliers, estimator=estimator
-    ).item()
+    )
+    return check_finite(discrepancy.item(), "X and X_target")
 
 
 class MMDTest(NamedTuple):
@@ -169,11 +174,14 @@ def mmd_permutation_test(
     >>> round(test.p_value, 3)
     0.001
     """
-    if n_permutations < 1:
-        raise ValueError(f"n_permutations must be 1 or more, got {n_permutations!r}.")
+    if not isinstance(n_permutations, Integral) or not 1 <= n_permutations <= _MOST_PERMUTATIONS:
+        raise ValueError(
+            f"n_permutations must be a whole number of 1 or more, up to {_MOST_PERMUTATIONS}, got "
+            f"{shortened(repr(n_permutations))}."
+        )
     source, target = check_domains(X, X_target)
     kernel = gaussian_mixture(bandwidth, multipliers)
-    rng = check_random_state(random_state)
+    rng = check_draws(random_state)
     n, m = len(source), len(target)
     # In random order: the rows that tell the bandwidth must not depend on their domain.
     order = rng.permutation(n + m)
@@ -188,6 +196,7 @@ def mmd_permutation_test(
     statistics = (
         within / (n * (n - 1)) + among_target / (m * (m - 1)) - 2 * across / (n * m)
     ).numpy()
+    check_finite(statistics[0], "X and X_target")
     statistic, others = statistics[0], statistics[1:]
     # Relabelling may give the same two sets of rows, and other roundings.
     n_larger = int((others >= statistic - 1e-12).sum())

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedKFold, check_cv, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
 
-from skda.metrics._checks import check_domains
+from skda._checks import check_finite
+from skda._naming import naming, shortened
+from skda.metrics._checks import check_domains, check_draws
 
 
 def proxy_a_distance(
@@ -81,13 +82,24 @@ def proxy_a_distance(
     2.0
     """
     domains = check_domains(X, X_target)
-    rng = check_random_state(random_state)
+    rng = check_draws(random_state)
     n = min(map(len, domains))
     rows = np.concatenate([domain[rng.permutation(len(domain))[:n]] for domain in domains])
     if estimator is None:
         estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    if isinstance(cv, Integral):
-        cv = StratifiedKFold(int(cv), shuffle=True, random_state=rng)
+    if isinstance(estimator, type) or not (
+        hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    ):
+        raise TypeError(f"estimator must be a classifier, got {shortened(repr(estimator))}.")
     is_target = np.repeat([0, 1], n)
-    accuracy = cross_val_score(estimator, rows, is_target, cv=cv, scoring="accuracy").mean()
-    return float(2 * abs(2 * accuracy - 1))
+    with naming("cv", f"a number of folds, 2 to {n}, or a splitter"):
+        if isinstance(cv, Integral):
+            cv = StratifiedKFold(int(cv), shuffle=True, random_state=rng)
+        splitter: Any = check_cv(cv, is_target, classifier=True)
+        folds = list(splitter.split(rows, is_target))
+        if not folds:
+            raise ValueError("there is no fold.")
+    with naming("estimator", "a classifier that can be fitted to the rows of both domains"):
+        options: Any = {"scoring": "accuracy", "error_score": "raise"}
+        accuracy = cross_val_score(estimator, rows, is_target, cv=folds, **options).mean()
+    return float(check_finite(2 * abs(2 * accuracy - 1), "X and X_target"))

@@ -1,11 +1,16 @@
 """TransRate."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from skda._checks import check_finite
+from skda._naming import shortened
 from skda.metrics._checks import check_features
 from skda.metrics._singular import rotated
+
+_SMALLEST, _LARGEST = 1e-100, 1e100
 
 
 def transrate_score(X: Any, y: Any, *, distortion: float = 1e-4) -> float:
@@ -53,13 +58,17 @@ def transrate_score(X: Any, y: Any, *, distortion: float = 1e-4) -> float:
     >>> transrate_score(X, y) > transrate_score(X[:, :2], y)
     True
     """
-    if not distortion > 0:
-        raise ValueError(f"distortion must be greater than zero, got {distortion!r}.")
+    is_number = isinstance(distortion, Real) and not isinstance(distortion, bool)
+    if not is_number or not _SMALLEST <= distortion <= _LARGEST:
+        raise ValueError(
+            f"distortion must be greater than zero, got {shortened(repr(distortion))}; use a "
+            f"number from {_SMALLEST:g} to {_LARGEST:g}."
+        )
     X, codes, n_classes = check_features(X, y)
     X = rotated(X - X.mean(axis=0))
     of_classes = [X[codes == number] for number in range(n_classes)]
     given = sum(len(rows) * _coding_rate(rows, distortion) for rows in of_classes) / len(X)
-    return float(_coding_rate(X, distortion) - given)
+    return float(check_finite(_coding_rate(X, distortion) - given, "X"))
 
 
 def _coding_rate(X, distortion):

@@ -2,11 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
+from skda._checks import check_column, check_finite, check_lengths
 from skda._sklearn_compat import validate_parameter_constraints
-from skda.domains import split_domains
+from skda.model_selection._inputs import (
+    check_estimator,
+    check_known,
+    count_rows,
+    separate,
+)
 
 
 class TargetScorer(BaseEstimator):
@@ -57,7 +62,8 @@ class TargetScorer(BaseEstimator):
         Raises
         ------
         ValueError
-            If no target rows arrive, or no y where it is used.
+            If no target rows arrive, or no y where it is used, if the estimator cannot take an
+            argument, or if the score is not finite.
 
         TypeError
             If the estimator lacks a method that the score is computed from.
@@ -65,7 +71,7 @@ class TargetScorer(BaseEstimator):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
-        X, y, targets = split_domains(X, y, X_target, sample_domain)
+        X, y, targets = separate(X, y, X_target, sample_domain)
         if not targets:
             raise ValueError(f"{type(self).__name__} got no {self._missing_target(sample_domain)}")
         if self._needs_y:
@@ -73,8 +79,18 @@ class TargetScorer(BaseEstimator):
                 raise ValueError(
                     f"{type(self).__name__} needs X and y, held-out source rows and their labels."
                 )
-            y = np.asarray(y)
-        return float(self._score(estimator, X, y, targets))
+            y = check_column(y)
+            check_lengths("X", range(count_rows(X, "X")), "y", y)
+        check_estimator(estimator)
+        if self._needs_y:
+            check_known(estimator, y, "y")
+        try:
+            return float(check_finite(self._score(estimator, X, y, targets), "X and X_target"))
+        except (ValueError, TypeError) as error:
+            if sample_domain is None or not str(error).startswith("X_target"):
+                raise
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"X, whose target rows are called X_target here: {error}") from error
 
     __call__ = score
 
@@ -84,38 +100,11 @@ class TargetScorer(BaseEstimator):
             return (
                 "X_target. In a search, enable metadata routing "
                 "(sklearn.set_config(enable_metadata_routing=True)) and pass X_target=(Xt,) to "
-                "fit; otherwise call it as scorer(estimator, X, y, X_target=Xt)."
+                "fit; otherwise call it as scorer(estimator, X, y, X_target=Xt). A fitted search "
+                "scores with search.score(X, y, X_target=(Xt,)), and its accuracy is "
+                "search.best_estimator_.score(X, y)."
             )
         return (
             "target row: sample_domain marks none. To have some in every test fold use "
             "StratifiedDomainShuffleSplit(target_test_size=0.2)."
         )
-
-
-def predict_probabilities(estimator: Any, rows: Any) -> np.ndarray:
-    """Return the class probabilities of rows.
-
-    Parameters
-    ----------
-    estimator : object
-        A fitted classifier.
-
-    rows : array-like
-        Rows.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n_samples, n_classes), dtype=float64
-        In the order of ``classes_``.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has no ``predict_proba``.
-    """
-    if not hasattr(estimator, "predict_proba"):
-        raise TypeError(
-            f"estimator: {type(estimator).__name__} has no predict_proba, from which the score is "
-            "computed; wrap the classifier in sklearn.calibration.CalibratedClassifierCV."
-        )
-    return np.asarray(estimator.predict_proba(rows), dtype=np.float64)

@@ -43,7 +43,7 @@ class RankMeScorer(TargetScorer):
     """
 
     def _score(self, estimator, X, y, targets):
-        features = np.concatenate([features_of(estimator, rows) for rows in targets])
+        features = np.concatenate([features_of(estimator, rows, "X_target") for rows in targets])
         values = np.linalg.svd(features, compute_uv=False)
         if not values.any():
             return 0.0

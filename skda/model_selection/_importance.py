@@ -10,9 +10,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skda._naming import naming
 from skda._sklearn_compat import HasMethods, Interval, StrOptions, clone
-from skda.model_selection._base import TargetScorer, predict_probabilities
-from skda.model_selection._representations import as_table, features_of, source_statistics
+from skda.model_selection._base import TargetScorer
+from skda.model_selection._inputs import predict, predict_probabilities
+from skda.model_selection._representations import (
+    as_table,
+    features_of,
+    past_steps,
+    source_statistics,
+)
 
 
 class WeightedRiskScorer(TargetScorer):
@@ -37,17 +44,23 @@ class WeightedRiskScorer(TargetScorer):
                 "out more rows, or take fewer splits."
             )
         if representation == "inputs":
+            names = ["X", *["X_target"] * len(targets)]
+            estimator, (X, *targets) = past_steps(estimator, X, *targets, names=names)
             context, represent = nullcontext(), as_table
         else:  # as training aligned the domains, each normalised by its own statistics
             context, represent = source_statistics(estimator), partial(features_of, estimator)
         with context:
-            source = represent(X)
+            source = represent(X, "X")
             losses = row_losses(estimator, X, y, self.loss)
-        target = np.concatenate([represent(rows) for rows in targets])
+        with naming("X_target", "tables of the same columns"):
+            target = np.concatenate([represent(rows, "X_target") for rows in targets])
         classifier = self.domain_classifier
         if classifier is None:
             classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        return importance_weights(source, y, target, classifier, self.n_splits), losses
+        if source.shape[1] != target.shape[1]:
+            raise ValueError(f"X_target has {target.shape[1]} columns, X has {source.shape[1]}.")
+        with naming("domain_classifier", "a classifier that learns the domains of rows"):
+            return importance_weights(source, y, target, classifier, self.n_splits), losses
 
 
 class ImportanceWeightedScorer(WeightedRiskScorer):
@@ -66,7 +79,8 @@ class ImportanceWeightedScorer(WeightedRiskScorer):
     classifier, :math:`w = \frac{n_s}{n_t} P(t|x) / P(s|x)`. The training rows are not known to a
     scorer: the classifier is trained on the held-out source rows and the target rows, in
     `n_splits` parts of the source rows, so that no weight is from a classifier that has seen its
-    row. The paper takes the densities as given. The target arrives as in
+    row. The paper takes the densities as given. In a pipeline whose first steps make numbers of
+    text and categories, inputs are what they make. The target arrives as in
     :class:`TargetEntropyScorer`.
 
     Parameters
@@ -217,8 +231,8 @@ def row_losses(estimator, X, y, loss):
         Of 0 or more.
     """
     if loss == "zero_one":
-        return (np.asarray(estimator.predict(X)) != y).astype(np.float64)
-    probabilities = predict_probabilities(estimator, X)
+        return (predict(estimator, X, "X") != y).astype(np.float64)
+    probabilities = predict_probabilities(estimator, X, "X")
     of_label = (probabilities * (y[:, None] == estimator.classes_)).sum(axis=1)
     return -np.log(of_label.clip(np.finfo(np.float64).eps))
 

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skda._naming import naming
 from skda._sklearn_compat import Interval
 from skda.model_selection._base import TargetScorer
+from skda.model_selection._inputs import predict
+from skda.model_selection._representations import past_steps
 
 
 class MixValScorer(TargetScorer):
@@ -62,12 +65,16 @@ class MixValScorer(TargetScorer):
 
     def _score(self, estimator, X, y, targets):
         random_state = check_random_state(self.random_state)
+        # Text and categories cannot be mixed, but what a pipeline makes of them can.
+        names = ["X_target"] * len(targets)
+        estimator, targets = past_steps(estimator, *targets, names=names)
         hits = {"same class": [], "other class": []}
         for rows in targets:
-            labels = np.asarray(estimator.predict(rows))
+            labels = predict(estimator, rows, "X_target")
             for kind, (first, second) in draw_pairs(labels, random_state).items():
                 if len(first):
-                    mixed = estimator.predict(mix_rows(rows, first, second, self.alpha))
+                    mixed_rows = mix_rows(rows, first, second, self.alpha)
+                    mixed = predict(estimator, mixed_rows, "X_target")
                     hits[kind].append(mixed == labels[first])
         return sum(np.concatenate(parts).mean() for parts in hits.values() if parts) / len(hits)
 
@@ -129,7 +136,8 @@ def mix_rows(rows, first, second, alpha):
     TypeError
         If rows are no numbers.
     """
-    values = np.asarray(rows)
+    with naming("X_target", "rows of numbers"):
+        values = np.asarray(rows)
     if values.dtype.kind not in "biuf":
         raise TypeError(
             "X_target: MixValScorer mixes rows and needs arrays of numbers, got "

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from skda._checks import check_column
 from skda.exceptions import TargetLabelWarning
 from skda.model_selection._base import TargetScorer
+from skda.model_selection._inputs import check_known, predict
 
 
 class TargetAccuracyScorer(TargetScorer):
@@ -58,7 +60,10 @@ class TargetAccuracyScorer(TargetScorer):
             stacklevel=3,  # at the caller of score
         )
         labels = self.y_target if isinstance(self.y_target, tuple) else (self.y_target,)
-        predicted = [np.asarray(estimator.predict(rows)) for rows in targets]
+        labels = [check_column(part, "y_target") for part in labels]
+        for part in labels:
+            check_known(estimator, part, "y_target")
+        predicted = [predict(estimator, rows, "X_target") for rows in targets]
         given, wanted = [np.size(part) for part in labels], [len(part) for part in predicted]
         if given != wanted:
             raise ValueError(

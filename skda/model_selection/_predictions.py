@@ -7,8 +7,11 @@ import numpy as np
 from scipy.special import entr, softmax
 from sklearn.utils import gen_batches
 
+from skda._checks import as_array, check_finite
+from skda._naming import naming
 from skda._sklearn_compat import Interval
-from skda.model_selection._base import TargetScorer, predict_probabilities
+from skda.model_selection._base import TargetScorer
+from skda.model_selection._inputs import predict_probabilities
 
 # Similarities of as many pairs of rows are held at a time: 32 MiB.
 N_PAIRS = 2**22
@@ -23,7 +26,7 @@ class PredictionScorer(TargetScorer):
 
     def _score(self, estimator, X, y, targets):
         return self._score_probabilities(
-            np.concatenate([predict_probabilities(estimator, rows) for rows in targets])
+            np.concatenate([predict_probabilities(estimator, rows, "X_target") for rows in targets])
         )
 
 
@@ -156,7 +159,7 @@ class SoftNeighborhoodDensityScorer(PredictionScorer):
     True
     """
 
-    _parameter_constraints = {"temperature": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {"temperature": [Interval(Real, 0, 1e30, closed="right")]}
 
     def __init__(self, temperature: float = 0.05):
         self.temperature = temperature
@@ -172,7 +175,7 @@ class SoftNeighborhoodDensityScorer(PredictionScorer):
             # No row is its own neighbour.
             np.fill_diagonal(similarities[:, rows], -np.inf)
             total += entr(softmax(similarities, axis=1)).sum()
-        return total / n_rows
+        return check_finite(total / n_rows, "temperature and X_target")
 
 
 class BatchNuclearNormScorer(PredictionScorer):
@@ -268,8 +271,11 @@ class ClassCorrelationScorer(PredictionScorer):
         return cosine / np.linalg.norm(correlation) / np.linalg.norm(prior)
 
     def _check_prior(self, n_classes):
-        prior = np.ones(n_classes) if self.prior is None else np.asarray(self.prior, dtype=float)
-        if prior.shape != (n_classes,) or (prior < 0).any() or not prior.sum() > 0:
+        with naming("prior", f"{n_classes} class frequencies"):
+            given = np.ones(n_classes) if self.prior is None else as_array(self.prior, "prior")
+            prior = np.asarray(given, dtype=float)
+        fits = prior.shape == (n_classes,) and np.isfinite(prior).all()
+        if not fits or (prior < 0).any() or not prior.sum() > 0:
             raise ValueError(
                 f"prior must hold {n_classes} class frequencies, of 0 or more and not all 0; got "
                 f"{self.prior!r}."

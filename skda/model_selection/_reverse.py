@@ -6,9 +6,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skda._naming import naming
 from skda._sklearn_compat import clone
 from skda.domains import stack_domains
 from skda.model_selection._base import TargetScorer
+from skda.model_selection._inputs import predict
 
 
 class ReverseValidationScorer(TargetScorer):
@@ -55,15 +57,17 @@ class ReverseValidationScorer(TargetScorer):
     _needs_y = True
 
     def _score(self, estimator, X, y, targets):
-        predicted = [np.asarray(estimator.predict(rows)) for rows in targets]
+        predicted = [predict(estimator, rows, "X_target") for rows in targets]
         labels, rows = np.concatenate(predicted), targets[0]
         if len(targets) > 1:
-            rows, _, _ = stack_domains(rows, predicted[0], targets[1:])
+            with naming("X_target", "tables of the same features"):
+                rows, _, _ = stack_domains(rows, predicted[0], targets[1:])
         if (labels == labels[0]).all():  # all that a classifier can learn from one class
             return np.mean(y == labels[0])
         metadata = {"X_target": (X,)} if takes_target(estimator) else {}
-        reverse = clone(estimator).fit(rows, labels, **metadata)
-        return np.mean(np.asarray(reverse.predict(X)) == y)
+        with naming("X_target", "rows that the estimator can be fitted to"):
+            reverse = clone(estimator).fit(rows, labels, **metadata)
+        return np.mean(predict(reverse, X, "X") == y)
 
 
 def takes_target(estimator):

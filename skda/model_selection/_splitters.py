@@ -1,13 +1,31 @@
 """Cross-validation of source rows with the target rows at hand."""
 
 from collections.abc import Iterator
+from itertools import chain
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedShuffleSplit, check_cv
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import type_of_target
 
-from skda._sklearn_compat import column_or_1d, safe_indexing
+from skda._checks import (
+    LABELS,
+    as_column,
+    check_column,
+    check_domain_numbers,
+    check_lengths,
+    count_rows,
+)
+from skda._naming import naming
+from skda._sklearn_compat import (
+    Interval,
+    safe_indexing,
+    validate_parameter_constraints,
+)
+
+_CV = "a number of folds that the source rows are enough for, or a cross-validator"
 
 
 class SourceSplit(BaseCrossValidator):
@@ -78,8 +96,10 @@ class SourceSplit(BaseCrossValidator):
         source, target = np.flatnonzero(domains > 0), np.flatnonzero(domains <= 0)
         labels = source_labels(y, source)
         inner_groups = None if groups is None else safe_indexing(groups, source)
-        inner: Any = check_cv(self.cv, labels, classifier=labels is not None)
-        for train, test in inner.split(np.zeros(len(source)), labels, inner_groups):
+        with naming("cv", _CV):
+            inner: Any = check_cv(self.cv, labels, classifier=labels is not None)
+            splits = list(inner.split(np.zeros(len(source)), labels, inner_groups))
+        for train, test in splits:
             yield np.sort(np.concatenate([source[train], target])), source[test]
 
     def get_n_splits(
@@ -97,8 +117,9 @@ class SourceSplit(BaseCrossValidator):
         n_splits : int
             The number.
         """
-        inner: Any = check_cv(self.cv)
-        return inner.get_n_splits(X, y, groups)
+        with naming("cv", _CV):
+            inner: Any = check_cv(self.cv)
+            return inner.get_n_splits(X, y, groups)
 
 
 class StratifiedDomainShuffleSplit(BaseCrossValidator):
@@ -145,6 +166,16 @@ class StratifiedDomainShuffleSplit(BaseCrossValidator):
 
     # In a search the domains reach the splitter without a set_split_request.
     __metadata_request__split = {"sample_domain": True}
+
+    _parameter_constraints = {
+        "n_splits": [Interval(Integral, 1, None, closed="left")],
+        "test_size": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
+        "target_test_size": [Interval(Real, 0, 1, closed="left")],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,
@@ -195,11 +226,8 @@ class StratifiedDomainShuffleSplit(BaseCrossValidator):
             If the domains or labels are missing, if no source row is marked, or if a parameter is
             out of range.
         """
-        if not 0 <= self.target_test_size < 1:
-            raise ValueError(
-                f"target_test_size must be a share from 0 to less than 1; got "
-                f"{self.target_test_size!r}."
-            )
+        settings = {name: getattr(self, name) for name in self._parameter_constraints}
+        validate_parameter_constraints(self._parameter_constraints, settings, type(self).__name__)
         domains, _ = find_domains(self, X, y, groups, sample_domain)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y, by which source rows are stratified.")
@@ -209,7 +237,11 @@ class StratifiedDomainShuffleSplit(BaseCrossValidator):
         inner = StratifiedShuffleSplit(
             self.n_splits, test_size=self.test_size, random_state=random_state
         )
-        for _, test in inner.split(np.zeros(len(source)), source_labels(y, source)):
+        labels = source_labels(y, source)
+        with naming("test_size", "a share or number of the source rows, with all classes in it"):
+            splits = inner.split(np.zeros(len(source)), labels)
+            first = next(splits)
+        for _, test in chain([first], splits):
             parts = [source[test]]
             for rows in targets:
                 n_held_out = min(int(np.ceil(self.target_test_size * len(rows))), len(rows) - 1)
@@ -269,8 +301,11 @@ def find_domains(splitter, X, y, groups, sample_domain):
             f"{type(splitter).__name__} got no sample_domain. In a search, enable metadata routing "
             "and pass sample_domain to fit, or pass it as groups where routing is off."
         )
-    domains = column_or_1d(sample_domain)
-    check_consistent_length(X, y, groups, domains)
+    domains = check_domain_numbers(sample_domain)
+    check_lengths("X", range(count_rows(X, "X")), "sample_domain", domains)
+    for name, values in (("y", y), ("groups", groups)):
+        if values is not None:
+            check_lengths("X", domains, name, range(count_rows(values, name)))
     if not (domains > 0).any():
         raise ValueError("sample_domain marks no source row; source rows are positive.")
     return domains, groups
@@ -292,4 +327,9 @@ def source_labels(y, source):
     labels : list or None
         Of the source labels' own type, whatever stands in target rows.
     """
-    return None if y is None else np.asarray(y, dtype=object)[source].tolist()
+    if y is None:
+        return None
+    labels = check_column(as_column(y)[source], of_classes=False).tolist()
+    with naming("y", LABELS):
+        type_of_target(labels)
+    return labels

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skda._sklearn_compat import column_or_1d, fit_context, validate_data
-from skda.estimators import FLOATS, DomainTransformer
+from skda._checks import check_domain_numbers
+from skda._sklearn_compat import fit_context
+from skda.estimators import DomainTransformer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,10 +91,10 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
             `sample_domain` is negative.
         """
         self.fit(X, y, X_target=X_target, sample_domain=sample_domain)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._validate_rows(X, reset=False)
         if sample_domain is None:
             return self._map(X, is_source=True)
-        is_source = column_or_1d(sample_domain) > 0
+        is_source = check_domain_numbers(sample_domain) > 0
         X_new = np.empty((X.shape[0], self._n_features_out), dtype=X.dtype)
         for domain in (True, False):
             chosen = is_source == domain
@@ -118,9 +119,9 @@ class SubspaceTransformer(ClassNamePrefixFeaturesOutMixin, DomainTransformer, me
             The rows in the common space; float32 if X is, else float64.
         """
         check_is_fitted(self)
-        if domain not in ("source", "target"):
+        if not isinstance(domain, str) or domain not in ("source", "target"):
             raise ValueError(f'domain must be "source" or "target", got {domain!r}.')
-        X = validate_data(self, X, dtype=FLOATS, reset=False)
+        X = self._validate_rows(X, reset=False)
         return self._map(X, is_source=domain == "source")
 
     def _map(self, X, is_source):

@@ -64,7 +64,7 @@ class JDA(JointComponents):
 
     _parameter_constraints = {
         **JointComponents._parameter_constraints,
-        "marginal_weight": [Interval(Real, 0, None, closed="left")],
+        "marginal_weight": [Interval(Real, 0, 1e100, closed="both")],
     }
 
     def _factor(self, counts, source, target, rng):

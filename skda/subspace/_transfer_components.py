@@ -11,6 +11,7 @@ from scipy.sparse.linalg import eigsh
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.utils import check_random_state, gen_batches
 
+from skda._naming import naming
 from skda._sklearn_compat import Interval, StrOptions
 from skda.estimators import estimator
 from skda.subspace._base import SubspaceTransformer
@@ -109,7 +110,7 @@ class TransferComponents(SubspaceTransformer):
         "gamma": [Interval(Real, 0, None, closed="left"), None],
         "degree": [Interval(Real, 0, None, closed="left")],
         "coef0": [Interval(Real, None, None, closed="neither")],
-        "regularization": [Interval(Real, 0, None, closed="neither")],
+        "regularization": [Interval(Real, 0, 1e100, closed="right")],
         "scale": [StrOptions({"metric", "unit_variance"})],
         "normalize_mmd": ["boolean"],
         "n_landmarks": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
@@ -162,7 +163,8 @@ class TransferComponents(SubspaceTransformer):
         if not callable(kernel):
             params = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
             return pairwise_kernels(X, self.landmarks_, metric=kernel, filter_params=True, **params)
-        kernel = np.asarray(kernel(X, self.landmarks_))
+        with naming("kernel", "a function from two tables to their kernel matrix"):
+            kernel = np.asarray(kernel(X, self.landmarks_))
         if kernel.shape != (len(X), len(self.landmarks_)):
             raise ValueError(
                 f"kernel returned an array of shape {kernel.shape} for {len(X)} and "

@@ -134,7 +134,7 @@ def test_gradcheck(normal, estimator):
     [
         ({"bandwidths": (1.0,)}, "bandwidths has 1 entries for 3 layers"),
         ({"multipliers": ((1.0,), (1.0,))}, "multipliers has 2 entries for 3 layers"),
-        ({"bandwidths": ("mode",) * 3}, "bandwidth must be 'median', 'mean' or a number"),
+        ({"bandwidths": ("mode",) * 3}, r"bandwidths\[0\] must be 'median', 'mean' or a number"),
         ({"multipliers": (1.0, 0.0)}, "multipliers must be one or more positive numbers"),
         ({"estimator": "quadratic"}, "estimator must be 'biased', 'unbiased' or 'linear'"),
     ],

@@ -15,7 +15,7 @@ SCORER = RankMeScorer()
 
 
 def rank(features):
-    return SCORER(None, None, X_target=np.asarray(features))
+    return SCORER(LogisticRegression(), None, X_target=np.asarray(features))
 
 
 @pytest.mark.parametrize("scale", [1, 1e-8])
@@ -41,20 +41,24 @@ def test_order_of_rows_and_targets_does_not_matter():
     rows = np.random.RandomState(0).rand(20, 5)
     whole = rank(rows)
     assert rank(rows[::-1]) == pytest.approx(whole, rel=1e-12)
-    assert SCORER(None, None, X_target=(rows[:7], rows[7:])) == pytest.approx(whole, rel=1e-14)
+    assert SCORER(LogisticRegression(), None, X_target=(rows[:7], rows[7:])) == pytest.approx(
+        whole, rel=1e-14
+    )
 
 
 def test_features_of_a_plain_classifier_are_its_inputs(few):
     clf = LinearSVC().fit(few["X"], few["y"])
     for model in (clf, make_plain_pipeline(clf)):
-        np.testing.assert_array_equal(features_of(model, few["X_target"]), few["X_target"])
+        np.testing.assert_array_equal(
+            features_of(model, few["X_target"], "X_target"), few["X_target"]
+        )
 
 
 def test_features_of_a_pipeline_come_from_the_steps_before(few):
     pipe = make_plain_pipeline(StandardScaler(), PCA(5, random_state=0), LogisticRegression())
     pipe.fit(few["X"], few["y"])
     expected = pipe[:-1].transform(few["X_target"])
-    np.testing.assert_array_equal(features_of(pipe, few["X_target"]), expected)
+    np.testing.assert_array_equal(features_of(pipe, few["X_target"], "X_target"), expected)
     assert 1 < SCORER(pipe, None, X_target=few["X_target"]) <= 5
 
 
@@ -64,4 +68,4 @@ def test_features_of_a_deep_estimator_are_its_own(few, routing):
     pipe.fit(few["X"], few["y"], X_target=(few["X_target"],))
     expected = pipe[-1].transform(few["X_target"])
     for model in (pipe, pipe[-1]):
-        np.testing.assert_array_equal(features_of(model, few["X_target"]), expected)
+        np.testing.assert_array_equal(features_of(model, few["X_target"], "X_target"), expected)

@@ -1,0 +1,116 @@
+"""Arguments of scorers and splitters, and what an estimator makes of rows."""
+
+from typing import Any
+
+import numpy as np
+
+from skda._checks import as_array, count_rows
+from skda._naming import naming
+from skda.domains import as_target_tuple, split_domains
+
+_ROWS = "rows as the estimator takes them"
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raise a TypeError if something cannot be a fitted estimator."""
+    methods = ("fit", "predict", "predict_proba", "transform")
+    if isinstance(estimator, type) or not any(hasattr(estimator, name) for name in methods):
+        raise TypeError(f"estimator must be a fitted estimator, got {type(estimator).__name__}.")
+
+
+def separate(X: Any, y: Any, X_target: Any, sample_domain: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Return source rows, labels and target domains, as `skda.domains.split_domains` does."""
+    X = as_array(X, "X")
+    if sample_domain is not None:
+        return split_domains(X, y, X_target, sample_domain)
+    with naming("X_target", f"{_ROWS}, or a tuple of such"):
+        targets = as_target_tuple(as_array(X_target, "X_target"))
+    targets = tuple(as_array(rows, "X_target") for rows in targets)
+    for rows in targets:
+        count_rows(rows, "X_target")
+    return X, y, targets
+
+
+def check_known(estimator: Any, labels: np.ndarray, name: str) -> None:
+    """Raise if no label is a class that the estimator knows, as where types differ."""
+    classes = np.asarray(getattr(estimator, "classes_", labels))
+    if not set(labels.tolist()) & set(classes.tolist()):
+        raise ValueError(
+            f"{name} holds {labels[:3].tolist()}, and no class of the estimator, "
+            f"{classes[:3].tolist()}; give labels of the type that it was fitted with."
+        )
+
+
+def predict(estimator: Any, rows: Any, name: str) -> np.ndarray:
+    """Return the predicted classes of rows.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier.
+
+    rows : array-like
+        Rows.
+
+    name : str
+        Of the parameter that holds them.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        The classes.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``predict``.
+
+    ValueError
+        If it cannot take the rows.
+    """
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"estimator: {type(estimator).__name__} has no predict.")
+    with naming(name, _ROWS):
+        return np.asarray(estimator.predict(rows))
+
+
+def predict_probabilities(estimator: Any, rows: Any, name: str) -> np.ndarray:
+    """Return the class probabilities of rows.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier.
+
+    rows : array-like
+        Rows.
+
+    name : str
+        Of the parameter that holds them.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n_samples, n_classes), dtype=float64
+        In the order of ``classes_``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``predict_proba``.
+
+    ValueError
+        If it cannot take the rows, or gives what is not finite.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"estimator: {type(estimator).__name__} has no predict_proba, from which the score is "
+            "computed; wrap the classifier in sklearn.calibration.CalibratedClassifierCV."
+        )
+    with naming(name, _ROWS):
+        probabilities = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
+    if not np.isfinite(probabilities).all():
+        raise ValueError(
+            f"estimator: predict_proba of {type(estimator).__name__} gives NaN or infinity for "
+            f"rows of {name}; its training diverged, or these rows are too large."
+        )
+    return probabilities

@@ -1,0 +1,1 @@
+"""Every public function and estimator against every kind of bad input."""
