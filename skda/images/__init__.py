@@ -4,32 +4,32 @@ The only place that knows what an image can look like. Extraction, fine-tuning, 
 prediction all take their images through it.
 """
 
-from skda.images._arrays import (
-    as_host_array,
-    channels_first_shape,
-    check_images,
-    check_tensor,
-    n_dimensions,
-    unflatten,
-)
+from skda.images._arrange import arrange_images
 from skda.images._decoding import decoded_batches
+from skda.images._layout import LAYOUTS
+from skda.images._options import ImageReading, UnreadableImageError, resolve_reading
 from skda.images._preprocess import CROP_MODES, ImagePreprocess, resolve_preprocess
-from skda.images._reading import UnreadableImageError, as_image_list, read_image
+from skda.images._ranges import expected_range, warn_of_range
+from skda.images._reading import as_image_list, read_image
 from skda.images._rows import ImageRows
+from skda.images._store import decode_rows
+from skda.images._stored import StoredRows
 
 __all__ = [
     "CROP_MODES",
+    "LAYOUTS",
     "ImagePreprocess",
+    "ImageReading",
     "ImageRows",
+    "StoredRows",
     "UnreadableImageError",
-    "as_host_array",
+    "arrange_images",
     "as_image_list",
-    "channels_first_shape",
-    "check_images",
-    "check_tensor",
+    "decode_rows",
     "decoded_batches",
-    "n_dimensions",
+    "expected_range",
     "read_image",
     "resolve_preprocess",
-    "unflatten",
+    "resolve_reading",
+    "warn_of_range",
 ]

@@ -37,7 +37,7 @@ def decoded_batches(images, batches, *, n_jobs, skip_unreadable=False, pin_memor
         As in `batches`.
 
     inputs : torch.Tensor of shape (n_rows, n_channels, height, width)
-        In float32, with channels last in memory.
+        Of the dtype of `images`, with channels last in memory.
 
     unreadable : dict of int to str
         Why images could not be read, by position in the batch.
@@ -48,11 +48,13 @@ def decoded_batches(images, batches, *, n_jobs, skip_unreadable=False, pin_memor
         If an image cannot be read and is not to be skipped, or becomes another shape.
     """
     everything = np.arange(len(images))
+    dtype = torch.from_numpy(np.empty(0, images.dtype)).dtype
 
     def start(rows):
         numbers = everything[rows]
         inputs = torch.empty(
             (len(numbers), *images.row_shape),
+            dtype=dtype,
             memory_format=torch.channels_last,
             pin_memory=pin_memory,
         )

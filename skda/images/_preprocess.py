@@ -25,8 +25,9 @@ class ImagePreprocess:
     crop_pct : float in (0, 1], default=0.875
         The image is resized to `size` / `crop_pct`, rounded down, before the centre is cropped.
 
-    mean, std : float or sequence of 3 floats, default=those of ImageNet
-        Of the channels red, green and blue, for pixels in [0, 1].
+    mean, std : float or sequence of 1 or 3 floats, default=those of ImageNet
+        Of the channels red, green and blue, or of the one of grey images, for pixels in [0, 1].
+        Where both are numbers, images of either kind are taken.
 
     interpolation : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}, \
             default="bilinear"
@@ -51,8 +52,8 @@ class ImagePreprocess:
 
     size: int | tuple[int, int] = 224
     crop_pct: float = 0.875
-    mean: float | tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: float | tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: float | tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: float | tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
     crop_mode: str = "center"
 
@@ -66,11 +67,39 @@ class ImagePreprocess:
         self._check("crop_mode", self.crop_mode in CROP_MODES, f"one of {CROP_MODES}")
         for name in ("mean", "std"):
             value = getattr(self, name)
-            value = (value,) * 3 if isinstance(value, Real) else tuple(value)
+            value = float(value) if isinstance(value, Real) else tuple(value)
             object.__setattr__(self, name, value)
-            self._check(name, len(value) == 3, "a number or three of them")
-        std: Any = self.std
-        self._check("std", min(std) > 0, "positive")
+            self._check(name, np.size(value) in (1, 3), "a number, or one or three of them")
+        self._check("std", np.min(self.std) > 0, "positive")
+        lengths = self._lengths()
+        if len(lengths) > 1:
+            raise ValueError(
+                f"preprocess: mean={self.mean!r} and std={self.std!r} are of another number of "
+                "channels; give both one value, or both three."
+            )
+
+    def _lengths(self):
+        """Return how many values there are of what is given by channel."""
+        return {len(value) for value in (self.mean, self.std) if isinstance(value, tuple)}
+
+    @property
+    def n_channels(self) -> int | None:
+        """Number of channels of the images: 1 or 3; None if either will do."""
+        return next(iter(self._lengths()), None)
+
+    def to_grey(self) -> "ImagePreprocess":
+        """Return the same for grey images: means and deviations are the mean over channels.
+
+        The grey networks of timm have first weights that are summed over the colours, as if a
+        grey image came in three equal channels; they were trained on none.
+        """
+        if self.n_channels != 3:
+            return self
+        mean, std = (
+            (float(np.mean(value)),) if isinstance(value, tuple) else value
+            for value in (self.mean, self.std)
+        )
+        return replace(self, mean=mean, std=std)
 
     def _check(self, name, holds, wanted):
         if not holds:
@@ -82,13 +111,44 @@ class ImagePreprocess:
         Parameters
         ----------
         image : PIL.Image.Image
-            In RGB.
+            In mode RGB, or L where there is one channel.
 
         Returns
         -------
-        pixels : torch.Tensor of shape (3, height, width)
+        pixels : torch.Tensor of shape (n_channels, height, width)
             In float32.
+
+        Raises
+        ------
+        ValueError
+            If the image is in another mode.
         """
+        pixels = self.pixels(image)
+        height, width, n_channels = pixels.shape
+        scale, offset = self._affine(n_channels)
+        pixels = pixels.reshape(height, -1) * scale
+        pixels -= offset
+        return torch.from_numpy(pixels).view(height, width, n_channels).permute(2, 0, 1)
+
+    def pixels(self, image: Any) -> np.ndarray:
+        """Return the pixels that are left of an image, before they are normalised.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            In RGB, or grey.
+
+        Returns
+        -------
+        pixels : ndarray of uint8 of shape (height, width, n_channels)
+            Resized and cropped.
+
+        Raises
+        ------
+        ValueError
+            If the image is in another mode.
+        """
+        n_channels = self._check_mode(image)
         from PIL.Image import Resampling  # whoever holds a PIL image has it
 
         size: Any = self.size
@@ -103,12 +163,47 @@ class ImagePreprocess:
         image = image.resize(scaled, filter_) if scaled != image.size else image
         left, top = round((scaled[0] - width) / 2), round((scaled[1] - height) / 2)
         image = image.crop((left, top, left + width, top + height))
-        # Rows of pixels and channels in one: numpy is slow where the last dimension is short.
-        scale = np.float32(1 / (255 * np.asarray(self.std)))
-        offset = np.float32(np.divide(self.mean, self.std))
-        pixels = np.asarray(image).reshape(height, -1) * np.tile(scale, width)
-        pixels -= np.tile(offset, width)
-        return torch.from_numpy(pixels).view(height, width, 3).permute(2, 0, 1)
+        return np.asarray(image).reshape(height, width, n_channels)
+
+    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return what the network gets of a batch of :meth:`pixels`, bit for bit as from a call.
+
+        Parameters
+        ----------
+        pixels : torch.Tensor of uint8 of shape (n, height, width, n_channels)
+            On any device.
+
+        Returns
+        -------
+        inputs : torch.Tensor of shape (n, n_channels, height, width)
+            In float32, with channels last in memory.
+        """
+        rows = self._affine(pixels.shape[3])
+        scale, offset = (torch.from_numpy(row).to(pixels.device) for row in rows)
+        # In this order, and in two steps: a fused multiply-add rounds otherwise.
+        inputs = pixels.reshape(-1, len(scale)).float().mul_(scale).sub_(offset)
+        return inputs.view(pixels.shape).permute(0, 3, 1, 2)
+
+    def _affine(self, n_channels):
+        """What a row of pixels, all channels, is multiplied by, and what is taken off it then."""
+        # In one: numpy is slow where the last dimension is short, as that of channels is.
+        size: Any = self.size
+        width = size[1]
+        std = np.broadcast_to(self.std, n_channels)
+        scale = np.float32(1 / (255 * std))
+        offset = np.float32(np.broadcast_to(np.divide(self.mean, std), n_channels))
+        return np.tile(scale, width), np.tile(offset, width)
+
+    def _check_mode(self, image):
+        """Return the number of channels of an image that can be normalised."""
+        wanted = {1: ("L",), 3: ("RGB",), None: ("L", "RGB")}[self.n_channels]
+        if image.mode not in wanted:
+            raise ValueError(
+                f"preprocess: images must be in mode {' or '.join(wanted)} (mean={self.mean!r}, "
+                f"std={self.std!r}), got one in mode {image.mode}; convert it, or give mean and "
+                "std for its channels."
+            )
+        return len(image.getbands())
 
 
 def _covering_size(size, box):
@@ -119,7 +214,7 @@ def _covering_size(size, box):
     return int(box[0] * width / height), box[0]
 
 
-def resolve_preprocess(preprocess: Any, own: Any) -> Any:
+def resolve_preprocess(preprocess: Any, own: Any, n_channels: int | None = None) -> Any:
     """Return what the parameter ``preprocess`` of an estimator stands for.
 
     Parameters
@@ -129,6 +224,10 @@ def resolve_preprocess(preprocess: Any, own: Any) -> Any:
 
     own : callable or None
         The network's own, if it has one.
+
+    n_channels : int, default=None
+        Number of channels that the network takes, if it is known: a dict changes ImageNet's usual
+        for images of so many.
 
     Returns
     -------
@@ -153,4 +252,5 @@ def resolve_preprocess(preprocess: Any, own: Any) -> Any:
             "preprocess: a dict cannot change this network's own preprocessing, which is not a "
             "resize, crop and normalisation; pass a callable."
         )
-    return replace(own or ImagePreprocess(), **preprocess)
+    usual = ImagePreprocess()
+    return replace(own or (usual.to_grey() if n_channels == 1 else usual), **preprocess)

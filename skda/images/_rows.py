@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from skda.images._options import ImageReading
 from skda.images._reading import read_image
+
+_DEFAULT = ImageReading()
 
 
 class ImageRows:
@@ -20,12 +23,18 @@ class ImageRows:
         The images.
 
     preprocess : callable or None
-        From a PIL image in RGB to a tensor or array of shape (n_channels, height, width). None
-        scales pixels to [0, 1].
+        From a PIL image in RGB (or L, where `reading` wants grey) to a tensor or array of shape
+        (n_channels, height, width). None scales pixels to [0, 1].
 
     row_shape : tuple of int, default=None
         (n_channels, height, width) that every row must have; None is that of the row that is
         read first.
+
+    reading : ImageReading, default=ImageReading()
+        How pictures become RGB or grey.
+
+    name : str, default="X"
+        Of the parameter that they come from, for messages.
 
     Examples
     --------
@@ -42,8 +51,9 @@ class ImageRows:
 
     row_shape: Any
 
-    def __init__(self, items, preprocess, row_shape=None):
-        self.items, self.preprocess = items, preprocess
+    def __init__(self, items, preprocess, row_shape=None, *, reading=_DEFAULT, name="X"):
+        self.items, self.preprocess, self.reading = items, preprocess, reading
+        self.name = name
         self.row_shape = row_shape
 
     def __len__(self):
@@ -102,20 +112,22 @@ class ImageRows:
         ValueError
             If the image cannot be read, or becomes a row of another shape.
         """
-        pixels = self._as_row(read_image(self.items[number], f"X[{number}]"))
+        picture = read_image(self.items[number], f"{self.name}[{number}]", self.reading)
+        pixels = self._as_row(picture)
         if self.row_shape is None:
             self.row_shape = tuple(pixels.shape)
         if pixels.shape != self.row_shape:
             raise ValueError(
-                f"X[{number}] becomes an input of shape {tuple(pixels.shape)}, but the first row "
-                f"of fit one of shape {self.row_shape}; resize images to one size with "
+                f"{self.name}[{number}] becomes an input of shape {tuple(pixels.shape)}, but the "
+                f"first row of fit one of shape {self.row_shape}; resize images to one size with "
                 "preprocess, such as dict(size=224)."
             )
         return pixels
 
     def _as_row(self, image):
         if self.preprocess is None:
-            return torch.from_numpy(np.asarray(image) / np.float32(255)).permute(2, 0, 1)
+            pixels = np.asarray(image).reshape(*image.size[::-1], -1)  # grey has no channels
+            return torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1)
         array = self.preprocess(image)
         if not hasattr(array, "ndim") or array.ndim != 3:
             raise ValueError(

@@ -46,7 +46,7 @@ def test_decoded_images_are_bounded(monkeypatch):
             alive[0] += change
             most[0] = max(most[0], alive[0])
 
-    def count(item, name):
+    def count(item, name, reading):
         image = pillow.new("RGB", (8, 6))
         add(1)
         weakref.finalize(image, add, -1)
