@@ -44,3 +44,12 @@ def data_home():
     if not home.is_dir():
         pytest.skip(f"needs real data in {home}; set SKDA_DATA to their folder")
     return home
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """Six pictures of different sizes."""
+    pillow = pytest.importorskip("PIL.Image")
+    rng = np.random.RandomState(0)
+    sizes = [(60, 81), (97, 50), (40, 40), (70, 64), (64, 90), (50, 51)]
+    return [pillow.fromarray(rng.randint(256, size=(*size, 3)).astype(np.uint8)) for size in sizes]

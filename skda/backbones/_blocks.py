@@ -117,7 +117,16 @@ def _parts(path, module, *, is_network=False):
     start = f"{path}." if path else ""
     for name, parameter in module.named_parameters(recurse=False):
         yield f"{start}{name}", parameter
-    learning = [child for child in children.values() if any(True for _ in child.parameters())]
+    learning = _learning(module)
     for name, child in children.items():
-        wrapped = is_network and len(learning) == 1 and child is learning[0]
+        is_alone = len(learning) == 1 and child is learning[0]
+        # The encoder of a language network holds its layers in a list, and nothing else.
+        inside = _learning(child)
+        holds_list = len(inside) == 1 and isinstance(inside[0], nn.ModuleList)
+        wrapped = is_network and (is_alone or holds_list)
         yield from _parts(f"{start}{name}", child, is_network=wrapped)
+
+
+def _learning(module):
+    """The children of a module that have parameters."""
+    return [child for child in module.children() if any(True for _ in child.parameters())]

@@ -1,8 +1,10 @@
 """Weights from files."""
 
+import argparse
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from os import fspath
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,22 @@ import torch
 from torch import nn
 
 from skda._optional import import_optional
+from skda.backbones._state_dicts import fit_state_dict, open_checkpoint
 
 
-def load_weights(module: nn.Module, weights: Any, *, sha256: str | None = None) -> None:
-    """Load weights into `module`, in place; every key and shape must agree.
+def load_weights(
+    module: nn.Module,
+    weights: Any,
+    *,
+    sha256: str | None = None,
+    head: Sequence[str] = (),
+) -> list[str]:
+    """Load weights into `module`, in place; every key and shape must agree, but for a head.
 
-    No code of a file is run: a pickle of anything but tensors is refused before it is built.
+    Checkpoints of training programs are opened: the state dict in them is taken, the average
+    over training steps (EMA) where there is one, and what comes before the names in all keys, such
+    as ``module.``, is dropped. No code of a file is run: a pickle of anything but tensors and plain
+    values is refused before it is built.
 
     Parameters
     ----------
@@ -24,10 +36,20 @@ def load_weights(module: nn.Module, weights: Any, *, sha256: str | None = None) 
         The network. Weights of another precision are converted to its own.
 
     weights : str, path or mapping
-        A ``.safetensors`` file, a state dict that ``torch.save`` wrote, or a state dict.
+        A ``.safetensors`` file, a checkpoint or state dict that ``torch.save`` wrote, or a
+        state dict.
 
     sha256 : str, default=None
         That the file must have, in hexadecimal.
+
+    head : sequence of str, default=()
+        Paths of what is not needed: keys below them may be missing, unexpected or of another
+        shape, and are left out then.
+
+    Returns
+    -------
+    notes : list of str
+        What was chosen or left out, a line each.
 
     Raises
     ------
@@ -35,26 +57,28 @@ def load_weights(module: nn.Module, weights: Any, *, sha256: str | None = None) 
         If there is no such file.
 
     ValueError
-        If the file cannot be read or has another hash, or with the list of keys that are
-        missing, unexpected or of another shape.
+        If the file cannot be read or has another hash, if weights are not numbers, or with the
+        first keys that are missing, unexpected or of another shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.backbones import load_weights
+    >>> network = torch.nn.Linear(2, 1)
+    >>> checkpoint = {"module.weight": torch.ones(1, 2), "module.bias": torch.zeros(1)}
+    >>> load_weights(network, {"state_dict": checkpoint, "epoch": 3})
+    ["weights: the prefix 'module.' of the keys was dropped."]
+    >>> network.weight.tolist()
+    [[1.0, 1.0]]
     """
     if isinstance(weights, Mapping):
-        name, state = "the mapping", weights
+        name, content = "the mapping", weights
     else:
-        name, state = _read_weights(weights, sha256)
-    strangers = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
-    if strangers:
-        raise ValueError(
-            f"weights: {name} holds no state dict (tensors by name): its {strangers[0]!r} is a "
-            f"{type(state[strangers[0]]).__name__}; pass what module.state_dict() returns and "
-            "nothing around it."
-        )
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise ValueError(
-            f"weights: {name} does not fit {type(module).__name__}. {error}"
-        ) from error
+        name, content = _read_weights(weights, sha256)
+    notes: list[str] = []
+    state = open_checkpoint(content, name, notes)
+    fit_state_dict(module, state, name, head, notes)
+    return notes
 
 
 def _read_weights(path, sha256):
@@ -70,25 +94,32 @@ def _read_weights(path, sha256):
                 f"weights_sha256={sha256!r}, but that of {path} is {digest}; the file is damaged "
                 "or another one."
             )
-    read = _read_state_dict
+    read = _read_checkpoint
     if path.suffix == ".safetensors":
         read = import_optional("safetensors.torch", "vision").load_file
     try:
-        state = read(path)
+        content = read(path)
     except pickle.UnpicklingError as error:  # torch's message invites to run the code
         raise ValueError(
-            f"weights: {path} cannot be read as weights: it holds other things than tensors, and "
-            "a pickle of those is refused because it may run code."
+            f"weights: {path} cannot be read as weights: it holds other things than tensors and "
+            "plain values, such as the hyper_parameters of Lightning, and a pickle of those is "
+            "refused because it may run code. If you trust where the file comes from, keep its "
+            "tensors alone, once: torch.save(torch.load(path, weights_only=False)['state_dict'], "
+            "'weights.pt')."
         ) from error
     except Exception as error:  # whatever the damage makes of the reader
         raise ValueError(f"weights: {path} cannot be read as weights: {error}") from error
-    if not isinstance(state, Mapping):
+    if not isinstance(content, Mapping):
         raise ValueError(
             f"weights: {path} holds no state dict (tensors by name) but a "
-            f"{type(state).__name__}; save module.state_dict()."
+            f"{type(content).__name__}; save module.state_dict()."
         )
-    return path, state
+    return path, content
 
 
-def _read_state_dict(path):
-    return torch.load(path, map_location="cpu", weights_only=True)
+def _read_checkpoint(path):
+    # Training programs put their command line beside the weights; it holds no code. Torch 2.4
+    # cannot allow it for one call alone, and refuses it.
+    allow = getattr(torch.serialization, "safe_globals", None)
+    with allow([argparse.Namespace]) if allow else nullcontext():
+        return torch.load(path, map_location="cpu", weights_only=True)
