@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn import get_config
 
 # Beside the one that is always forked and seeded.
 _WITHOUT_GENERATOR = ("cpu", "meta")
@@ -63,9 +64,36 @@ def seed_generators(seed, device):
             library.manual_seed(seed)
 
 
+# Of weights and inputs, whatever the caller's default; golden values are computed in float64.
+_FLOAT = torch.float32
+
+
+def as_trained(module):
+    """Return a network, in place, with weights of the type that training has."""
+    return module.to(_FLOAT)
+
+
+@contextmanager
+def float32_on_cpu():
+    """Make tensors as torch does by itself, whatever defaults and modes the caller has set."""
+    default = torch.get_default_dtype()
+    try:
+        if default != _FLOAT:  # of the whole process, hence no sooner than needed
+            torch.set_default_dtype(_FLOAT)
+        with torch.device("cpu"):
+            yield
+    finally:
+        if default != _FLOAT:
+            torch.set_default_dtype(default)
+
+
 @contextmanager
 def local_torch_state(device):
-    """Restore random generators afterwards; on CUDA choose reproducible convolutions."""
+    """Let training and inference find torch as it is by itself, and leave it as it was.
+
+    Random generators are restored afterwards; gradients are on, tensors are in float32 and on the
+    CPU unless something else is said; on CUDA convolutions are reproducible.
+    """
     device = torch.device(device)
     index = device.index if device.index is not None else 0
     forked: dict[str, Any] = (
@@ -73,7 +101,12 @@ def local_torch_state(device):
     )
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
-    with torch.random.fork_rng(devices=[index] if forked else [], **forked):
+    with (
+        torch.random.fork_rng(devices=[index] if forked else [], **forked),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        float32_on_cpu(),
+    ):
         try:
             if device.type == "cuda":
                 cudnn.deterministic, cudnn.benchmark = True, False
@@ -81,6 +114,15 @@ def local_torch_state(device):
         finally:
             if device.type == "cuda":
                 cudnn.deterministic, cudnn.benchmark = before
+
+
+def as_given(values: Any, X: Any) -> Any:
+    """Return an array as what scikit-learn's array API dispatch has X as: a tensor beside it."""
+    if not isinstance(X, torch.Tensor) or not get_config()["array_api_dispatch"]:
+        return values
+    if values.dtype.kind not in "biuf":  # no tensor holds strings
+        return values
+    return torch.as_tensor(values, device=X.device)
 
 
 def as_tensor(rows):

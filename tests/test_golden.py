@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+import skda._torch
 import skda.adaptation
 import skda.subspace
 from skda.base import DeepAdaptationClassifier
@@ -178,6 +179,7 @@ def compute(name):
     params = parts.pop() if parts and isinstance(parts[-1], dict) else {}
     as_input = AdaptationModule.as_input
     torch.set_default_dtype(torch.float64)
+    skda._torch._FLOAT = torch.float64
     # Estimators hand over float32.
     AdaptationModule.as_input = staticmethod(lambda X: as_input(X).double())
     try:
@@ -187,6 +189,7 @@ def compute(name):
     finally:
         AdaptationModule.as_input = staticmethod(as_input)
         torch.set_default_dtype(torch.float32)
+        skda._torch._FLOAT = torch.float32
 
 
 def _dropout_is_of_uniform_numbers():

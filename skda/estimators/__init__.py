@@ -10,6 +10,7 @@ from skda.estimators._adaptation import DeepAdaptationEstimator
 from skda.estimators._classification import ClassificationMixin
 from skda.estimators._deep import DeepEstimator
 from skda.estimators._domain_transformer import FLOATS, DomainTransformer
+from skda.estimators._inputs import RowInputMixin
 from skda.estimators._keywords import ModuleKeywords
 from skda.estimators._net_params import copy_callback
 from skda.estimators._network import example_rows, frozen_blocks
@@ -25,6 +26,7 @@ __all__ = [
     "DomainTransformer",
     "ModuleKeywords",
     "PrefixedParams",
+    "RowInputMixin",
     "Task",
     "copy_callback",
     "estimator",

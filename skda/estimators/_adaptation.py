@@ -7,17 +7,17 @@ from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from torch import nn
 
-from skda._sklearn_compat import Interval, StrOptions, check_array, fit_context
+from skda._checks import as_array
+from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.backbones import check_keywords, layer_names
-from skda.domains import check_column_names, split_domains
+from skda.domains import split_domains
 from skda.estimators._deep import DeepEstimator
 from skda.estimators._keywords import AlignmentKeywords
 from skda.exceptions import NoTargetWarning
-from skda.images import channels_first_shape
 from skda.nn import ALIGNMENTS, JointAlignment, LayerwiseAlignment, WeightedAlignments
+from skda.rows import DESCRIPTIONS
 from skda.training import AdaptationModule, DomainDataset, Stage, Training, standardization
 
 if TYPE_CHECKING:
@@ -35,6 +35,18 @@ def _check_alignment_list(alignment):
                 "callable or module, a tuple of names of layers, and a number of 0 or more; got "
                 f"{entry!r}. Names are {', '.join(ALIGNMENTS)}."
             )
+
+
+def _warn_of_names(X, X_target, name):
+    """Warn of a target that has probably not gone through the pipeline that the source has."""
+    is_array = hasattr(X, "shape") and not hasattr(X, "columns")
+    if is_array and hasattr(X_target, "columns"):
+        warnings.warn(
+            f"{name} has names of columns, but X has none. If X comes from the steps of a "
+            f"pipeline, {name} has not gone through them: build it with skda.make_pipeline, and "
+            "fit it with X_target=. If both are as they should be, pass arrays for both.",
+            stacklevel=4,  # past fit and its validation of parameters
+        )
 
 
 def _is_weighted_alignment(entry):
@@ -172,17 +184,20 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Source rows. Images are floats of shape (n_samples, n_channels, height, width), uint8
-            of shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column
-            of PIL images or paths of image files, which are decoded when they are needed.
+            Source rows: tables, dense or sparse (dense a batch at a time); images as floats of
+            shape (n_samples, n_channels, height, width), uint8 of shape (n_samples, height,
+            width, n_channels), other arrays as `image_layout` says, or a list, Series or column
+            of PIL images, paths or encoded images; series of shape (n_samples, n_channels,
+            length); texts, token ids, and dicts of arrays; map-style data sets and loaders of
+            torch or Hugging Face with any of these.
 
         y : array-like of shape (n_samples,)
-            Labels of any type.
+            Labels of any type. None takes those that a data set holds.
 
         X_target : array-like, or tuple or list of array-likes, default=None
-            Unlabeled target rows; a tuple or list for several target domains. In a
-            cross-validation always pass a tuple: an array with as many rows as X would be cut
-            into folds.
+            Unlabeled target rows, of a data set without its labels; a tuple or list for several
+            target domains. In a cross-validation always pass a tuple: an array with as many rows
+            as X would be cut into folds.
 
         y_target : array-like or tuple of array-likes, default=None
             The labels of a few target rows, -1, None or NaN elsewhere. Labelled target rows
@@ -203,7 +218,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
             If data or parameters are not as described.
 
         TypeError
-            If X is sparse, or if a parameter does not exist.
+            If X can hold no rows, or if a parameter does not exist.
         """
         self._check_param_names()
         _check_alignment_list(self.alignment)
@@ -212,18 +227,23 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
                 "y_target goes with X_target, not with sample_domain; pass the target rows in "
                 "X_target."
             )
+        y = as_array(self._labels_of(X, y), "y")
         X, y, targets = split_domains(X, y, X_target, sample_domain)
         start = self._start()
+        names = ["X_target" if len(targets) == 1 else f"X_target[{n}]" for n in range(len(targets))]
+        for rows, name in zip(targets, names, strict=True):
+            _warn_of_names(X, rows, name)
         X = self._validate_X(X, reset=True)
-        codes, target_labels = self._encode_labels(y, X), None
+        codes, target_labels = self._encode_labels(self._kept_labels(y), X), None
         if y_target is not None:
             target_labels = self._task.encode_target(y_target, targets)
             codes = self._task.recode(codes)
             vars(self).update(self._task.fitted_attributes())
         targets = tuple(
-            self._validate_target(rows, X, "X_target" if len(targets) == 1 else f"X_target[{n}]")
-            for n, rows in enumerate(targets)
+            self._validate_target(rows, X, name) for rows, name in zip(targets, names, strict=True)
         )
+        if target_labels is not None:
+            target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
             warnings.warn(
                 f"{type(self).__name__} was fitted without target data and trains on the source "
@@ -234,26 +254,6 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         dataset = DomainDataset(X, codes, targets, target_labels)
         self._train(dataset, start)
         return self
-
-    # -- data ---------------------------------------------------------------------------------
-
-    def _validate_target(self, rows, X, name):
-        """Return the rows of a target domain, in the form of the source's."""
-        check_column_names(rows, getattr(self, "feature_names_in_", None), name)
-        images, _ = self._as_images(rows, name)
-        if images is None:
-            rows = check_array(rows, dtype=np.float32, input_name=name, estimator=self)
-        else:
-            rows = images
-        shape = channels_first_shape(rows, name)
-        if shape != self.input_shape_ or rows.dtype != X.dtype:
-            raise ValueError(
-                f"{name} has rows of shape {shape} and type {rows.dtype}, X of shape "
-                f"{self.input_shape_} and type {X.dtype}; source and target must have the same "
-                "features. In a pipeline, let skda.make_pipeline transform the target with the "
-                "source."
-            )
-        return rows
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
@@ -267,6 +267,11 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         """Return the network with its head, and what it needs to tell domains apart."""
         dataset = training.dataset
         if self.standardize:
+            if isinstance(self.input_shape_, dict) or self._row_kind in ("text", "tokens"):
+                raise ValueError(
+                    f"standardize={self.standardize!r} needs numbers, but X holds "
+                    f"{DESCRIPTIONS[self._row_kind]}; leave it at None."
+                )
             moments = standardization([dataset.X]) + standardization(dataset.targets)
             params = {"moments": moments, **params}
         params = {"n_targets": len(dataset.targets), "batch_norm": self.batch_norm, **params}

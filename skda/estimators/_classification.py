@@ -3,7 +3,11 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 
+from skda._checks import as_array, check_column, check_lengths
+from skda._naming import naming, shortened
+from skda._torch import as_given
 from skda.estimators._task import ClassificationTask
 
 if TYPE_CHECKING:
@@ -19,6 +23,9 @@ class ClassificationMixin(ClassifierMixin):
     if TYPE_CHECKING:  # of the estimator
         classes_: np.ndarray
         _task: Any
+
+        @staticmethod
+        def _labels_of(X: Any, y: Any) -> Any: ...
 
         def _forward(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]: ...
 
@@ -36,7 +43,39 @@ class ClassificationMixin(ClassifierMixin):
             Classes.
         """
         logits, _ = self._forward(X)
-        return self._task.decode(logits)
+        return as_given(self._task.decode(logits), X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is predicted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images as in fit
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels. None takes those that a data set holds.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+        """
+        labels = check_column(self._labels_of(X, y), "y", warn=True)
+        predicted = as_array(self.predict(X), "X")
+        check_lengths("X", predicted, "y", labels)
+        with naming("y", f"classes such as those of fit, {shortened(self.classes_[:5].tolist())}"):
+            if (labels.dtype.kind in "US") != (predicted.dtype.kind in "US"):
+                # numpy before 1.25 compares text with numbers, and finds no row right.
+                raise ValueError(f"got {labels.dtype}.")
+            accuracy = accuracy_score(labels, predicted)
+        if sample_weight is None:
+            return float(accuracy)
+        check_lengths("X", predicted, "sample_weight", sample_weight)
+        return float(accuracy_score(labels, predicted, sample_weight=sample_weight))
 
     def predict_proba(self, X: Any) -> "np.ndarray":
         """Predict the probability of every class.
@@ -52,7 +91,7 @@ class ClassificationMixin(ClassifierMixin):
             In the order of ``classes_``.
         """
         logits, _ = self._forward(X)
-        return logits.double().softmax(dim=1).numpy()
+        return as_given(logits.double().softmax(dim=1).numpy(), X)
 
     def predict_log_proba(self, X: Any) -> "np.ndarray":
         """Predict the logarithm of the probability of every class.
@@ -68,7 +107,7 @@ class ClassificationMixin(ClassifierMixin):
             In the order of ``classes_``; finite also where a probability rounds to 0.
         """
         logits, _ = self._forward(X)
-        return logits.double().log_softmax(dim=1).numpy()
+        return as_given(logits.double().log_softmax(dim=1).numpy(), X)
 
     def decision_function(self, X: Any) -> "np.ndarray":
         """Return the logits of the classes.
@@ -86,4 +125,4 @@ class ClassificationMixin(ClassifierMixin):
         logits, _ = self._forward(X)
         if len(self.classes_) == 2:
             logits = logits[:, 1] - logits[:, 0]
-        return logits.numpy()
+        return as_given(logits.numpy(), X)

@@ -1,8 +1,8 @@
 """What every estimator that trains a network has in common."""
 
-import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,18 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda._torch import local_torch_state, resolve_device, seed_generators
-from skda.backbones import BackboneResolver, check_keywords
-from skda.estimators._inputs import InputMixin
+from skda._torch import as_given, float32_on_cpu, local_torch_state, resolve_device, seed_generators
+from skda.backbones import BackboneResolver
+from skda.estimators._assembly import AssemblyMixin
 from skda.estimators._keywords import NetKeywords
-from skda.estimators._net_params import common_net_params
-from skda.estimators._network import example_rows, frozen_blocks, probe_widths
 from skda.estimators._task import Task
-from skda.images import resolve_preprocess
+from skda.estimators._training_rows import TrainingRowsMixin
+from skda.images import LAYOUTS
+from skda.rows import INPUTS, is_iterable_data, iterate_chunks
 from skda.training import (
-    OPTIMIZERS,
-    AdaptationModule,
-    AdaptationNet,
     PairedBatches,
     Seeds,
     Stage,
@@ -33,8 +30,12 @@ from skda.training import (
     run_stages,
 )
 
+_ROWS_OF_A_CHUNK = 1024  # of data that come in one order
 
-class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixin, NetKeywords):
+
+class DeepEstimator(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingRowsMixin, AssemblyMixin, NetKeywords
+):
     r"""A backbone that gives features, and a linear head that gives outputs.
 
     Subclasses say from which data, and by which loss, both learn; the task says what outputs mean.
@@ -44,27 +45,69 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     module : str, torch.nn.Module, class, factory or fitted estimator, default=None
         The backbone, from inputs to features of shape (n, n_features).
 
-        - ``"timm/NAME"`` or ``"torchvision/NAME"``: a network of that library without its
-          classifier.
-        - A module: it is copied and keeps its weights.
+        - A name: ``"timm/NAME"``, ``"torchvision/NAME"``, ``"transformers/NAME"`` or
+          ``"sentence-transformers/NAME"``, ``"hf-hub:OWNER/NAME"``, or the folder of a network: a
+          network of that library without its classifier.
+        - A module: it is copied and keeps its weights. Of a network of these libraries the
+          classifier is taken off, unless `layers` names it, and its preprocessing is used.
         - A class or factory: it is called with the ``module__*`` keywords, and with
-          ``in_features`` (tables), ``in_channels`` and ``image_size`` (images) where it has
-          parameters of these names.
+          ``in_features`` (tables), ``in_channels`` and ``image_size`` (images) or
+          ``in_channels`` and ``length`` (series) where it has parameters of these names.
         - A fitted deep estimator of this package: a copy of its backbone. In a search wrap it in
           a :class:`sklearn.frozen.FrozenEstimator`, for a plain clone is not fitted.
-        - None: a :class:`skda.nn.MLP` for tables and a :class:`skda.nn.ConvNet` for images.
+        - None: a :class:`skda.nn.MLP` for tables, a :class:`skda.nn.ConvNet` for images and a
+          :class:`skda.nn.SeriesNet` for series.
+
+        What is decided for the user, such as a classifier that is taken off, ``verbose=1`` tells.
 
     weights : {"pretrained"}, path, dict or None, default="pretrained"
         ``"pretrained"`` takes the library's weights of a named network, downloaded on first use,
         and leaves every other backbone as it is. None gives a named network random weights. A
-        path is that of a ``.safetensors`` file or of a state dict saved with ``torch.save``, a
-        dict is a state dict; every key must fit the network, its classifier included.
+        path is that of a ``.safetensors`` file or of a state dict or checkpoint saved with
+        ``torch.save``, a dict is a state dict, and an entry of torchvision's enumerations or its
+        name chooses among published ones. Prefixes such as ``module.`` and a classifier that is
+        not needed do no harm; every other key must fit the network.
 
     preprocess : {"auto"}, dict or callable, default="auto"
         From a PIL image in RGB to a tensor of shape (C, H, W), as in
-        :class:`skda.feature_extraction.DeepFeatureExtractor`. ``"auto"`` is what a named network
-        wants; before other networks images are only scaled to [0, 1] and must be of one size.
-        Float arrays are taken as they are.
+        :class:`skda.feature_extraction.DeepFeatureExtractor`. ``"auto"`` is what a network of
+        a library carries; before other networks images are only scaled to [0, 1] and must be of
+        one size. Float arrays are taken as they are.
+
+    input : {"auto", "table", "image", "series", "text", "tokens"}, default="auto"
+        What the rows of X are, where it cannot be seen. ``"auto"`` takes 2 dimensions for a
+        table, 4 for images, and 3 for series if there are at most 16 channels and at least 4
+        times as many steps, for grey images if these are square or whole numbers of 8 or 16 bits;
+        strings are paths of images, or texts before a network of texts. ``"tokens"`` passes whole
+        numbers of shape (n_samples, length) on as they are, as a dict of arrays always is: its
+        entries become keyword arguments of the module.
+
+    image_layout : {"auto", "channels_first", "channels_last"}, default="auto"
+        Of arrays of images: (n_samples, n_channels, height, width) or (n_samples, height, width,
+        n_channels). ``"auto"`` takes the one that is possible, and raises if both are.
+
+    image_reading : dict, default=None
+        How pictures are read: ``exif_orientation`` (True: upright), ``background`` of
+        transparent pixels (255), ``frame`` of files with several, ``value_range`` of pictures
+        with more than 8 bits; see :class:`skda.images.ImageReading`.
+
+    image_store : {"auto"}, None, str or path, default="auto"
+        Where images that are decoded once are kept for the next epochs, as pixels of the
+        network's size in 8 bits: ``"auto"`` is memory, up to a quarter of what is available, and
+        beyond that a temporary file; a folder is where that file is to be, and stays for other
+        fits. None decodes images at every use. What a `preprocess` of one's own returns is kept
+        in a folder alone.
+
+    on_error : {"raise", "drop"}, default="raise"
+        What an image of the training data that cannot be read is: an error with its path, or left
+        out with its label, with one warning that says how many were.
+
+    augment : callable or dict, default=None
+        From a batch of training rows, a float tensor of shape (n, ...) as the module takes it, to
+        another of this shape, at every use anew; a dict has one for ``"source"``, for
+        ``"target"`` or for each. Transforms of torchvision do, and draw once for a batch; with
+        :func:`skda.training.per_row` they draw for every row. Rows that are validated or
+        predicted stay as they are.
 
     n_frozen : int, default=0
         How many of the module's leading blocks do not learn: neither their weights nor the
@@ -121,6 +164,10 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     callbacks : list of skorch callbacks, default=None
         Copies of them take part in training; ``callbacks__*`` keywords reach them.
 
+    n_jobs : int, default=None
+        Threads that decode images and read the items of data sets. None means 1, and -1 all
+        processors.
+
     verbose : int, default=0
         1 prints a line per epoch.
 
@@ -160,6 +207,12 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     module: Any = None
     weights: Any = "pretrained"
     preprocess: str | dict | Callable = "auto"
+    input: str = "auto"
+    image_layout: str = "auto"
+    image_reading: dict | None = None
+    image_store: Any = "auto"
+    on_error: str = "raise"
+    augment: Callable | dict | None = None
     n_frozen: int = 0
     freeze: str | list[str] | tuple[str, ...] = "none"
     optimizer: str | type = "adam"
@@ -175,6 +228,7 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     precision: str = "float32"
     compile: bool = False
     callbacks: list | None = None
+    n_jobs: int | None = None
     verbose: int = 0
     random_state: Any = None
 
@@ -183,11 +237,7 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
 
     # What a subclass may put another in the place of.
     task_class: ClassVar[type[Task]]
-    net_class: ClassVar[type[AdaptationNet]] = AdaptationNet
-    module_class: ClassVar[type[AdaptationModule]] = AdaptationModule
-    head_class: ClassVar[type[nn.Module]] = nn.Linear
     iterator_class: ClassVar[type[PairedBatches]] = PairedBatches
-    feature_layer: ClassVar[str] = "features"
     keyword_prefixes: ClassVar[tuple[str, ...]] = ("module",)
     net_prefixes: ClassVar[tuple[str, ...]] = (
         "optimizer",
@@ -210,8 +260,14 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
 
     _parameter_constraints = {
         "module": [str, nn.Module, callable, BaseEstimator, None],
-        "weights": [str, os.PathLike, Mapping, None],
+        "weights": [str, os.PathLike, Mapping, Enum, None],
         "preprocess": [StrOptions({"auto"}), Mapping, callable],
+        "input": [StrOptions(set(INPUTS))],
+        "image_layout": [StrOptions(set(LAYOUTS))],
+        "image_reading": [Mapping, None],
+        "image_store": [str, os.PathLike, None],
+        "on_error": [StrOptions({"raise", "drop"})],
+        "augment": [callable, Mapping, None],
         "n_frozen": [Interval(Integral, 0, None, closed="left")],
         "freeze": [StrOptions({"none", "all"}), list, tuple],
         "optimizer": [str, callable],
@@ -227,6 +283,7 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
         "precision": [StrOptions({"float32", "bfloat16", "float16"})],
         "compile": ["boolean"],
         "callbacks": [list, None],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -245,24 +302,18 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
             In float32.
         """
         _, features = self._forward(X)
-        return features.numpy()
+        return as_given(features.numpy(), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # features are float32 whatever X is
+        tags.input_tags.sparse = True
         return tags
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
 
     # -- training -----------------------------------------------------------------------------
-
-    def _encode_labels(self, y, X):
-        """Return labels as the network learns them, and keep what the task has learned of them."""
-        self._task = self.task_class(type(self).__name__)
-        codes = self._task.encode(y, X)
-        vars(self).update(self._task.fitted_attributes())
-        return codes
 
     def _draw_seeds(self):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
@@ -272,11 +323,13 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
         device, seeds = resolve_device(self.device), self._draw_seeds()
-        resolver = BackboneResolver(self.module, self.weights, self.params_for("module"))
+        keywords = self.params_for("module")
+        resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
         with local_torch_state(device):
             seed_generators(seeds.backbone, device)
             resolver.start()
-        self.preprocess_ = resolve_preprocess(self.preprocess, resolver.preprocess)
+        self._reader = self._make_reader(resolver)
+        self._kept = {}  # numbers of the rows that could be read, where some could not
         return {"device": device, "seeds": seeds, "resolver": resolver}
 
     def _train(self, dataset, start):
@@ -284,93 +337,19 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
         training = Training(dataset, **start)
         with local_torch_state(training.device):
             self._build_backbone(training)
+            self._tell(training.resolver.notes)
             run_stages(self.make_stages(training), training)
         self.finish_fit(training)
 
-    def _build_backbone(self, training):
-        seed_generators(training.seeds.module, training.device)
-        training.backbone = self.make_backbone(training)
-        layers = self.name_layers(training)
-        if isinstance(layers, str):
-            raise TypeError(
-                f"layers must be a tuple of names, got {layers!r}; write ({layers!r},)."
-            )
-        training.layers = tuple(training.resolver.layer_paths(layers))
-        example = example_rows(training.dataset)
-        (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
-        training.widths = probe_widths(
-            training.backbone, example, [*training.layers, feature_layer]
-        )
-        training.widths["features"] = training.widths[feature_layer]
-
-    def build_net(
-        self, training: Training, net_class: type[AdaptationNet] | None = None, **params: Any
-    ) -> AdaptationNet:
-        """Return a net around the backbone as it is now; what a stage has for its ``make_net``.
-
-        Parameters
-        ----------
-        training : skda.training.Training
-            What is known so far.
-
-        net_class : class, default=None
-            None is that of the estimator.
-
-        **params : dict
-            What the net has otherwise than `net_params` says.
-
-        Returns
-        -------
-        net : skda.training.AdaptationNet
-            Not trained yet.
-        """
-        training.backbone.cpu()
-        module = self.make_module(training)
-        # What the alignment draws leaves what the network draws as it is.
-        seed_generators(training.seeds.alignment, training.device)
-        own = self.net_params(training)
-        params = {**common_net_params(self, training), **own, **params}
-        return (net_class or self.net_class)(module, **params)
-
-    def _optimizer_class(self):
-        if not isinstance(self.optimizer, str):
-            return self.optimizer
-        if self.optimizer.lower() not in OPTIMIZERS:
-            raise ValueError(
-                f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or a class of torch, "
-                f"got {self.optimizer!r}."
-            )
-        return OPTIMIZERS[self.optimizer.lower()]
+    def _tell(self, notes):
+        for note in notes if self.verbose else ():
+            print(note)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
     def name_layers(self, training: Training) -> Sequence[str]:
         """Return the names of the layers whose activations are needed."""
         return self.layers
-
-    def make_backbone(self, training: Training) -> nn.Module:
-        """Return the network from inputs to features."""
-        standardizes = getattr(self, "standardize", None) is not None
-        return training.resolver.build_to_train(self.input_shape_, standardizes=standardizes)
-
-    def make_module(
-        self, training: Training, *, bottleneck: nn.Module | None = None, **params: Any
-    ) -> AdaptationModule:
-        """Return the network with its head."""
-        width = training.widths["features"]
-        if bottleneck is not None:
-            width = probe_widths(bottleneck, torch.zeros(2, width), ())["features"]
-        training.widths |= {"features": width, "logits": self._task.n_outputs}
-        (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
-        return self.module_class(
-            training.backbone,
-            self.head_class(width, self._task.n_outputs),
-            layers=tuple(dict.fromkeys([*training.layers, "features", "logits"])),
-            feature_layer=feature_layer,
-            bottleneck=bottleneck,
-            frozen=frozen_blocks(training.backbone, self.n_frozen, self.freeze),
-            **params,
-        )
 
     def net_params(self, training: Training) -> dict[str, Any]:
         """Return the keywords of the net that are a subclass's own."""
@@ -390,21 +369,14 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
     def _keep(self, net):
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
 
-    def make_part(self, name: str, part: Any, *sizes: Any) -> Any:
-        """Return a copy of a module, or what a class or factory makes for these sizes."""
-        keywords = self.params_for(name)
-        if isinstance(part, nn.Module):
-            if keywords:
-                raise TypeError(
-                    f"{name}__{min(keywords)}: {name} is an instance of {type(part).__name__} and "
-                    "built already; pass the class instead, or leave out the keywords."
-                )
-            return copy.deepcopy(part)
-        check_keywords(name, part, keywords)
-        return part(*sizes, **keywords)
-
     def _forward(self, X):
         """Return outputs and features of rows of the target domain, on the CPU."""
+        if is_iterable_data(X):
+            chunks = [self._forward(chunk) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
+            if not chunks:
+                raise ValueError("X is an iterable with 0 rows; pass at least one.")
+            outputs, features = map(torch.cat, zip(*chunks, strict=True))
+            return outputs, features
         activations = self.activations_of(X, ("logits", "features"))
         return self._task.outputs(activations["logits"]), activations["features"]
 
@@ -431,4 +403,6 @@ class DeepEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixi
             By layer, on the CPU.
         """
         check_is_fitted(self)
-        return self.net_.activations_of(self._validate_X(X, reset=False), layers, domain)
+        rows = self._validate_X(X, reset=False)
+        with float32_on_cpu():
+            return self.net_.activations_of(rows, layers, domain)

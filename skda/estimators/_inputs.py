@@ -1,55 +1,221 @@
-"""The rows that estimators train on and predict: tables and images."""
+"""The rows that estimators train on and predict, checked against those of ``fit``."""
+
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
+import torch
+from joblib import effective_n_jobs
 
-from skda._sklearn_compat import validate_data
+from skda._naming import begins_with
+from skda._sklearn_compat import check_array, validate_data
+from skda.domains import check_column_names
 from skda.estimators._parts import EstimatorPart
-from skda.images import (
-    ImageRows,
-    as_image_list,
-    channels_first_shape,
-    check_images,
-    n_dimensions,
-)
+from skda.images import ImageRows, StoredRows, resolve_preprocess, resolve_reading
+from skda.rows import DESCRIPTIONS, DatasetRows, RowReader, Rows, as_host_array, as_sparse_rows
+from skda.text import TextPreprocess, resolve_text_preprocess
+
+# Of what others say of a table, which may hold all of it.
+_LONGEST = 800
+# Of these a row of another call may be longer or shorter.
+_ROWS_OF_A_SAMPLE = 256
+_OF_ANY_LENGTH = ("dict", "text", "tokens")
 
 
-class InputMixin(EstimatorPart):
-    """Rows as a network takes them, checked against those of ``fit``."""
+class RowInputMixin(EstimatorPart):
+    """Rows as a network takes them."""
+
+    # What a method can train on; a subclass may name fewer.
+    row_kinds: ClassVar[tuple[str, ...]] = tuple(DESCRIPTIONS)
+
+    def _make_reader(self, resolver, **options):
+        """Return what reads rows for the network that the resolver knows."""
+        if isinstance(resolver.preprocess, TextPreprocess):
+            self.preprocess_ = resolve_text_preprocess(self.preprocess, resolver.preprocess)
+        else:
+            self.preprocess_ = resolve_preprocess(
+                self.preprocess, resolver.preprocess, resolver.n_channels
+            )
+        is_text = isinstance(self.preprocess_, TextPreprocess)
+        is_image = self.preprocess_ is not None and not is_text
+        return RowReader(
+            input=self.input,
+            image_layout=self.image_layout,
+            reading=self._resolve_reading(resolver),
+            preprocess=None if is_text else self.preprocess_,
+            text_preprocess=self.preprocess_ if is_text else None,
+            takes="text" if is_text else "image" if is_image else None,
+            n_jobs=effective_n_jobs(self.n_jobs),
+            **options,
+        )
+
+    def _resolve_reading(self, resolver):
+        """Return how pictures are read: as asked for, or as by the estimator that is the module."""
+        inherited = getattr(getattr(self.module, "_reader", None), "reading", None)
+        if inherited is not None and self.image_reading is None:
+            return inherited
+        return resolve_reading(self.image_reading, resolver.n_channels or 3)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "preprocess_" in state and "_reader" not in state:  # of version 0.1.0
+            takes = None if self.preprocess_ is None else "image"
+            self._reader = RowReader(preprocess=self.preprocess_, takes=takes)
+            self._row_kind = "image" if len(self.input_shape_) == 3 else "table"
 
     def _validate_X(self, X, *, reset):
-        """Return rows as float32 tables, as images, or as images that are decoded when read."""
-        images, is_list = self._as_images(X, "X")
-        if images is None:
-            if not reset and len(self.input_shape_) == 3:
-                raise ValueError(
-                    f"X has {n_dimensions(X)} dimensions, but {type(self).__name__} was fitted on "
-                    f"images of shape {self.input_shape_}; pass images."
-                )
-            X = validate_data(self, X, dtype=np.float32, reset=reset)
-            if reset:
-                self.input_shape_ = X.shape[1:]
-            return X
-        shape = channels_first_shape(images, "X")
-        if hasattr(X, "columns"):
-            validate_data(self, X, reset=reset, skip_check_array=True)  # names
+        """Return rows: arrays, or objects that read rows when they are indexed."""
+        rows = self._reader.read(X)
         if reset:
-            self.input_shape_ = shape
-            self.n_features_in_ = 1 if is_list else int(np.prod(np.shape(X)[1:]))
-        elif shape != self.input_shape_:
-            raise ValueError(
-                f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
-                f"of shape {self.input_shape_}."
-            )
-        return images
+            rows = self._stored(rows, "X")
+        else:
+            self._check_kind(rows.kind, "X")
+            rows = self._with_channels(rows)
+        if rows.kind == "table":
+            rows = Rows("table", self._checked_table(rows.values, "X", reset=reset), None)
+        elif reset or hasattr(X, "columns"):
+            names = X if hasattr(X, "columns") else None
+            if names is not None:
+                validate_data(self, X, reset=reset, skip_check_array=True)
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_  # of an earlier fit
+        if reset:
+            self._keep_form(rows)
+        else:
+            self._check_shape(rows, "X")
+        return rows.values
 
-    def _as_images(self, X, name):
-        """Return images (None if X is a table), and whether X is a list of images or paths."""
-        items = as_image_list(X)
-        if items is not None:
-            return ImageRows(items, self.preprocess_), True
-        if n_dimensions(X) != 4:
-            return None, False
-        images = check_images(X, name)[0]
-        if images.dtype == np.uint8 and self.preprocess_ is not None:
-            images = ImageRows(images, self.preprocess_)
-        return images, False
+    def _stored(self, rows, name):
+        """Return rows as training keeps them; images may be decoded once."""
+        return rows
+
+    def _with_channels(self, rows):
+        """Return pixels of other channels than those of fit as pictures, which are converted."""
+        if rows.kind != "image" or rows.values.dtype not in (np.uint8, torch.uint8):
+            return rows
+        shape, wanted = rows.row_shape, self.input_shape_
+        if shape[0] == wanted[0] or shape[1:] != tuple(wanted[1:]):
+            return rows
+        reading = replace(self._reader.reading, n_channels=wanted[0])
+        pixels = ImageRows(as_host_array(rows.values), self.preprocess_, reading=reading)
+        return Rows("image", pixels, rows.n_features)
+
+    def _keep_form(self, rows):
+        """Remember what rows of fit look like."""
+        if rows.kind not in self.row_kinds:
+            raise ValueError(
+                f"X holds {DESCRIPTIONS[rows.kind]}, but {type(self).__name__} can train on "
+                f"{', '.join(DESCRIPTIONS[kind] for kind in self.row_kinds)} alone; extract "
+                "features first, with skda.feature_extraction.DeepFeatureExtractor."
+            )
+        if rows.kind in _OF_ANY_LENGTH and self.module is None:
+            raise ValueError(
+                f"X holds {DESCRIPTIONS[rows.kind]}, for which there is no default network; give "
+                "one as module."
+            )
+        self._row_kind, self.input_shape_ = rows.kind, self._shape_of(rows)
+        if rows.n_features is not None:
+            self.n_features_in_ = rows.n_features
+        # Whole numbers and files come to the network in [0, 1] if nothing else is said.
+        is_scaled = isinstance(rows.values, ImageRows | StoredRows) or rows.values.dtype == np.uint8
+        if rows.kind == "image" and is_scaled and self._reader.preprocess is None:
+            self._reader = replace(self._reader, expects=(0.0, 1.0))
+        elif rows.kind == "image" and isinstance(rows.values, np.ndarray | torch.Tensor):
+            sample = rows.values[:_ROWS_OF_A_SAMPLE]
+            self._reader = replace(self._reader, seen=(float(sample.min()), float(sample.max())))
+
+    def _shape_of(self, rows):
+        """Return the shape of a row, None if it cannot be known yet."""
+        return rows.row_shape
+
+    def _checked_table(self, X, name, *, reset=False):
+        """Return a table as scikit-learn checks it, in float32."""
+        options = {"dtype": np.float32, "accept_sparse": "csr"}
+        try:
+            if isinstance(X, DatasetRows) or (isinstance(X, torch.Tensor) and X.ndim == 2):
+                # Stays where it is; only its width is looked at.
+                validate_data(self, X, reset=reset, skip_check_array=True)
+                return X
+            if name == "X":
+                X = validate_data(self, X, reset=reset, **options)
+            else:
+                X = check_array(X, input_name=name, estimator=self, **options)
+        except (TypeError, ValueError) as error:
+            if begins_with(str(error), name):
+                raise
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: {str(error)[:_LONGEST]}{_remedy(error)}") from error
+        return as_sparse_rows(X)
+
+    def _check_kind(self, kind, name):
+        if kind != self._row_kind:
+            raise ValueError(
+                f"{name} holds {DESCRIPTIONS[kind]}, but {type(self).__name__} was fitted on "
+                f"{DESCRIPTIONS[self._row_kind]} of shape {self.input_shape_}; pass rows like "
+                "those of fit."
+            )
+
+    def _check_shape(self, rows, name):
+        """Raise unless rows have the shape of those of fit."""
+        shape, wanted = self._shape_of(rows), self.input_shape_
+        if shape is None:
+            return
+        if rows.kind in _OF_ANY_LENGTH:
+            if isinstance(shape, dict) and set(shape) != set(wanted):
+                raise ValueError(
+                    f"{name} has the inputs {sorted(shape)}, but {type(self).__name__} was fitted "
+                    f"on {sorted(wanted)}; pass a dict with these."
+                )
+        elif shape != wanted:
+            raise ValueError(
+                f"{name} has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
+                f"of shape {wanted}; give them that shape."
+            )
+
+    def _validate_target(self, X_target, source, name):
+        """Return the rows of a target domain, in the form of the source's."""
+        check_column_names(X_target, getattr(self, "feature_names_in_", None), name)
+        rows = self._reader.read(X_target, name)
+        advice = (
+            "source and target must have the same features. In a pipeline, let "
+            "skda.make_pipeline transform the target with the source."
+        )
+        if rows.kind != self._row_kind:
+            raise ValueError(
+                f"{name} holds {DESCRIPTIONS[rows.kind]}, X {DESCRIPTIONS[self._row_kind]} of "
+                f"shape {self.input_shape_}; {advice}"
+            )
+        if rows.kind == "table":
+            rows = Rows("table", self._checked_table(rows.values, name), None)
+        elif rows.kind == "image" and rows.values.dtype == np.uint8 != source.dtype:
+            # Pixels beside files, which are scaled when they are read.
+            pixels = ImageRows(rows.values, None, reading=self._reader.reading)
+            rows = Rows("image", pixels, rows.n_features)
+        rows = self._stored(rows, name)
+        values = rows.values
+        if isinstance(values, StoredRows) and source.dtype == np.uint8:  # files beside pixels
+            values = values.gather(torch.arange(len(values))).numpy()
+        if rows.kind not in _OF_ANY_LENGTH and (
+            rows.row_shape != self.input_shape_ or values.dtype != source.dtype
+        ):
+            raise ValueError(
+                f"{name} has rows of shape {rows.row_shape} and type {values.dtype}, X of shape "
+                f"{self.input_shape_} and type {source.dtype}; {advice}"
+            )
+        if rows.kind in _OF_ANY_LENGTH:
+            self._check_shape(rows, name)
+        if rows.kind == "tokens" and values.shape[1] != source.shape[1]:
+            raise ValueError(
+                f"{name} has token ids of length {values.shape[1]}, X of {source.shape[1]}; pad "
+                "both to one length."
+            )
+        return values
+
+
+def _remedy(error):
+    if "could not convert" in str(error):
+        return (
+            "; columns of text need numbers: sklearn.preprocessing.OneHotEncoder or TargetEncoder "
+            "in a ColumnTransformer before this estimator."
+        )
+    return ""

@@ -1,12 +1,21 @@
 """What every net gets of the parameters of its estimator."""
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
+import torch
+from joblib import effective_n_jobs
 from skorch.callbacks import EarlyStopping
+from torch import nn
 
+from skda._checks import as_array
+from skda._naming import naming, shortened
 from skda.backbones import check_keywords
 from skda.estimators._holdout import Holdout
+from skda.training import RowBatches
+
+_ROWS_OF_TOKENS = 64
 
 
 def common_net_params(estimator, training):
@@ -40,18 +49,24 @@ def common_net_params(estimator, training):
             sink=print if estimator.verbose else _silence,
         )
         callbacks.append(("early_stopping", stopper))
+    if not fraction:
+        _check_monitors(callbacks)
     multiplier = estimator.head_lr_multiplier
     if multiplier == "auto":
         multiplier = 10.0 if training.resolver.has_weights else 1.0
     order_seed = training.seeds.order
-    # Predictions go in large batches, of at most 64 MiB.
-    n_rows = int(np.clip(2**24 // np.prod(estimator.input_shape_), 1, 1024))
+    # Predictions go in large batches, of at most 64 MiB; tokens take far more within a network.
+    if estimator._row_kind in ("dict", "text", "tokens"):
+        n_rows = _ROWS_OF_TOKENS
+    else:
+        n_rows = int(np.clip(2**24 // np.prod(estimator.input_shape_), 1, 1024))
     params = {
         "criterion": estimator._task.criterion,
         "valid_metric": estimator._task.metric,
         "lr_schedule": estimator.lr_schedule,
         "head_lr_multiplier": multiplier,
         "precision": estimator.precision,
+        "augment": estimator.augment,
         "optimizer": optimizer,
         "lr": estimator.lr,
         "max_epochs": estimator.max_epochs,
@@ -64,11 +79,42 @@ def common_net_params(estimator, training):
         "iterator_train": estimator.iterator_class,
         "iterator_train__random_state": order_seed,
         "iterator_valid__batch_size": n_rows,
+        "iterator_valid__n_jobs": effective_n_jobs(estimator.n_jobs),
     }
     for prefix in estimator.net_prefixes:
         given = estimator.params_for(prefix)
+        if prefix == "iterator_valid":
+            check_keywords(prefix, RowBatches, given)
         params.update({f"{prefix}__{name}": value for name, value in given.items()})
+    weight = params.get("criterion__weight")
+    if weight is not None and estimator._task.criterion is nn.CrossEntropyLoss:
+        params["criterion__weight"] = _class_weights(weight, estimator._task.n_outputs)
     return params
+
+
+def _check_monitors(callbacks):
+    """Raise if a callback looks at held-out rows, of which there are none."""
+    for entry in callbacks:
+        callback = entry[1] if isinstance(entry, tuple) else entry
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(monitor, str) and monitor.startswith("valid_"):
+            raise ValueError(
+                f"callbacks: {type(callback).__name__} monitors {monitor!r}, but no rows are held "
+                "out; set validation_fraction=0.1, or monitor='train_loss'."
+            )
+
+
+def _class_weights(weight, n_classes):
+    """Return weights of classes, which may come as a list or an array, as torch takes them."""
+    name = "criterion__weight"
+    with naming(name, f"{n_classes} finite numbers of 0 or more, in the order of classes_"):
+        if isinstance(weight, str | Mapping):
+            raise TypeError(f"got {shortened(weight)}.")
+        weights = torch.as_tensor(as_array(weight, name), dtype=torch.float32)
+        is_usable = torch.isfinite(weights) & (weights >= 0)
+        if weights.shape != (n_classes,) or not is_usable.all():
+            raise ValueError(f"got {shortened(weights.tolist())}.")
+    return weights
 
 
 def copy_callback(callback):

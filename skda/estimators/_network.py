@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from skda._torch import as_tensor
-from skda.backbones import Block, list_blocks
+from skda.backbones import Block, describe_output, list_blocks
 from skda.nn import check_submodules, record_activations
+from skda.rows import as_batch, forward_batch, map_batch
 from skda.training import OWN_LAYERS, AdaptationModule
 
 
@@ -17,7 +17,7 @@ def probe_widths(backbone, example, layers):
     backbone : torch.nn.Module
         The network.
 
-    example : torch.Tensor of shape (2, ...)
+    example : torch.Tensor of shape (2, ...), or dict of tensors
         Rows as the network takes them.
 
     layers : sequence of str
@@ -41,24 +41,23 @@ def probe_widths(backbone, example, layers):
     backbone.eval()
     try:
         with torch.no_grad():
-            outputs["features"] = backbone(example)
-    except (RuntimeError, TypeError, ValueError) as error:
+            outputs["features"] = forward_batch(backbone, example)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"module: {name} failed on an input of shape {tuple(example.shape)}: {error}. It must "
-            "take the rows of X and return features of shape (n, n_features)."
+            f"module: {name} failed on {_describe(example)}: {error}. It must take the rows of X "
+            f"and return features of shape (n, n_features).{_token_hint(backbone, example)}"
         ) from error
     finally:
         backbone.train(was_training)
         for handle in handles:
             handle.remove()
-    outputs["inputs"] = example
+    if isinstance(example, torch.Tensor):
+        outputs["inputs"] = example
     features = outputs["features"]
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
-        shape = getattr(features, "shape", None)
-        given = type(features).__name__ if shape is None else f"shape {tuple(shape)}"
         raise ValueError(
             f"module: {name} must return features of shape (n, n_features), but 2 rows gave "
-            f"{given}; end it with a torch.nn.Flatten or a pooling layer."
+            f"{describe_output(features)}; end it with a torch.nn.Flatten or a pooling layer."
         )
     for layer, output in outputs.items():
         if not isinstance(output, torch.Tensor) or len(output) != 2 or output.ndim < 2:
@@ -67,6 +66,19 @@ def probe_widths(backbone, example, layers):
                 "another submodule."
             )
     return {layer: output.flatten(1).shape[1] for layer, output in outputs.items()}
+
+
+def _describe(batch):
+    if isinstance(batch, torch.Tensor):
+        return f"an input of shape {tuple(batch.shape)}"
+    return f"inputs of shapes {map_batch(lambda x: tuple(x.shape), batch)}"
+
+
+def _token_hint(backbone, example):
+    has_embedding = any(isinstance(part, torch.nn.Embedding) for part in backbone.modules())
+    if has_embedding and isinstance(example, torch.Tensor) and example.is_floating_point():
+        return " It looks numbers up in an embedding: pass input='tokens' for whole numbers."
+    return ""
 
 
 def frozen_blocks(backbone, n_frozen, freeze):
@@ -114,4 +126,4 @@ def frozen_blocks(backbone, n_frozen, freeze):
 def example_rows(dataset):
     """Return two source rows as the network takes them."""
     rows = dataset.X[np.arange(2) % len(dataset.X)]
-    return AdaptationModule.as_input(as_tensor(rows))
+    return AdaptationModule.as_input(as_batch(rows))

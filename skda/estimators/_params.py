@@ -37,7 +37,7 @@ _OUR_NAMES = {
     "weight_decay": "optimizer__weight_decay",
 }
 _ADVICE = {
-    "class_weight": "a tensor with one weight per class, in the order of classes_",
+    "class_weight": "a list with one weight per class, in the order of classes_",
     "learning_rate": "and lr_schedule says how it changes",
 }
 _WARM_START = (

@@ -1,6 +1,6 @@
 """What the parts of an estimator may take for granted of the whole."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,21 @@ if TYPE_CHECKING:
     class EstimatorPart(BaseEstimator):
         """A deep estimator, and what it has learned: no parameters, hence not declared there."""
 
+        module: Any
+        preprocess: Any
+        input: str
+        image_layout: str
+        image_reading: dict | None
+        n_jobs: Any
+        image_store: Any
+        on_error: str
+        optimizer: Any
+        n_frozen: int
+        freeze: Any
+        task_class: ClassVar[type]
+
         classes_: np.ndarray
+        feature_names_in_: np.ndarray
         history_: Any
         input_shape_: tuple[int, ...]
         n_features_in_: int
@@ -20,8 +34,14 @@ if TYPE_CHECKING:
         net_: AdaptationNet
         preprocess_: Any
         _n_features_out: int
+        _reader: Any
+        _row_kind: str
         _task: Any
 
+        def params_for(self, prefix: str) -> dict[str, Any]: ...
+        def make_stages(self, training: Any) -> Any: ...
+        def name_layers(self, training: Any) -> Any: ...
+        def net_params(self, training: Any) -> dict[str, Any]: ...
         def _forward(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 else:

@@ -5,16 +5,15 @@ classes write a class with the methods and attributes of :class:`Task`, and name
 ``task_class`` of an estimator.
 """
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import assert_all_finite, check_consistent_length
-from sklearn.utils.multiclass import check_classification_targets
 from torch import nn
 
-from skda._sklearn_compat import column_or_1d
+from skda._checks import check_column, check_lengths
 from skda.domains import encode_target_labels
 from skda.training import accuracy
 
@@ -104,14 +103,8 @@ class ClassificationTask:
 
     def check(self, y, X):
         """Return labels of the rows of X as an array of classes."""
-        if y is None:
-            raise ValueError(
-                f"This {self.name} estimator requires y to be passed, but the target y is None."
-            )
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_consistent_length(X, y)
-        check_classification_targets(y)
+        y = check_column(y, warn=True)
+        check_lengths("X", X, "y", y)
         return y
 
     def set_classes(self, classes):
@@ -119,8 +112,8 @@ class ClassificationTask:
         self.classes = classes
         if len(classes) < 2:
             raise ValueError(
-                f"y holds one class, {classes[0]!r}; {self.name} needs rows of at least two "
-                "classes."
+                f"y holds one class, {classes.tolist()[0]!r}; {self.name} needs rows of at least "
+                "two classes."
             )
 
     def encode(self, y, X):
@@ -143,6 +136,20 @@ class ClassificationTask:
 
     def split(self, codes, fraction, random_state):
         """Return the numbers of training and held-out rows, stratified by class."""
+        counts = np.bincount(codes, minlength=len(self.classes))  # 0 of classes of the target
+        n_held_out, n_classes = math.ceil(fraction * len(codes)), np.count_nonzero(counts)
+        if not n_classes <= n_held_out <= len(codes) - n_classes:
+            raise ValueError(
+                f"validation_fraction={fraction} holds {n_held_out} of {len(codes)} rows of y out, "
+                f"but {n_classes} classes need a row each on both sides; change it, or give "
+                "more rows."
+            )
+        if 1 in counts:
+            rare = self.classes.tolist()[counts.tolist().index(1)]
+            raise ValueError(
+                f"validation_fraction={fraction} needs two rows of every class, but y has one of "
+                f"{rare!r}; leave it and early_stopping out, or give more rows."
+            )
         splitter = StratifiedShuffleSplit(n_splits=1, test_size=fraction, random_state=random_state)
         return next(splitter.split(np.zeros(len(codes)), codes))
 

@@ -10,12 +10,14 @@ import torch
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
-from skda.feature_extraction._digests import content_keys, digest
+from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engines import engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
+from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
 from skda.feature_extraction._versions import image_versions
 from skda.nn import check_submodules
+from skda.rows import map_batch
 from skda.training import AdaptationModule
 
 _ROWS_PER_LOOKUP = 1024  # of the cache at a time
@@ -26,9 +28,7 @@ class ComputationMixin(ExtractorPart):
 
     def _computed(self, X, device) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
-        size = self.batch_size
-        batches = (slice(start, start + size) for start in range(0, len(X), size))
-        for rows, inputs, errors in self._batches(X, batches, device):
+        for rows, inputs, errors in self._batches(X, self._numbers(X), device):
             values = self._features(inputs, device)
             values[list(errors)] = torch.nan
             yield rows, values, list(errors.values())
@@ -41,7 +41,7 @@ class ComputationMixin(ExtractorPart):
         try:
             for start in range(0, len(X), _ROWS_PER_LOOKUP):
                 rows = slice(start, start + _ROWS_PER_LOOKUP)
-                keys = content_keys(X[rows])
+                keys = keys_of(X, rows)
                 found, values = cache.get(keys)
                 missing, messages = np.flatnonzero(~found), []
                 batches = (
@@ -66,7 +66,9 @@ class ComputationMixin(ExtractorPart):
                 self.module_,
                 self._layer_paths(),
                 [getattr(self, name) for name in ("pooling", "augment", "power", "normalize")],
-                self.preprocess_,
+                # A tokenizer's library has no digest of it.
+                getattr(self.preprocess_, "fingerprint", lambda: self.preprocess_)(),
+                self._reader.reading,
                 self.input_shape_,
                 list(engine_choices(self.engine, self.precision, torch.device(device))),
                 [torch.device(device).type, torch.__version__],
@@ -78,24 +80,10 @@ class ComputationMixin(ExtractorPart):
             ) from error
 
     def _device_for(self, X):
-        if self.device == "auto" and isinstance(X, torch.Tensor) and X.device.type != "cpu":
+        elsewhere = isinstance(X, torch.Tensor) and X.device.type not in ("cpu", "meta")
+        if self.device == "auto" and elsewhere:
             return X.device
         return resolve_device(self.device)
-
-    def _empty_features(self, X):
-        shape = len(X), self._n_features_out
-        if isinstance(X, torch.Tensor):
-            return torch.empty(shape, device=X.device)
-        return np.empty(shape, dtype=np.float32)
-
-    def _check_out(self, out, n_rows):
-        wanted, shape = (n_rows, self._n_features_out), tuple(getattr(out, "shape", ()))
-        dtype = getattr(out, "dtype", type(out).__name__)
-        if shape != wanted or "float" not in str(dtype):
-            raise ValueError(
-                f"out must be an array of floats of shape {wanted}, got shape {shape} of {dtype}."
-            )
-        return out
 
     def _layer_names(self):
         layers = (self.layers,) if isinstance(self.layers, str) else tuple(self.layers)
@@ -134,13 +122,20 @@ class ComputationMixin(ExtractorPart):
         except (AssertionError, RuntimeError, TypeError) as error:
             raise ValueError(
                 f"module: {type(self.module_).__name__} failed on an input of shape "
-                f"{tuple(example.shape)}: {error}. It must take the rows of X, after the "
+                f"{row_shape(example)}: {error}. It must take the rows of X, after the "
                 "preprocessing of images."
             ) from error
 
     def _engine_for(self, device, example):
         """Return what runs the network on a device; made when it is first needed."""
         device = torch.device(device)
+        if isinstance(example, Mapping):
+            if self.engine not in ("auto", "eager") or self.precision not in ("auto", "float32"):
+                raise ValueError(
+                    f"engine={self.engine!r} and precision={self.precision!r}: networks of texts "
+                    "and of inputs by name run with engine='eager' and precision='float32'."
+                )
+            return self._feature_module()
         if device not in self._engines:
             self._engines[device] = make_engine(
                 self._feature_module(),
@@ -153,7 +148,7 @@ class ComputationMixin(ExtractorPart):
 
     def _features(self, inputs, device) -> torch.Tensor:
         """Return the finished features of a batch."""
-        inputs = inputs.to(device, non_blocking=True)
+        inputs = map_batch(lambda values: values.to(device, non_blocking=True), inputs)
         engine = self._engine_for(device, inputs)
         total: Any = 0
         n_versions = 0

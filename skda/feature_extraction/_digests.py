@@ -3,26 +3,39 @@
 import enum
 import functools
 import os
+import sys
 import types
+from collections.abc import Mapping
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from skda.images import read_image
+from skda.images import ImageReading, UnreadableImageError, read_image
+from skda.text import text_key
+
+_AS_IT_IS = ImageReading()
 
 # Parts of a module that do not change what it returns in eval mode, or hold numbers of a process.
 _IGNORED = {"training", *(name for name in vars(nn.Module()) if "hook" in name)}
 
 
-def content_keys(items):
+def content_keys(items, reading=_AS_IT_IS, *, are_texts=False):
     """Return a digest of the content of every row.
 
     Parameters
     ----------
-    items : ndarray or torch.Tensor of shape (n, ...), or list of paths, bytes and PIL images
+    items : ndarray or torch.Tensor of shape (n, ...), dict of them, or list of paths, bytes, PIL \
+            images and arrays, or of texts
         Rows. A file counts with its bytes, not with its name.
+
+    reading : ImageReading, default=ImageReading()
+        How PIL images are read.
+
+    are_texts : bool, default=False
+        Whether strings are texts, and not paths.
 
     Returns
     -------
@@ -39,10 +52,16 @@ def content_keys(items):
     """
     if isinstance(items, torch.Tensor):
         items = items.detach().cpu().numpy()
+    if isinstance(items, Mapping):
+        columns = zip(*(content_keys(items[name]) for name in sorted(items)), strict=True)
+        kind = f"inputs {sorted(items)}".encode()
+        return [_hash(kind, b"".join(keys)) for keys in columns]
+    if are_texts:
+        return [text_key(item) for item in items]
     if isinstance(items, np.ndarray) and items.dtype != object:
         kind = f"array {items.dtype.str} {items.shape[1:]}".encode()
         return [_hash(kind, np.ascontiguousarray(row)) for row in items]
-    return [_item_key(item) for item in items]
+    return [_item_key(item, reading) for item in items]
 
 
 def digest(*parts):
@@ -84,7 +103,7 @@ def _hash(kind, content):
     return state.digest()
 
 
-def _item_key(item):
+def _item_key(item, reading):
     if isinstance(item, bytes | bytearray | memoryview):
         return _hash(b"file", item)
     if isinstance(item, str | os.PathLike):
@@ -95,7 +114,10 @@ def _item_key(item):
             return None
     if isinstance(item, np.ndarray):
         return content_keys(item[None])[0]
-    return content_keys(np.asarray(read_image(item))[None])[0]
+    try:
+        return content_keys(np.asarray(read_image(item, reading=reading))[None])[0]
+    except UnreadableImageError:
+        return None
 
 
 def _feed(state, value, seen):
@@ -147,6 +169,12 @@ def _parts(value):
         return [value.__module__, value.__qualname__, *_code_of(value)]
     if isinstance(value, os.PathLike):
         return [os.fspath(value)]
+    config: Any = getattr(value, "config", None)
+    if isinstance(value, nn.Module) and hasattr(config, "to_dict"):
+        # Of transformers: the configuration makes the network, together with the library's code.
+        version = getattr(sys.modules.get("transformers"), "__version__", None)
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        return [name, version, repr(config.to_dict()), dict(value.state_dict())]
     if not hasattr(value, "__dict__"):
         raise TypeError(f"{type(value).__name__} objects have no digest.")
     ignored = _IGNORED if isinstance(value, nn.Module) else ()

@@ -5,12 +5,13 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from enum import Enum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -18,22 +19,24 @@ from torch import nn
 from tqdm import tqdm
 
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda._torch import local_torch_state, seed_generators
+from skda._torch import as_trained, local_torch_state, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators import ModuleKeywords
 from skda.feature_extraction._computation import ComputationMixin
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
 from skda.feature_extraction._engines import ENGINES, PRECISIONS
-from skda.feature_extraction._inputs import InputMixin
+from skda.feature_extraction._inputs import InputMixin, row_shape
+from skda.feature_extraction._output import OutputMixin
 from skda.feature_extraction._versions import AUGMENTATIONS
-from skda.images import resolve_preprocess
+from skda.images import LAYOUTS
+from skda.rows import INPUTS, as_host_array, is_iterable_data, iterate_chunks, map_batch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class DeepFeatureExtractor(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, InputMixin, ComputationMixin, ModuleKeywords
+    TransformerMixin, InputMixin, ComputationMixin, OutputMixin, ModuleKeywords
 ):
     r"""Activations of a deep network as features for any scikit-learn estimator.
 
@@ -56,16 +59,18 @@ class DeepFeatureExtractor(
     module : str, torch.nn.Module, class, factory or fitted estimator, default=None
         The network.
 
-        - ``"timm/NAME"`` or ``"torchvision/NAME"``: a network of that library without its
-          classifier (for torchvision: the last linear layer).
-        - A module: it is copied. A class or factory is called with the ``module__*`` keywords,
-          and with ``in_features`` (tables), ``in_channels`` and ``image_size`` (images) where it
-          has parameters of these names.
+        - A name: ``"timm/NAME"``, ``"torchvision/NAME"``, ``"transformers/NAME"`` or
+          ``"sentence-transformers/NAME"``, ``"hf-hub:OWNER/NAME"``, or the folder of a network: a
+          network of that library without its classifier.
+        - A module: it is copied; a classifier of these libraries is taken off, unless `layers`
+          names it. A class or factory is called with the ``module__*`` keywords, and with
+          ``in_features`` (tables), ``in_channels`` and ``image_size`` (images), ``in_channels``
+          and ``length`` (series) where it has parameters of these names.
         - A fitted estimator of :mod:`skda.adaptation`: its backbone, with the statistics of the
           target domain. In a search wrap it in a :class:`sklearn.frozen.FrozenEstimator`, for a
           plain clone is not fitted.
-        - None: an untrained :class:`skda.nn.MLP` for tables and :class:`skda.nn.ConvNet` for
-          images. Such random features are the control that others are compared with.
+        - None: an untrained :class:`skda.nn.MLP`, :class:`skda.nn.ConvNet` or
+          :class:`skda.nn.SeriesNet`: random features, the control for others.
 
     layers : str or tuple of str, default="features"
         Where features are read; several layers are put side by side. ``"features"`` is the
@@ -78,9 +83,10 @@ class DeepFeatureExtractor(
     weights : {"pretrained"}, path, mapping or None, default="pretrained"
         ``"pretrained"`` takes the library's weights of a named network, downloaded on first use,
         and leaves every other backbone as it is. None gives a named network random weights. A
-        path is that of a ``.safetensors`` file or of a state dict saved with ``torch.save``, a
-        mapping is a state dict. Every key must fit the network, its classifier included;
-        other precisions are converted. No code of a file is run.
+        path is that of a ``.safetensors`` file or of a state dict or checkpoint saved with
+        ``torch.save``, a mapping is a state dict, and an entry of torchvision's enumerations or
+        its name chooses among published ones. Prefixes such as ``module.`` and a classifier that
+        is not needed do no harm; every other key must fit. No code of a file is run.
 
     weights_sha256 : str, default=None
         Hash that the file of `weights` must have, in hexadecimal.
@@ -88,14 +94,14 @@ class DeepFeatureExtractor(
     pooling : {"avg", "max", "flatten"} or None, default="avg"
         What becomes of activations with more than 2 dimensions: the average or maximum over
         positions, or all values. Positions are the dimensions after the second, and the second
-        one in activations of shape (n, n_tokens, n_channels). None pools nothing, and layers
-        with more than 2 dimensions are an error.
+        one in activations of shape (n, n_tokens, n_channels), which those of 3 dimensions are
+        unless X holds series; tokens that only pad a text are left out. None pools nothing, and
+        layers with more than 2 dimensions are an error.
 
     preprocess : {"auto"}, dict or callable, default="auto"
-        From a PIL image in RGB to a tensor or array of shape (C, H, W). ``"auto"`` is what the
-        weights of a named network want; with weights that are not torchvision's, its networks
-        get ImageNet's usual resize to 256 pixels, centre crop to 224 and normalisation. Before
-        other networks images are only scaled to [0, 1] and must be of one size.
+        From a PIL image in RGB, or grey for a network of one channel, to a tensor or array of
+        shape (C, H, W). ``"auto"`` is what a network of a library carries; before other networks
+        images are only scaled to [0, 1] and must be of one size.
 
         A dict changes that, or the usual one of ImageNet for other networks: ``size`` of the
         input in pixels, ``crop_pct`` (the shorter side is resized to size / crop_pct before the
@@ -105,10 +111,26 @@ class DeepFeatureExtractor(
 
         Float arrays are taken as they are.
 
+    input : {"auto", "table", "image", "series", "text", "tokens"}, default="auto"
+        What the rows of X are, where it cannot be seen. ``"auto"`` takes 2 dimensions for a
+        table, 4 for images, and 3 for series if there are at most 16 channels and at least 4
+        times as many steps, for grey images if these are square or whole numbers of 8 or 16 bits;
+        strings are paths of images, or texts before a network of texts. ``"tokens"`` passes whole
+        numbers of shape (n_samples, length) on as they are, as a dict of arrays always is: its
+        entries become keyword arguments of the module.
+
+    image_layout : {"auto", "channels_first", "channels_last"}, default="auto"
+        Of arrays of images: (n_samples, n_channels, height, width) or (n_samples, height, width,
+        n_channels). ``"auto"`` takes the one that is possible, and raises if both are.
+
+    image_reading : dict, default=None
+        How pictures are read: ``exif_orientation`` (True: upright), ``background`` of
+        transparent pixels (255), ``frame`` of files with several, ``value_range`` of pictures
+        with more than 8 bits; see :class:`skda.images.ImageReading`.
+
     image_shape : tuple of int, default=None
-        Shape of an image if the rows of a 2-d X are flat images: (n_channels, height, width) for
-        floats, (height, width, n_channels) for uint8, where channels first will do too if the
-        last number can be none of channels, or (height, width). None takes 2-d rows for tables.
+        Shape of an image if the rows of a 2-d X are flat images: (n_channels, height, width),
+        (height, width, n_channels) or (height, width). None takes 2-d rows for tables.
 
     augment : {"none", "flip", "five_crop", "sixteen"}, default="none"
         Versions of an image whose features are averaged: the image and its mirror image; the
@@ -229,6 +251,9 @@ class DeepFeatureExtractor(
     weights_sha256: str | None = None
     pooling: str | None = "avg"
     preprocess: str | dict | Callable = "auto"
+    input: str = "auto"
+    image_layout: str = "auto"
+    image_reading: dict | None = None
     image_shape: tuple[int, ...] | None = None
     augment: str = "none"
     power: float = 1.0
@@ -250,10 +275,13 @@ class DeepFeatureExtractor(
     _parameter_constraints = {
         "module": [str, nn.Module, callable, BaseEstimator, None],
         "layers": [str, tuple, list],
-        "weights": [str, os.PathLike, Mapping, None],
+        "weights": [str, os.PathLike, Mapping, Enum, None],
         "weights_sha256": [str, None],
         "pooling": [StrOptions({"avg", "max", "flatten"}), None],
         "preprocess": [StrOptions({"auto"}), Mapping, callable],
+        "input": [StrOptions(set(INPUTS))],
+        "image_layout": [StrOptions(set(LAYOUTS))],
+        "image_reading": [Mapping, None],
         "image_shape": [tuple, list, None],
         "augment": [StrOptions(set(AUGMENTATIONS))],
         "power": [Interval(Real, 0, None, closed="neither")],
@@ -277,11 +305,14 @@ class DeepFeatureExtractor(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Tables; or images: floats of shape (n_samples, n_channels, height, width), uint8 of
-            shape (n_samples, height, width, n_channels), flat rows of `image_shape`, or a list,
-            Series or DataFrame column of PIL images, of paths or of encoded images (bytes).
-            Arrays may be memory maps (read batch by batch if float32 or uint8), tensors on any
-            device, or dask arrays; a dask bag is a list of images.
+            Tables, dense or sparse (dense a batch at a time); or images: floats of shape
+            (n_samples, n_channels, height, width), uint8 of shape (n_samples, height, width,
+            n_channels), other arrays as `image_layout` says, flat rows of `image_shape`, or a
+            list, Series or column of PIL images, of paths or of encoded images (bytes); or series
+            of shape (n_samples, n_channels, length), texts, token ids, dicts of arrays, and data
+            sets and loaders of torch or Hugging Face with any of these. Arrays may be memory maps
+            (read batch by batch if float32 or uint8), tensors on any device, or dask arrays; a
+            dask bag is a list of images.
 
         y : None
             Ignored.
@@ -297,7 +328,7 @@ class DeepFeatureExtractor(
             If data, parameters or weights are not as described.
 
         TypeError
-            If X is sparse or mixes images with other things, or if a parameter does not exist.
+            If X mixes images with other things, or if a parameter does not exist.
 
         ImportError
             If an optional library is needed that is not installed.
@@ -308,20 +339,27 @@ class DeepFeatureExtractor(
         self._layer_names()
         if is_dask(X):
             X = first_rows(X)
-        X = self._validate_X(X, reset=True)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         device = self._device_for(X)
         with local_torch_state(device):
             seed_generators(seed, device)
             resolver = BackboneResolver(
-                self.module, self.weights, self.params_for("module"), sha256=self.weights_sha256
+                self.module,
+                self.weights,
+                self.params_for("module"),
+                sha256=self.weights_sha256,
+                keep=self._layer_names(),
             )
             resolver.start()
-            self.preprocess_ = resolve_preprocess(self.preprocess, resolver.preprocess)
-            example = self._first_input(X)
-            self.input_shape_ = tuple(example.shape[1:])
-            self.module_ = resolver.build(self.input_shape_).to(device).eval()
-            features = self._first_features(example.to(device))
+            self._reader = self._make_reader(
+                resolver, image_shape=self.image_shape, keeps_device=True
+            )
+            example = self._first_input(self._validate_X(X, reset=True))
+            self.input_shape_ = row_shape(example)
+            self.module_ = as_trained(resolver.build(self.input_shape_)).to(device).eval()
+            features = self._first_features(map_batch(lambda values: values.to(device), example))
+        for note in resolver.notes if self.verbose else ():
+            print(note)
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
         return self
 
@@ -356,6 +394,11 @@ class DeepFeatureExtractor(
             Once, if images could not be read and `on_error` is ``"nan"``.
         """
         check_is_fitted(self)
+        if is_iterable_data(X):
+            if out is not None:
+                raise ValueError("out needs the number of rows, which an iterable does not have.")
+            chunks = iterate_chunks(X, self.batch_size)
+            return np.concatenate([as_host_array(self.transform(chunk)) for chunk in chunks])
         if is_dask(X):
             if out is not None:
                 raise ValueError(
@@ -385,33 +428,10 @@ class DeepFeatureExtractor(
             )
         return features
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the features: class name, layer (if there are several), number.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Ignored.
-
-        Returns
-        -------
-        names : ndarray of shape (n_features_out,) of str objects
-            Such as ``"deepfeatureextractor0"`` or ``"deepfeatureextractor_hidden1_0"``.
-        """
-        check_is_fitted(self)
-        if len(self.layer_sizes_) == 1:
-            return super().get_feature_names_out(input_features)
-        prefix = type(self).__name__.lower()
-        names = [
-            f"{prefix}_{layer}_{number}"
-            for layer, size in self.layer_sizes_.items()
-            for number in range(size)
-        ]
-        return np.asarray(names, dtype=object)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # features are float32 whatever X is
+        tags.input_tags.sparse = True
         return tags
 
     def __sklearn_is_fitted__(self):
@@ -425,7 +445,3 @@ class DeepFeatureExtractor(
             # A machine without this one's devices must be able to load it.
             state["module_"] = copy.deepcopy(module).cpu()
         return state
-
-    @property
-    def _n_features_out(self):
-        return sum(self.layer_sizes_.values())

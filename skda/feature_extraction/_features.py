@@ -1,11 +1,14 @@
 """The part of a network that gives the chosen layers."""
 
+from collections.abc import Mapping
 from threading import RLock
 
 import torch
 from torch import nn
 
+from skda.backbones import describe_output
 from skda.nn import record_activations
+from skda.rows import batch_size, forward_batch
 from skda.training import AdaptationModule
 
 # Hooks fire for every thread that runs the network, so one thread at a time may have them.
@@ -32,7 +35,8 @@ class FeatureModule(nn.Module):
     pooling : {"avg", "max", "flatten"} or None
         What becomes of activations with more than 2 dimensions: the average or maximum over
         positions, or all values. Positions are the dimensions after the second, and the second
-        one in activations of shape (n, n_tokens, n_channels). With None there must be none.
+        one in activations of shape (n, n_tokens, n_channels), which those of 3 dimensions are
+        unless the inputs are series. With None there must be none.
 
     Examples
     --------
@@ -55,8 +59,8 @@ class FeatureModule(nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor of shape (n, ...)
-            Inputs of the network.
+        x : torch.Tensor of shape (n, ...), or dict of tensors
+            Inputs of the network. Where an ``attention_mask`` is zero, tokens are not pooled.
 
         Returns
         -------
@@ -72,13 +76,13 @@ class FeatureModule(nn.Module):
         inside = [layer for layer in self.layers if layer != "features"]
         # Exporters lose their way when a module is left half-way, and drop unused parts themselves.
         may_stop = "features" not in self.layers and not torch.compiler.is_compiling()
-        outputs = _Outputs(self.pooling, self._n_runs if may_stop else None)
+        outputs = _Outputs(self.pooling, self._n_runs if may_stop else None, x)
         with _HOOKS:
             handles = record_activations(
                 self.module.backbone if adapted else self.module, inside, outputs
             )
             try:
-                output = self.module(x)
+                output = self.module(x) if adapted else forward_batch(self.module, x)
                 outputs["features"] = output[1]["features"] if adapted else output
                 self._n_runs = {layer: outputs.n_runs.get(layer, 0) for layer in inside}
             except _Complete:
@@ -89,19 +93,19 @@ class FeatureModule(nn.Module):
                 if adapted:  # what its own hooks recorded before a stop
                     self.module._recorded.clear()
         for layer in self.layers:
-            self._check(layer, outputs.get(layer), x)
+            self._check(layer, outputs.get(layer), batch_size(x))
         return tuple(outputs[layer] for layer in self.layers)
 
-    def _check(self, layer, output, x):
+    def _check(self, layer, output, n_rows):
         shape = getattr(output, "shape", ())
-        if len(shape) == 2 and shape[0] == x.shape[0]:
+        if len(shape) == 2 and shape[0] == n_rows:
             return
-        given = f"shape {tuple(shape)}" if len(shape) else type(output).__name__
         advice = "choose another layer"
         if len(shape) > 2 and self.pooling is None:
             advice += ", or pooling='avg', 'max' or 'flatten'"
         raise ValueError(
-            f"layers: {layer!r} must give one row of activations per sample, got {given}; {advice}."
+            f"layers: {layer!r} must give one row of activations per sample, got "
+            f"{describe_output(output)}; {advice}."
         )
 
 
@@ -112,8 +116,10 @@ class _Complete(BaseException):
 class _Outputs(dict):
     """Outputs of layers, pooled when they come: a later layer may overwrite them in place."""
 
-    def __init__(self, pooling, expected_runs=None):
+    def __init__(self, pooling, expected_runs=None, inputs=None):
         self.pooling, self.expected_runs, self.n_runs = pooling, expected_runs, {}
+        self.mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
+        self.of_series = isinstance(inputs, torch.Tensor) and inputs.ndim == 3
 
     def __setitem__(self, layer, output):
         if isinstance(output, torch.Tensor) and output.ndim >= 2:
@@ -128,5 +134,14 @@ class _Outputs(dict):
             return x.clone()
         if self.pooling == "flatten":
             return x.flatten(1).clone()
-        x = x.transpose(1, 2) if x.ndim == 3 else x.flatten(2)
+        has_tokens = x.ndim == 3 and not self.of_series
+        if has_tokens and self.mask is not None and self.mask.shape == x.shape[:2]:
+            return self._pool_tokens(x, self.mask.bool().unsqueeze(2))
+        x = x.transpose(1, 2) if has_tokens else x.flatten(2)
         return x.mean(dim=2) if self.pooling == "avg" else x.amax(dim=2)
+
+    def _pool_tokens(self, x, is_token):
+        """Pool over tokens alone: padding depends on what other rows are in the batch."""
+        if self.pooling == "max":
+            return x.masked_fill(~is_token, -torch.inf).amax(dim=1)
+        return (x * is_token).sum(dim=1) / is_token.sum(dim=1).clamp(min=1)

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
         precision: str
         cache: str | os.PathLike | None
         cache_size_limit: int | None
-        n_jobs: Any
 
         input_shape_: tuple[int, ...]
+        preprocess_: Any
         layer_sizes_: dict[str, int]
         module_: Any
-        n_features_in_: int
-        preprocess_: Any
+        _reader: Any
         _engines: dict[torch.device, Any]
         _n_features_out: int
 
+        def _numbers(self, X: Any) -> Any: ...
         def _batches(self, X: Any, batches: Any, device: Any) -> Iterator[tuple]: ...
 
 else:

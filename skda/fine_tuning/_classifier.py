@@ -1,6 +1,5 @@
 """Training that goes on from the weights of another task."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -8,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
+from skda._checks import as_array
 from skda._sklearn_compat import Interval, fit_context
 from skda._torch import local_torch_state, seed_generators
 from skda.backbones import list_blocks
 from skda.estimators import ClassificationMixin, DeepEstimator, frozen_blocks
 from skda.fine_tuning._net import FineTuningNet
+from skda.rows import Rows
 from skda.training import DomainDataset, Stage, Training
 
 if TYPE_CHECKING:
@@ -55,10 +56,6 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         How much faster the head and the blocks with new weights learn than the others. ``"auto"``
         is 10 for a module that comes with weights (a named network, a file, an instance, a
         fitted estimator) and keeps some of them, and 1 for others.
-
-    augment : callable, default=None
-        From a training row, a tensor of shape `input_shape_` as the module takes it, to another
-        of this shape, at every use anew; a torchvision transform of tensors will do.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``criterion__*`` (of
@@ -114,7 +111,6 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     n_transfer: int | None = None
     unfreeze_every: int | None = None
     layer_decay: float = 1.0
-    augment: Callable | None = None
 
     net_class = FineTuningNet
 
@@ -122,7 +118,6 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         "n_transfer": [Interval(Integral, 0, None, closed="left"), None],
         "unfreeze_every": [Interval(Integral, 1, None, closed="left"), None],
         "layer_decay": [Interval(Real, 0, 1, closed="both")],
-        "augment": [callable, None],
     }
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -132,12 +127,10 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Rows. Images are floats of shape (n_samples, n_channels, height, width), uint8 of
-            shape (n_samples, height, width, n_channels), or a list, Series or DataFrame column of
-            PIL images or paths of image files, which are decoded when they are needed.
+            Rows of any kind that :meth:`skda.base.DeepAdaptationClassifier.fit` takes.
 
         y : array-like of shape (n_samples,)
-            Labels of any type.
+            Labels of any type. None takes those that a data set holds.
 
         Returns
         -------
@@ -150,12 +143,13 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
             If data or parameters are not as described.
 
         TypeError
-            If X is sparse, or if a parameter does not exist.
+            If X can hold no rows, or if a parameter does not exist.
         """
         self._check_param_names()
+        y = as_array(self._labels_of(X, y), "y")
         start = self._start()
         X = self._validate_X(X, reset=True)
-        self._train(DomainDataset(X, self._encode_labels(y, X)), start)
+        self._train(DomainDataset(X, self._encode_labels(self._kept_labels(y), X)), start)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -192,10 +186,15 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
                 "early_stopping=True needs the whole training in one call; use fit, or "
                 "early_stopping=False with partial_fit."
             )
+        y = self._labels_of(X, y)
         is_first = not hasattr(self, "net_")
         start = self._start() if is_first else {}
         seeds = start["seeds"] if is_first else self._draw_seeds()
+        self._kept = {}
         X = self._validate_X(X, reset=is_first)
+        if not is_first:
+            X = self._stored(Rows(self._row_kind, X, None), "X").values
+        y = self._kept_labels(y)
         if is_first:
             self._task = self.task_class(type(self).__name__)
         y = self._task.check(y, X)
@@ -261,7 +260,6 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     def net_params(self, training: Training) -> dict[str, Any]:
         """Return what is transferred and how fast it learns."""
         params = {
-            "augment": self.augment,
             "n_transfer": self.n_transfer,
             "layer_decay": self.layer_decay,
         }

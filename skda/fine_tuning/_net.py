@@ -1,11 +1,6 @@
 """The skorch net behind fine-tuning."""
 
-from collections.abc import Callable
-from typing import Any
-
-import torch
-
-from skda.training import AdaptationModule, AdaptationNet
+from skda.training import AdaptationNet
 
 
 class FineTuningNet(AdaptationNet):
@@ -18,9 +13,6 @@ class FineTuningNet(AdaptationNet):
 
     *args : arguments
         As in :class:`AdaptationNet`.
-
-    augment : callable, default=None
-        From a training row, a tensor as the backbone takes it, to another of the same shape.
 
     **kwargs : keywords
         As in :class:`AdaptationNet`.
@@ -40,16 +32,6 @@ class FineTuningNet(AdaptationNet):
     [0.00025, 0.0005, 0.001]
     """
 
-    def __init__(
-        self,
-        module: AdaptationModule,
-        *args: Any,
-        augment: Callable | None = None,
-        **kwargs: Any,
-    ):
-        self.augment = augment
-        super().__init__(module, *args, **kwargs)
-
     def train_step_single(self, batch, **fit_params):
         """Forward and backward one batch.
 
@@ -66,16 +48,5 @@ class FineTuningNet(AdaptationNet):
         step : dict
             ``loss`` and the logits ``y_pred``.
         """
-        X, y = batch
-        if self.augment is not None:
-            X = AdaptationModule.as_input(X)
-            rows = [self.augment(row) for row in X]
-            for row in rows:
-                if getattr(row, "shape", None) != X.shape[1:]:
-                    raise ValueError(
-                        f"augment must return a tensor of the shape of its row, "
-                        f"{tuple(X.shape[1:])}, got {getattr(row, 'shape', type(row).__name__)}."
-                    )
-            X = torch.stack(rows)
-        step = super().train_step_single((X, y), **fit_params)
+        step = super().train_step_single(batch, **fit_params)
         return {name: step[name] for name in ("loss", "y_pred")}

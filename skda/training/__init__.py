@@ -6,6 +6,8 @@ in which epochs in ``_stages``. A net that one method uses stands with that meth
 """
 
 from skda.backbones import Block, list_blocks
+from skda.training._augmentation import augment_of as augment_of
+from skda.training._augmentation import augment_rows, check_augment, per_row
 from skda.training._batches import PairedBatches, RowBatches
 from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
@@ -36,7 +38,10 @@ __all__ = [
     "TwoPlayerNet",
     "accuracy",
     "annealing",
+    "augment_rows",
+    "check_augment",
     "cosine",
     "list_blocks",
+    "per_row",
     "progressive",
 ]

@@ -7,7 +7,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from skda._torch import as_tensor
+from skda.images import ImageRows, StoredRows, decoded_batches
+from skda.rows import as_batch, join_batches, map_batch
 from skda.training._datasets import DomainDataset
+from skda.training._module import AdaptationModule
 
 
 class _BatchReader(Dataset):
@@ -22,14 +25,62 @@ class _BatchReader(Dataset):
         indices = np.asarray(indices)
         parts = np.split(indices, np.cumsum(self.sizes)[:-1])
         rows = [
-            as_tensor(domain[part - start])
+            as_batch(domain[part - start])
             for domain, part, start in zip(self.domains, parts, self.starts[:-1], strict=True)
         ]
-        return torch.cat(rows), self.labels[torch.from_numpy(indices[: self.n_labels])]
+        return join_batches(rows), self.labels[torch.from_numpy(indices[: self.n_labels])]
 
 
 def _identity(batch):
     return batch
+
+
+class _ResidentRows:
+    """Rows of all domains on the device, which some of them leave as pixels until they are used.
+
+    Parameters
+    ----------
+    domains : sequence of arrays, tensors or StoredRows
+        The rows.
+
+    sizes : sequence of int
+        How many rows of each are in a batch.
+
+    device : str or torch.device
+        Where they go.
+    """
+
+    def __init__(self, domains, sizes, device):
+        self.domains = [
+            rows.to(device) if isinstance(rows, StoredRows) else as_tensor(rows).to(device)
+            for rows in domains
+        ]
+        self.sizes, self.device = sizes, device
+        starts = np.cumsum([0, *map(len, domains[:-1])])
+        self.starts = torch.from_numpy(np.repeat(starts, sizes)).to(device)
+        first = self.domains[0]
+        # Pixels that are normalised alike are so at once: a batch is written once.
+        self.is_alike = all(
+            isinstance(first, StoredRows) and first.is_like(rows) for rows in self.domains
+        )
+
+    def index_select(self, _, batch):
+        """Return the rows of a batch, which are counted on from one domain to the next."""
+        parts = (batch - self.starts).split(self.sizes)
+        pairs: Any = list(zip(self.domains, parts, strict=True))
+        if not self.is_alike:
+            return torch.cat([_take(rows, part) for rows, part in pairs])
+        first: Any = self.domains[0]
+        pixels = first.pixels.new_empty(len(batch), *first.pixels.shape[1:])
+        for (rows, part), place in zip(pairs, pixels.split(self.sizes), strict=True):
+            rows.gather(part, out=place)
+        return first.normalise(pixels)
+
+
+def _take(rows, part):
+    if isinstance(rows, StoredRows):
+        return rows.normalise(rows.gather(part))
+    return AdaptationModule.as_input(rows.index_select(0, part))
 
 
 class PairedBatches:
@@ -38,8 +89,9 @@ class PairedBatches:
     Every epoch goes through the longest domain once; a shorter one starts again, shuffled anew,
     as often as it takes. All batches are full: the last one is filled with rows drawn anew. A
     domain with fewer rows than a batch gives them all. Several target domains share the target
-    half evenly. Rows that fit stay on the device and are gathered there; others (memory-mapped
-    files, or any data if one of the DataLoader's keywords is given) come through a DataLoader.
+    half evenly. Rows that fit stay on the device and are gathered there, stored images before they
+    are normalised; others (memory-mapped files, or any data if one of the DataLoader's keywords is
+    given) come through a DataLoader.
 
     Parameters
     ----------
@@ -139,9 +191,15 @@ class PairedBatches:
         self.loader = loader
         self.resident = not loader and dataset.is_resident(device)
         if self.resident:
-            domains = [as_tensor(rows) for rows in dataset.domains[: len(self.sizes)]]
-            rows = torch.cat(domains) if len(domains) > 1 else domains[0]
-            self.rows, self.labels = rows.to(device), dataset.labels.to(device)
+            self.rows: Any = self._on_device(dataset.domains[: len(self.sizes)])
+            self.labels = dataset.labels.to(device)
+
+    def _on_device(self, domains):
+        if any(isinstance(rows, StoredRows) for rows in domains):
+            return _ResidentRows(domains, self.sizes, self.device)
+        tensors = [as_tensor(rows) for rows in domains]
+        rows = torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+        return rows.to(self.device)
 
     def __len__(self):
         return self.n_steps
@@ -213,6 +271,9 @@ class RowBatches:
     batch_size : int, default=1024
         Rows of a batch.
 
+    n_jobs : int, default=1
+        Threads that decode images, while the network runs.
+
     Examples
     --------
     >>> import numpy as np
@@ -222,14 +283,23 @@ class RowBatches:
     [2, 2, 1]
     """
 
-    def __init__(self, dataset: Any, batch_size: int = 1024):
+    def __init__(self, dataset: Any, batch_size: int = 1024, *, n_jobs: int = 1):
         self.X, self.y, self.batch_size = dataset.X, dataset.y, batch_size
+        self.n_jobs = n_jobs
 
     def __len__(self):
         return -(-len(self.X) // self.batch_size)
 
     def __iter__(self):
-        for start in range(0, len(self.X), self.batch_size):
-            rows = slice(start, start + self.batch_size)
+        starts = range(0, len(self.X), self.batch_size)
+        slices = [slice(start, start + self.batch_size) for start in starts]
+        for rows, batch in self._read(slices):
             y = torch.zeros(1) if self.y is None else as_tensor(self.y[rows])
-            yield as_tensor(self.X[rows]), y
+            yield batch, y
+
+    def _read(self, slices):
+        if not isinstance(self.X, ImageRows):
+            # Copies: a network whose first layer works in place must not write into the rows.
+            return ((rows, map_batch(torch.clone, as_batch(self.X[rows]))) for rows in slices)
+        decoded = decoded_batches(self.X, slices, n_jobs=self.n_jobs)
+        return ((rows, batch) for rows, batch, _ in decoded)

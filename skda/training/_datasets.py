@@ -7,6 +7,8 @@ import numpy as np
 import skorch.dataset
 import torch
 
+from skda.images import StoredRows
+
 
 class DomainDataset(skorch.dataset.Dataset):
     """Labelled source rows and the rows of every target domain.
@@ -15,7 +17,7 @@ class DomainDataset(skorch.dataset.Dataset):
     ----------
     X : ndarray or torch.Tensor of shape (n_source, ...)
         Source rows; or an object with the same ``shape``, ``dtype`` and ``len``, and rows of
-        which are read when it is indexed.
+        which are read when it is indexed, such as :class:`skda.images.StoredRows`.
 
     y : ndarray of int64 of shape (n_source,)
         Class numbers.
@@ -51,12 +53,12 @@ class DomainDataset(skorch.dataset.Dataset):
 
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""
-        if not all(is_in_memory(rows) for rows in self.domains):
+        if not all(isinstance(rows, StoredRows) or is_in_memory(rows) for rows in self.domains):
             return False
         if torch.device(device).type != "cuda":
             return True
         # Half of the free memory is the network's.
-        n_bytes = sum(rows.nbytes for rows in self.domains)
+        n_bytes = sum(getattr(rows, "nbytes_stored", rows.nbytes) for rows in self.domains)
         return n_bytes < torch.cuda.mem_get_info(device)[0] / 2
 
 
@@ -90,6 +92,8 @@ class RowSubset:
 
 def take_rows(rows, indices):
     """Return the rows of these numbers, without reading what is not in memory."""
+    if isinstance(rows, StoredRows):
+        return rows.subset(indices)
     return rows[indices] if is_in_memory(rows) else RowSubset(rows, indices)
 
 

@@ -2,14 +2,15 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 
-from skda._torch import as_tensor
 from skda.nn import DomainRows
+from skda.rows import as_batch, batch_size, map_batch
 from skda.training._parts import NetPart, to_device, unpack_data
 from skda.training._statistics import set_population_statistics
 
@@ -68,9 +69,9 @@ class EvaluationMixin(NetPart):
     def evaluation_step(self, batch, training=False):
         """Forward one batch of target rows, also for a callback in the middle of training."""
         X, y = unpack_data(batch)
-        n_rows = len(X)
+        n_rows = batch_size(X)
         if n_rows < _ROWS_OF_A_KERNEL and not training:
-            X = torch.cat([X, X[-1:].expand(_ROWS_OF_A_KERNEL - n_rows, *X.shape[1:])])
+            X = map_batch(partial(_repeat_last, n_rows=_ROWS_OF_A_KERNEL), X)
         with self.module_.rows.of(self._evaluated_sizes):
             logits, activations = super().evaluation_step((X, y), training=training)
         return logits[:n_rows], {name: value[:n_rows] for name, value in activations.items()}
@@ -198,7 +199,7 @@ class EvaluationMixin(NetPart):
 
             def forward(part, rows=rows):
                 # Not the compiled network, which would pass over hooks.
-                self._infer(module.forward, as_tensor(rows[part]))
+                self._infer(module.forward, as_batch(rows[part]))
 
             with torch.no_grad(), module.rows.of(DomainRows.target_alone(number)):
                 set_population_statistics(
@@ -212,6 +213,10 @@ class EvaluationMixin(NetPart):
         if self.module_.n_targets > 1:
             for norm in self.module_.domain_batch_norms():
                 norm.pool_targets()
+
+
+def _repeat_last(rows, n_rows):
+    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
 
 
 def _sizes_of(domain):

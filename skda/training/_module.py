@@ -14,6 +14,7 @@ from skda.nn import (
     forget_recorders,
     record_activations,
 )
+from skda.rows import forward_batch
 
 # What every network has, beside the submodules of its backbone.
 OWN_LAYERS = ("inputs", "features", "logits")
@@ -121,8 +122,10 @@ class AdaptationModule(nn.Module):
 
         Parameters
         ----------
-        X : torch.Tensor of shape (n, n_inputs), (n, C, H, W), or uint8 of shape (n, H, W, C)
-            Inputs. uint8 images are brought to [0, 1].
+        X : torch.Tensor of shape (n, n_inputs), (n, C, L), (n, C, H, W), or uint8 of shape \
+                (n, H, W, C); or dict of tensors
+            Inputs. uint8 images are brought to [0, 1]. The entries of a dict are keyword
+            arguments of the backbone.
 
         Returns
         -------
@@ -135,7 +138,7 @@ class AdaptationModule(nn.Module):
         X = self.as_input(X)
         if self.standardizer is not None:
             X = self.standardizer(X)
-        features = self.backbone(X)
+        features = forward_batch(self.backbone, X)
         if self.feature_layer != "features":
             features = self._recorded[self.feature_layer].flatten(1)
         if self.bottleneck is not None:
@@ -218,7 +221,7 @@ class AdaptationModule(nn.Module):
     @staticmethod
     def as_input(X: torch.Tensor) -> torch.Tensor:
         """Return uint8 images as floats in [0, 1] with channels first, and all else unchanged."""
-        if X.dtype == torch.uint8:
+        if getattr(X, "dtype", None) == torch.uint8:
             return X.permute(0, 3, 1, 2).float().div(255)
         return X
 

@@ -79,6 +79,11 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         From outputs and labels of held-out rows to a scalar tensor; the history has its mean as
         ``valid_`` and its name.
 
+    augment : callable or dict, default=None
+        From a training batch, a float tensor of shape (n, ...) before it is standardised, to
+        another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
+        transform of torchvision draws once for a batch, within :func:`per_row` for every row.
+
     stages : sequence of Stage, default=()
         What learns in which epochs, see :class:`Stage`. With none, all does that is not frozen.
 
@@ -126,6 +131,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         n_transfer: int | None = None,
         precision: str = "float32",
         valid_metric: Callable = accuracy,
+        augment: Any = None,
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
@@ -145,6 +151,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         self.n_transfer = n_transfer
         self.precision = precision
         self.valid_metric = valid_metric
+        self.augment = augment
         self.stages = stages
         super().__init__(
             module,
@@ -395,6 +402,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
                 group["lr"] = group["initial_lr"] * factor
         self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
+        batch = self.augmented(batch)
         step = self.train_step_single(batch, **fit_params)
         if self._notifies_gradients:
             if self._scaler is not None:

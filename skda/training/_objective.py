@@ -5,10 +5,11 @@ from typing import Any
 import torch
 
 from skda.nn import Activations, WeightedAlignments, reverse_gradient
-from skda.training._parts import NetPart, to_device
+from skda.training._augmentation import AugmentationMixin
+from skda.training._parts import to_device
 
 
-class ObjectiveMixin(NetPart):
+class ObjectiveMixin(AugmentationMixin):
     """Classification loss plus trade-off times alignment, of one batch of all domains."""
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         alignment: nn.Module | None
         trade_off: float
         precision: str
+        augment: Any
         valid_metric: Callable
         lr_schedule: Any
         head_lr_multiplier: float

@@ -23,8 +23,8 @@ def standardization(domains):
     Returns
     -------
     moments : list of (torch.Tensor, torch.Tensor)
-        Mean and standard deviation of columns or channels, of shape (n_features,) or
-        (n_channels, 1, 1); 1 where the deviation is zero.
+        Mean and standard deviation of columns or channels, of shape (n_features,), (n_channels, 1)
+        of series or (n_channels, 1, 1) of images; 1 where the deviation is zero.
     """
     moments = [_moments(rows) for rows in domains]
     if len(moments) > 1:
@@ -45,7 +45,7 @@ def ranges(domains):
     Returns
     -------
     low, high : torch.Tensor of shape (n_columns,)
-        Of tables the columns', of images the channels'.
+        Of tables the columns', of images and series the channels'.
     """
     extremes = [part.aminmax(dim=1) for rows in domains for part in columns_by_parts(rows)]
     low, high = (torch.stack(part) for part in zip(*extremes, strict=True))

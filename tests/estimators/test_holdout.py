@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from skda.adaptation import ADDAClassifier, CoGANClassifier, DANNClassifier, MCDClassifier
 from skda.base import DeepAdaptationClassifier
@@ -238,3 +238,22 @@ def test_without_early_stopping_the_last_weights_are_kept():
         callbacks=[("states", States())],
     )
     assert _equal(clf.net_.module_.state_dict(), dict(clf.net_.callbacks_)["states"].states[-1])
+
+
+# -- what cannot be held out --------------------------------------------------------------------
+
+
+def test_more_classes_than_rows_that_are_held_out():
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 holds 6 of 60 rows of y out"):
+        _fit(FineTuneClassifier, y=np.arange(N) % 20, early_stopping=True)
+
+
+def test_a_class_of_one_row():
+    with pytest.raises(ValueError, match="two rows of every class, but y has one of 7"):
+        _fit(FineTuneClassifier, y=[7, *Y[1:]], validation_fraction=0.2)
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(), Checkpoint()])
+def test_callbacks_that_look_at_held_out_rows_say_what_holds_them_out(callback):
+    with pytest.raises(ValueError, match=r"callbacks: .* monitors .* set validation_fraction"):
+        _fit(DANNClassifier, callbacks=[callback])

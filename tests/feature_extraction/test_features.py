@@ -114,9 +114,15 @@ def test_pooling_of_positions(network, pooling, expected):
 
 
 def test_pooling_of_tokens():
-    x = torch.rand(2, 7, 3)  # 7 tokens of 3 channels
+    x = torch.rand(2, 21)
+    (features,) = run(nn.Unflatten(1, (7, 3)), ("features",), x=x)  # 7 tokens of 3 channels
+    torch.testing.assert_close(features, x.view(2, 7, 3).mean(dim=1))
+
+
+def test_pooling_of_channels_of_series():
+    x = torch.rand(2, 3, 7)  # 3 channels of length 7
     (features,) = run(nn.Identity(), ("features",), x=x)
-    torch.testing.assert_close(features, x.mean(dim=1))
+    torch.testing.assert_close(features, x.mean(dim=2))
 
 
 def test_without_pooling_layers_must_have_two_dimensions(network):

@@ -19,7 +19,7 @@ from skda.base import DeepAdaptationClassifier
 from skda.feature_extraction import DeepFeatureExtractor
 from skda.fine_tuning import FineTuneClassifier
 from skda.nn import MLP
-from skda.training import list_blocks
+from skda.training import list_blocks, per_row
 
 Quick = partial(FineTuneClassifier, max_epochs=2, random_state=0)
 WITH_NORM = partial(MLP, 64, hidden_layer_sizes=(32, 24, 16), dropout=0.3)
@@ -233,14 +233,14 @@ def test_gradual_unfreezing_goes_downwards(few, max_epochs, n_learning):
 def test_augment_sees_every_training_row_and_no_other(few):
     seen = []
 
-    def augment(row):
-        seen.append(row.shape)
-        return row + 5
+    def augment(X):
+        seen.append(X.shape)
+        return X + 5
 
     clf = Quick(augment=augment, batch_size=50).fit(few["X"], few["y"])
-    assert seen == [(64,)] * 400
+    assert seen == [(50, 64)] * 8
     clf.predict(few["X"])
-    assert len(seen) == 400
+    assert len(seen) == 8
     assert not np.allclose(
         clf.predict_proba(few["X"]),
         Quick(batch_size=50).fit(few["X"], few["y"]).predict_proba(few["X"]),
@@ -255,18 +255,18 @@ def test_augment_gets_uint8_images_as_the_network_does(digits):
         ranges.append((tuple(row.shape), row.max().item() <= 1))
         return row.flip(-1)
 
-    Quick(augment=augment).fit(images, digits.y[:60])
+    Quick(augment=per_row(augment)).fit(images, digits.y[:60])
     assert set(ranges) == {((1, 8, 8), True)}
 
 
 def test_augment_must_keep_the_shape(few):
     with pytest.raises(ValueError, match="augment must return"):
-        Quick(augment=lambda row: row[:3]).fit(few["X"], few["y"])
+        Quick(augment=lambda X: X[:, :3]).fit(few["X"], few["y"])
 
 
 def test_random_augmentation_is_reproducible(few):
-    def augment(row):
-        return row + 0.1 * torch.randn_like(row)
+    def augment(X):
+        return X + 0.1 * torch.randn_like(X)
 
     fits = [Quick(augment=augment).fit(few["X"], few["y"]) for _ in range(2)]
     assert_same_weights(*fits)

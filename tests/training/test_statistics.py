@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from skda.nn import MLP, ConvNet
+from skda.nn import MLP, ConvNet, DomainRows, DomainStandardizer
 from skda.training import AdaptationModule, AdaptationNet
 from skda.training._statistics import set_population_statistics, standardization
 
@@ -168,3 +168,15 @@ def test_moments_of_one_domain():
     assert mean.shape == scale.shape == (3, 1, 1)
     assert mean[2].item() == pytest.approx(0.2) and scale[2].item() == pytest.approx(1)
     np.testing.assert_allclose(scale[0, 0, 0], (images[..., 0] / 255).std(), rtol=1e-5)
+
+
+def test_moments_of_series_run_over_rows_and_time():
+    generator = np.random.default_rng(0)
+    X = generator.normal([[3], [-1]], [[1], [4]], (30, 2, 50)).astype(np.float32)
+    X[:, 0] = X[0, 0, 0]  # a constant channel
+    ((mean, scale),) = standardization([X])
+    assert mean.shape == scale.shape == (2, 1)
+    np.testing.assert_allclose(mean[:, 0], [X[0, 0, 0], X[:, 1].mean()], rtol=1e-4)
+    np.testing.assert_allclose(scale[:, 0], [1, X[:, 1].std()], rtol=1e-4)
+    standardised = DomainStandardizer([(mean, scale)], DomainRows((1,)))(torch.from_numpy(X))
+    torch.testing.assert_close(standardised.mean(dim=(0, 2)), torch.zeros(2), rtol=0, atol=1e-4)

@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from skda._sklearn_compat import Interval
-from skda._torch import as_tensor, seed_generators
+from skda._torch import seed_generators
 from skda.base import DeepAdaptationClassifier
 from skda.estimators import copy_callback
 from skda.losses import domain_cross_entropy
 from skda.nn import Activations, DomainAccuracy, DomainDiscriminator, one_output_per_row
-from skda.training import DomainDataset, Stage, TwoPlayerNet, to_device
+from skda.rows import DictRows, as_batch, map_batch, take_batch
+from skda.training import DomainDataset, Stage, TwoPlayerNet, augment_of, to_device
 
 
 class EncoderAdversary(nn.Module):
@@ -69,8 +70,9 @@ class EncodedSource(DomainDataset):
 
     def __init__(self, encodings, targets):
         n_source = len(next(iter(encodings.values())))
-        row = as_tensor(targets[0][np.arange(1)])
-        X = row.new_zeros(()).expand(n_source, *row.shape[1:])
+        row = as_batch(targets[0][np.arange(1)])
+        X = map_batch(lambda values: values.new_zeros(()).expand(n_source, *values.shape[1:]), row)
+        X = DictRows(X) if isinstance(X, dict) else X
         super().__init__(X, np.arange(n_source), targets)
         self.encodings = encodings
 
@@ -98,7 +100,8 @@ class TargetEncoderNet(TwoPlayerNet):
         X, numbers = batch
         numbers = to_device(numbers, self.device)
         n_source, *target_sizes = self.module_.rows.sizes
-        logits, activations = self.infer(X[n_source:], sizes=(0, *target_sizes))
+        target = take_batch(X, slice(n_source, None))
+        logits, activations = self.infer(target, sizes=(0, *target_sizes))
         source = {name: x.index_select(0, numbers) for name, x in self._encodings.items()}
         fixed = {name: activations[name].detach() for name in source}
         adversary_loss = self.alignment_.adversary_loss(*self._pair(source, fixed))
@@ -249,6 +252,7 @@ class ADDAClassifier(DeepAdaptationClassifier):
             for norm in source_net.module_.domain_batch_norms():
                 norm.set_n_domains(len(norm.norms))  # the target's start from the source's
         seed_generators(training.seeds.alignment, training.device)
+        augment = augment_of(source_net.augment, "target")
         return source_net.successor(
             TargetEncoderNet,
             alignment=self.make_alignment(training.layers, training.widths),
@@ -256,6 +260,7 @@ class ADDAClassifier(DeepAdaptationClassifier):
             trade_off_schedule=self.trade_off_schedule,
             callbacks=[copy_callback(callback) for callback in self.callbacks or ()],
             train_split=None,
+            augment=augment and {"target": augment},  # the source's rows are blank
             optimizer=torch.optim.Adam,
             lr=self.adaptation_lr,
             optimizer__betas=(0.5, 0.999),

@@ -1,5 +1,6 @@
 """DSN: a code that the domains share, and a private one of each for the rest of the inputs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -99,10 +100,13 @@ def _make_decoder(width, input_shape):
     if len(input_shape) == 3:
         return _ImageDecoder(width, input_shape)
     hidden = MLP(width, hidden_layer_sizes=(128,), batch_norm=False)
-    return nn.Sequential(hidden, nn.Linear(128, input_shape[0]))
+    output = nn.Linear(128, math.prod(input_shape))
+    return nn.Sequential(hidden, output, nn.Unflatten(1, tuple(input_shape)))
 
 
 def _make_small_encoder(width, input_shape):
+    if len(input_shape) == 2:
+        return build_backbone(None, input_shape, {"channels": (16, width)})
     sizes: dict[str, Any] = {"hidden_layer_sizes": (width,)}
     if len(input_shape) == 3:
         side, sizes["channels"] = min(input_shape[1:]) // 4, (32, 48)
@@ -214,6 +218,7 @@ class DSNClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[None] = None
+    row_kinds = ("table", "image", "series")
     layers: ClassVar[tuple[str, ...]] = ("inputs",)
     similarity: str = "dann"
     reconstruction_weight: float = 0.1

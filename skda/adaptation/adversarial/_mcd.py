@@ -10,6 +10,7 @@ from skda._sklearn_compat import Interval
 from skda.base import DeepAdaptationClassifier
 from skda.losses import class_balance, classifier_discrepancy
 from skda.nn import DomainRows, joint
+from skda.rows import take_batch
 from skda.training import TwoPlayerNet, to_device
 
 
@@ -67,15 +68,15 @@ class MCDNet(TwoPlayerNet):
         sizes = self.module_.rows.sizes
         labelled = sizes if len(y) > sizes[0] else DomainRows.SOURCE_ALONE
         # A: all learn the labels.
-        logits, activations = self.infer(X[: len(y)], sizes=labelled)
+        logits, activations = self.infer(take_batch(X, slice(len(y))), sizes=labelled)
         classification_loss = self._classification_loss(activations["features"], y)
         self.descend(classification_loss, self.optimizer_, self.adversary_optimizer_)
         with torch.no_grad():
-            _, activations = self.infer(X[: len(y)], sizes=labelled)
+            _, activations = self.infer(take_batch(X, slice(len(y))), sizes=labelled)
         for number in range(self.n_generator_steps):
             if number:
                 self.step_optimizers(self.optimizer_)  # of the last step of kind C
-            _, target = self.infer(X[sizes[0] :], sizes=(0, *sizes[1:]))
+            _, target = self.infer(take_batch(X, slice(sizes[0], None)), sizes=(0, *sizes[1:]))
             target = target["features"]
             if not number:
                 # B: the classifiers come to differ, with the features as they are.

@@ -1,5 +1,6 @@
 """The shallow DANN: one hidden layer, a domain unit, and a step for every source row."""
 
+from functools import partial
 from numbers import Integral
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from skda.adaptation.adversarial._row_descent import RowDescent, RowPairs, Rows
 from skda.base import DeepAdaptationClassifier
 from skda.losses import domain_cross_entropy
 from skda.nn import MLP, DomainAdversary
-from skda.training import AdaptationNet
+from skda.training import AdaptationNet, augment_of, augment_rows
 
 
 class ShallowDANNNet(AdaptationNet):
@@ -38,16 +39,26 @@ class ShallowDANNNet(AdaptationNet):
         """Return pairs of rows for training, batches of consecutive rows otherwise."""
         if not training:
             return super().get_iterator(dataset)
+        random_state = self.get_params_for("iterator_train").get("random_state", 0)
+        if self.augment is not None:
+            return _AugmentedPairs(partial(self._domains, dataset), random_state)
+        source, targets = self._domains(dataset)
+        return RowPairs(source, targets, random_state)
+
+    def _domains(self, dataset):
+        """Return the rows of the source, and a list of those of every target that is needed."""
         source, *targets = map(self._inputs, range(len(dataset.domains)), dataset.domains)
         if not self._needs_target(dataset):
             targets = []
         labels = dataset.target_labels or [np.full(len(rows), -100) for rows in targets]
-        random_state = self.get_params_for("iterator_train").get("random_state", 0)
-        return RowPairs(Rows(source, dataset.y), list(map(Rows, targets, labels)), random_state)
+        return Rows(source, dataset.y), list(map(Rows, targets, labels))
 
     def _inputs(self, domain, rows):
         """Return the rows of a domain as the hidden layer gets them."""
         rows = rows[:]  # of a file on disk too
+        name = "target" if domain else "source"
+        if (augment := augment_of(self.augment, name)) is not None:
+            rows = augment_rows(augment, as_tensor(rows).clone(), name)
         if self.module_.standardizer is not None:
             affine = self.module_.standardizer.affines[domain]
             rows = affine(as_tensor(rows).to(self.device)).cpu().numpy()
@@ -113,6 +124,19 @@ class ShallowDANNNet(AdaptationNet):
                     parameter.copy_(new)
 
 
+class _AugmentedPairs(RowPairs):
+    """Pairs of rows that are augmented anew for every epoch, all rows of a domain at once."""
+
+    def __init__(self, make_domains, random_state):
+        source, targets = make_domains()
+        super().__init__(source, targets, random_state)
+        self._make_domains = make_domains
+
+    def __iter__(self):
+        self.source, self.targets = self._make_domains()
+        yield from super().__iter__()
+
+
 def _to_array(parameter):
     return parameter.detach().cpu().numpy().T.copy()
 
@@ -161,6 +185,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[type] = DomainAdversary
+    row_kinds = ("table",)
     layers: ClassVar[tuple[str, ...]] = ("features",)
     trade_off_schedule: ClassVar[str] = "constant"
     batch_norm: ClassVar[str] = "shared"
@@ -205,12 +230,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
 
 
 def _make_sigmoid_layer(input_shape, *, hidden_layer_sizes=(64,)):
-    """Return a layer of sigmoid units, or raise if rows are images, or there is not one layer."""
-    if len(input_shape) != 1:
-        raise ValueError(
-            f"ShallowDANNClassifier takes tables, but X holds images of shape {input_shape}; take "
-            "DANNClassifier, or features of the images."
-        )
+    """Return a layer of sigmoid units, or raise if there is not one layer."""
     sizes = tuple(hidden_layer_sizes) if isinstance(hidden_layer_sizes, tuple | list) else ()
     if len(sizes) != 1 or not isinstance(sizes[0], Integral) or sizes[0] < 1:
         raise ValueError(

@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
-from skda._sklearn_compat import Interval, StrOptions, fit_context, validate_data
-from skda.estimators import FLOATS, DomainTransformer
+from skda._sklearn_compat import Interval, StrOptions, fit_context
+from skda.estimators import DomainTransformer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -249,7 +249,7 @@ class DNFC(ClassNamePrefixFeaturesOutMixin, DomainTransformer):
             by side; otherwise the codes of the last layer. float32 if X is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=FLOATS, reset=False)
+        X = self._validate_rows(X, reset=False)
         layers = [self._first_inputs(X)]
         for coef in self.coefs_:
             layers.append(_encode(layers[-1], coef))

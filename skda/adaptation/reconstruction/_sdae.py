@@ -107,6 +107,7 @@ class SDAEClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[str] = "mmd"
+    row_kinds = ("table", "image", "series")
     layers: tuple[str, ...] = ("logits",)
     trade_off_schedule: str | Callable = "progressive"
     batch_norm: str = "shared"

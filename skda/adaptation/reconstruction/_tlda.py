@@ -130,6 +130,7 @@ class TLDAClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[type] = LabelAutoencoder
+    row_kinds = ("table", "image", "series")
     layers: ClassVar[tuple[str, ...]] = ("inputs",)
     standardize: ClassVar[None] = None
     lr: float = 1e-2

@@ -1,0 +1,119 @@
+"""How an estimator's network is put together: backbone, bottleneck, head, and the net around it."""
+
+import copy
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from skda._torch import as_trained, seed_generators
+from skda.backbones import check_keywords
+from skda.estimators._net_params import common_net_params
+from skda.estimators._network import example_rows, frozen_blocks, probe_widths
+from skda.estimators._parts import EstimatorPart
+from skda.training import OPTIMIZERS, AdaptationModule, AdaptationNet, Training
+
+
+class AssemblyMixin(EstimatorPart):
+    """A network for the rows at hand, and the hooks by which a method has another one."""
+
+    net_class: ClassVar[type[AdaptationNet]] = AdaptationNet
+    module_class: ClassVar[type[AdaptationModule]] = AdaptationModule
+    head_class: ClassVar[type[nn.Module]] = nn.Linear
+    feature_layer: ClassVar[str] = "features"
+
+    def _build_backbone(self, training):
+        seed_generators(training.seeds.module, training.device)
+        training.backbone = as_trained(self.make_backbone(training))
+        layers = self.name_layers(training)
+        if isinstance(layers, str):
+            raise TypeError(
+                f"layers must be a tuple of names, got {layers!r}; write ({layers!r},)."
+            )
+        training.layers = tuple(training.resolver.layer_paths(layers))
+        example = example_rows(training.dataset)
+        (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
+        training.widths = probe_widths(
+            training.backbone, example, [*training.layers, feature_layer]
+        )
+        training.widths["features"] = training.widths[feature_layer]
+
+    def build_net(
+        self, training: Training, net_class: type[AdaptationNet] | None = None, **params: Any
+    ) -> AdaptationNet:
+        """Return a net around the backbone as it is now; what a stage has for its ``make_net``.
+
+        Parameters
+        ----------
+        training : skda.training.Training
+            What is known so far.
+
+        net_class : class, default=None
+            None is that of the estimator.
+
+        **params : dict
+            What the net has otherwise than `net_params` says.
+
+        Returns
+        -------
+        net : skda.training.AdaptationNet
+            Not trained yet.
+        """
+        training.backbone.cpu()
+        module = self.make_module(training)
+        # What the alignment draws leaves what the network draws as it is.
+        seed_generators(training.seeds.alignment, training.device)
+        own = self.net_params(training)
+        params = {**common_net_params(self, training), **own, **params}
+        return (net_class or self.net_class)(module, **params)
+
+    def _optimizer_class(self):
+        if not isinstance(self.optimizer, str):
+            return self.optimizer
+        if self.optimizer.lower() not in OPTIMIZERS:
+            raise ValueError(
+                f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or a class of torch, "
+                f"got {self.optimizer!r}."
+            )
+        return OPTIMIZERS[self.optimizer.lower()]
+
+    # -- hooks, as skda.base documents them ---------------------------------------------------
+
+    def make_backbone(self, training: Training) -> nn.Module:
+        """Return the network from inputs to features."""
+        standardizes = getattr(self, "standardize", None) is not None
+        return training.resolver.build_to_train(self.input_shape_, standardizes=standardizes)
+
+    def make_module(
+        self, training: Training, *, bottleneck: nn.Module | None = None, **params: Any
+    ) -> AdaptationModule:
+        """Return the network with its head."""
+        width = training.widths["features"]
+        if bottleneck is not None:
+            width = probe_widths(bottleneck, torch.zeros(2, width), ())["features"]
+        training.widths |= {"features": width, "logits": self._task.n_outputs}
+        (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
+        return self.module_class(
+            training.backbone,
+            self.head_class(width, self._task.n_outputs),
+            layers=tuple(dict.fromkeys([*training.layers, "features", "logits"])),
+            feature_layer=feature_layer,
+            bottleneck=bottleneck,
+            frozen=frozen_blocks(training.backbone, self.n_frozen, self.freeze),
+            **params,
+        )
+
+    # -- helpers ------------------------------------------------------------------------------
+
+    def make_part(self, name: str, part: Any, *sizes: Any) -> Any:
+        """Return a copy of a module, or what a class or factory makes for these sizes."""
+        keywords = self.params_for(name)
+        if isinstance(part, nn.Module):
+            if keywords:
+                raise TypeError(
+                    f"{name}__{min(keywords)}: {name} is an instance of {type(part).__name__} and "
+                    "built already; pass the class instead, or leave out the keywords."
+                )
+            return copy.deepcopy(part)
+        check_keywords(name, part, keywords)
+        return part(*sizes, **keywords)
