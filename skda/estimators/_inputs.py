@@ -91,7 +91,7 @@ class RowInputMixin(EstimatorPart):
 
     def _with_channels(self, rows):
         """Return pixels of other channels than those of fit as pictures, which are converted."""
-        if rows.kind != "image" or rows.values.dtype not in (np.uint8, torch.uint8):
+        if rows.kind != "image" or not _is_uint8(rows.values):
             return rows
         shape, wanted = rows.row_shape, self.input_shape_
         if shape[0] == wanted[0] or shape[1:] != tuple(wanted[1:]):
@@ -117,12 +117,16 @@ class RowInputMixin(EstimatorPart):
         if rows.n_features is not None:
             self.n_features_in_ = rows.n_features
         # Whole numbers and files come to the network in [0, 1] if nothing else is said.
-        is_scaled = isinstance(rows.values, ImageRows | StoredRows) or rows.values.dtype == np.uint8
+        is_scaled = isinstance(rows.values, ImageRows | StoredRows) or _is_uint8(rows.values)
         if rows.kind == "image" and is_scaled and self._reader.preprocess is None:
             self._reader = replace(self._reader, expects=(0.0, 1.0))
         elif rows.kind == "image" and isinstance(rows.values, np.ndarray | torch.Tensor):
             sample = rows.values[:_ROWS_OF_A_SAMPLE]
             self._reader = replace(self._reader, seen=(float(sample.min()), float(sample.max())))
+        if rows.kind == "image" and self.input_shape_ is not None and self.input_shape_[0] == 1:
+            # Files and pictures that come later are read as grey ones, too.
+            reading = replace(self._reader.reading, n_channels=1)
+            self._reader = replace(self._reader, reading=reading)
 
     def _shape_of(self, rows):
         """Return the shape of a row, None if it cannot be known yet."""
@@ -210,6 +214,10 @@ class RowInputMixin(EstimatorPart):
                 "both to one length."
             )
         return values
+
+
+def _is_uint8(values):
+    return values.dtype in (np.uint8, torch.uint8)
 
 
 def _remedy(error):

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     class ModuleKeywords(PrefixedParams):
-        """Of :class:`skda.nn.MLP`, :class:`skda.nn.ConvNet`, and networks of timm."""
+        """Of the networks of :mod:`skda.nn`, of timm and of transformers."""
 
         module__hidden_layer_sizes: Sequence[int] = (128, 64)
         module__channels: Sequence[int] = (32, 48)
         module__dropout: float = 0.0
         module__batch_norm: bool = True
+        module__kernel_size: int = 5
+        module__pooling: str = "mean"
         module__activation: Callable[[], Any] = nn.ReLU
         module__in_chans: int = 3
         module__img_size: int | tuple[int, int] = 224

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from skda.adaptation import DANNClassifier, DeepCORALClassifier
 from skda.exceptions import NoTargetWarning
@@ -283,3 +284,16 @@ def test_unreadable_files_are_left_out_of_a_partial_fit(paths):
     for _ in range(2):
         with pytest.warns(UserWarning, match="1 of 24 images"):
             clf.partial_fit(paths, Y, classes=[0, 1])
+
+
+def test_files_after_a_fit_on_grey_arrays():
+    grey = rng.integers(256, size=(24, 12, 12)).astype(np.uint8)
+    clf = quick().fit(grey, Y, X_target=255 - grey)
+    pictures = [Image.fromarray(picture) for picture in grey]
+    np.testing.assert_allclose(clf.predict_proba(pictures), clf.predict_proba(grey), atol=1e-5)
+
+
+def test_tensors_of_pixels_are_not_warned_of(recwarn):
+    extractor = DeepFeatureExtractor(random_state=0).fit(torch.as_tensor(PIXELS))
+    extractor.transform(torch.as_tensor(PIXELS))
+    assert not [warning for warning in recwarn if "pixels" in str(warning.message)]
