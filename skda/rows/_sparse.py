@@ -18,9 +18,9 @@ class SparseRows:
     Examples
     --------
     >>> import numpy as np
-    >>> from scipy.sparse import eye_array
+    >>> from scipy.sparse import eye
     >>> from skda.rows import SparseRows
-    >>> rows = SparseRows(eye_array(5, format="csr"))
+    >>> rows = SparseRows(eye(5, format="csr"))
     >>> rows.shape, rows[1:3].dtype, rows[np.array([0, 0])].shape
     ((5, 5), dtype('float32'), (2, 5))
     """
