@@ -114,6 +114,7 @@ class RowInputMixin(EstimatorPart):
                 "one as module."
             )
         self._row_kind, self.input_shape_ = rows.kind, self._shape_of(rows)
+        self._fixed_shapes = getattr(rows.values, "fixed_shapes", None)  # of inputs by name
         if rows.n_features is not None:
             self.n_features_in_ = rows.n_features
         # Whole numbers and files come to the network in [0, 1] if nothing else is said.
@@ -170,11 +171,23 @@ class RowInputMixin(EstimatorPart):
                     f"{name} has the inputs {sorted(shape)}, but {type(self).__name__} was fitted "
                     f"on {sorted(wanted)}; pass a dict with these."
                 )
+            if isinstance(shape, dict):
+                self._check_entries(rows.values.fixed_shapes, name)
         elif shape != wanted:
             raise ValueError(
                 f"{name} has rows of shape {shape}, but {type(self).__name__} was fitted on rows "
                 f"of shape {wanted}; give them that shape."
             )
+
+    def _check_entries(self, shapes, name):
+        """Raise unless every input by name is of the kind and shape that it had in fit."""
+        for key, wanted in (self._fixed_shapes or {}).items():
+            if shapes[key] != wanted:
+                raise ValueError(
+                    f"{name}[{key!r}] holds {' '.join(map(str, shapes[key]))} a row, but "
+                    f"{type(self).__name__} was fitted on {' '.join(map(str, wanted))}; pass the "
+                    "same."
+                )
 
     def _validate_target(self, X_target, source, name):
         """Return the rows of a target domain, in the form of the source's."""

@@ -136,7 +136,7 @@ def domain_report(
     layers : sequence of str, default=None
         ``"inputs"`` (what the network gets, after `standardize`), ``"features"``, ``"logits"``, or
         paths of submodules of the backbone, whose maps are averaged over positions. None is the
-        inputs, the layers that are aligned, the features and the logits.
+        inputs (unless they go by name), the layers that are aligned, the features and the logits.
 
     reference : estimator, Pipeline or search, default=None
         A fitted estimator to compare with. An honest one is trained alike but for the alignment:
@@ -204,6 +204,8 @@ def domain_report(
         recorded = network_of(steps["estimator"][1], "estimator").layers
         inside = [layer for layer in recorded if layer not in OWN_LAYERS]
         layers = ["inputs", *inside, "features", "logits"]
+        if getattr(steps["estimator"][1], "_row_kind", "") in ("dict", "text"):
+            layers = layers[1:]  # inputs by name are no layer
     layers = _check_layers(layers)
     entries = {}
     for name, (transform, network) in steps.items():

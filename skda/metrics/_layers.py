@@ -1,5 +1,6 @@
 """What the layers of a fitted network make of the rows of a domain."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import torch
@@ -53,9 +54,15 @@ def layer_features(estimator, X, layers, *, is_source, name="X"):
     with net.source_statistics() if is_source else nullcontext(), torch.inference_mode():
         for batch, _ in net.get_iterator(Dataset(X, length=len(X))):
             inputs = module.as_input(to_device(batch, net.device))
+            if isinstance(inputs, Mapping) and "inputs" in layers:
+                raise ValueError(
+                    "layers: 'inputs' of texts or of inputs by name are no layer to compare; name "
+                    "others, such as 'features'."
+                )
             values = dict(zip(["features", *inside], extract(inputs), strict=True))
-            standardize = module.standardizer or torch.nn.Identity()
-            values["inputs"] = standardize(inputs)
+            if not isinstance(inputs, Mapping):
+                standardize = module.standardizer or torch.nn.Identity()
+                values["inputs"] = standardize(inputs)
             values["logits"] = module.head(values["features"])
             parts.append([values[layer].flatten(1).float().cpu() for layer in layers])
     columns = map(torch.cat, zip(*parts, strict=True))

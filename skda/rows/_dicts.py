@@ -59,6 +59,19 @@ class DictRows:
         """Shape of a row by name."""
         return {key: tuple(values.shape[1:]) for key, values in self.arrays.items()}
 
+    @property
+    def fixed_shapes(self) -> dict[str, tuple[Any, ...]]:
+        """What of every input is the same in all calls: its kind, and its shape unless of tokens.
+
+        Whole numbers in two dimensions are token ids or masks, which may be longer or shorter.
+        """
+        return {
+            key: ("tokens",)
+            if values.dtype.kind in "biu" and values.ndim == 2
+            else ("floats" if values.dtype.kind == "f" else "whole numbers", *values.shape[1:])
+            for key, values in self.arrays.items()
+        }
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -203,6 +203,11 @@ def labels_of(X: Any) -> np.ndarray:
     >>> labels_of(Subset(data, [1, 2])).tolist()
     [1, 0]
     """
+    if is_iterable_data(X):
+        raise TypeError(
+            "y is None, but the rows of X come in one order only, and its labels would be gone "
+            "when they are read; pass y."
+        )
     if isinstance(X, DataLoader):
         _check_sampler(X, "X")
         X = X.dataset
@@ -256,6 +261,19 @@ def _row_of(item, name):
     # A list of two numbers is a row.
     is_listed = is_pair and isinstance(item, list) and not isinstance(item[0], int | float)
     return item[0] if isinstance(item, tuple) or is_listed else item
+
+
+def _column_of(item):
+    """Return what of an item by names is the row."""
+    if not isinstance(item, Mapping):
+        return item
+    names = [name for name in item if name not in _LABEL_COLUMNS]
+    if len(names) != 1:
+        raise TypeError(
+            f"X has items with the entries {list(item)}, of which no single one is the row; keep "
+            "one, with X.select_columns([...])."
+        )
+    return item[names[0]]
 
 
 class DatasetItems:
@@ -391,7 +409,7 @@ def iterate_chunks(X: Any, size: int) -> Iterator[list]:
     items = X.dataset if isinstance(X, DataLoader) else X
     chunk = []
     for item in items:
-        chunk.append(_row_of(item, "X[...]"))
+        chunk.append(_row_of(_column_of(item), "X[...]"))
         if len(chunk) == size:
             yield chunk
             chunk = []

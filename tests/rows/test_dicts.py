@@ -103,3 +103,40 @@ def test_a_dict_with_other_names_at_prediction():
 def test_a_dict_needs_a_module():
     with pytest.raises(ValueError, match=r"X holds inputs by name, .* give one as module"):
         FineTuneClassifier().fit({"input_ids": IDS}, Y)
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+
+    def forward(self, numbers, ids):
+        return self.layer(numbers) + ids.float().mean(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"numbers": np.zeros((40, 2))},
+        {"numbers": np.zeros(40)},
+        {"numbers": np.zeros((40, 3), int)},
+        {"ids": np.zeros((40, 7))},
+    ],
+)
+def test_inputs_of_another_kind_or_shape_than_in_fit(change):
+    X = {"numbers": rng.normal(size=(40, 3)), "ids": IDS}
+    clf = FineTuneClassifier(module=Sum, max_epochs=1).fit(X, Y)
+    assert clf.predict(X | {"ids": IDS[:, :4]}).shape == (40,)
+    (name,) = change
+    with pytest.raises(ValueError, match=rf"X\['{name}'\] holds .* was fitted on"):
+        clf.predict(X | change)
+
+
+def test_a_report_of_inputs_by_name_needs_other_layers():
+    from skda.metrics import domain_report
+
+    X = {"input_ids": IDS, "attention_mask": MASK}
+    clf = DeepCORALClassifier(module=Mean, max_epochs=1, random_state=0).fit(X, Y, X_target=X)
+    with pytest.raises(ValueError, match="layers: 'inputs' of texts"):
+        domain_report(clf, X, X, layers=("inputs", "features"))
+    assert "features" in str(domain_report(clf, X, X, random_state=0))

@@ -290,3 +290,25 @@ def test_transforms_of_hugging_face_data():
 
     data = datasets.Dataset.from_dict({"x": X.tolist(), "label": Y.tolist()}).with_transform(double)
     np.testing.assert_allclose(RowReader().read(data).values[:], 2 * X, rtol=1e-6)
+
+
+def test_labels_of_iterable_data_are_to_be_passed():
+    clf = quick().fit(X, Y, X_target=X)
+    with pytest.raises(TypeError, match="its labels would be gone"):
+        clf.score(Stream(), None)
+
+
+def test_items_by_name_of_iterable_data():
+    class Named(IterableDataset):
+        def __iter__(self):
+            for row, label in zip(X, Y, strict=True):
+                yield {"x": row, "label": label}
+
+    class TwoNames(IterableDataset):
+        def __iter__(self):
+            yield {"x": X[0], "z": X[0]}
+
+    clf = quick().fit(X, Y, X_target=X)
+    np.testing.assert_allclose(clf.predict_proba(Named()), clf.predict_proba(X), atol=1e-6)
+    with pytest.raises(TypeError, match="select_columns"):
+        clf.predict(TwoNames())
