@@ -73,6 +73,7 @@ def test_linear_probe_of_the_trained_network_recovers_its_task(resnet20, cifar):
     assert clf.fit(X[:70], y[:70]).score(X[70:], y[70:]) > 0.8
 
 
+@pytest.mark.slow
 def test_trained_blocks_transfer_and_random_ones_do_not(resnet20, cifar):
     assert len(list_blocks(resnet20)) == 10
     curve = transferability_curve(

@@ -67,6 +67,7 @@ def taus(candidates, X, y):
     return {name: kendalltau(accuracy, result.scores[name]).statistic for name in SCORES}
 
 
+@pytest.mark.slow
 def test_scores_rank_the_layers_of_a_cifar_network_as_a_linear_probe(resnet20, cifar):
     layers = ["conv1", "layer1.2", "layer2.0", "layer2.2", "layer3.0", "layer3.1", "layer3.2"]
     candidates = {layer: DeepFeatureExtractor(resnet20, layers=layer) for layer in layers}
