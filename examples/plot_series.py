@@ -35,7 +35,7 @@ from skda.fine_tuning import FineTuneClassifier
 torch.set_num_threads(1)
 start = time.perf_counter()
 SEEDS = range(3)
-EPOCHS = 15
+EPOCHS = 20
 draws = [make_machine_faults(random_state=seed) for seed in SEEDS]
 print(draws[0].DESCR.split("::")[0])
 
