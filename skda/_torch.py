@@ -80,7 +80,9 @@ def float32_on_cpu():
     try:
         if default != _FLOAT:  # of the whole process, hence no sooner than needed
             torch.set_default_dtype(_FLOAT)
-        with torch.device("cpu"):
+        # As a mode it is asked at every call of torch, so only where the caller has set another.
+        is_cpu = torch.get_default_device().type == "cpu"
+        with nullcontext() if is_cpu else torch.device("cpu"):
             yield
     finally:
         if default != _FLOAT:
