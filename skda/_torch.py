@@ -81,7 +81,8 @@ def float32_on_cpu():
         if default != _FLOAT:  # of the whole process, hence no sooner than needed
             torch.set_default_dtype(_FLOAT)
         # As a mode it is asked at every call of torch, so only where the caller has set another.
-        is_cpu = torch.get_default_device().type == "cpu"
+        # A tensor knows it; ``torch.get_default_device`` overlooks a mode before torch 2.5.
+        is_cpu = torch.empty(0).device.type == "cpu"
         with nullcontext() if is_cpu else torch.device("cpu"):
             yield
     finally:
