@@ -9,7 +9,7 @@ from skorch.utils import TeeGenerator
 
 from skda.nn import DomainRows
 from skda.training._health import effective_classes, gradient_norm, warn_of_failure
-from skda.training._parts import NetPart
+from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
 
 
@@ -17,8 +17,10 @@ def _implements(callback, hook):
     return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
-class LoopMixin(NetPart):
+class LoopMixin(RecoveryMixin):
     """Epochs and steps of a net."""
+
+    _lr_factor: Any = None
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Prepare what lasts for one call of ``fit``."""
@@ -32,10 +34,9 @@ class LoopMixin(NetPart):
         schedule = self.lr_schedule
         if any(isinstance(c, LRScheduler) for c in callbacks):
             schedule = "constant"
+        for group in self._param_groups():
+            group["initial_lr"] = group["lr"]  # set_params may have changed it
         self._lr_factor = SCHEDULES.get(schedule, schedule)
-        if self._lr_factor is not constant:
-            for group in self._param_groups():
-                group["initial_lr"] = group["lr"]  # set_params may have changed it
         self._trade_off_factor = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
         self._step, self._n_steps = 0, None
         if not self._needs_target(X):
@@ -51,23 +52,20 @@ class LoopMixin(NetPart):
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
         super().on_train_end(net, X, y, **kwargs)
-        if self._lr_factor is not constant:
-            for group in self._param_groups():
-                group["lr"] = group["initial_lr"]
-        self._scaler = self._evaluated_sizes = None
-        if self.stages:
-            self._end_stages()
+        self._leave_training()
         self._complete_target_statistics(X)
         if self._has_adversary:
             warn_of_failure(self.history[self._first_epoch :])
 
-    def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`."""
-        super().partial_fit(X, y, classes, **fit_params)
-        if any(getattr(callback, "load_best", False) for _, callback in self.callbacks_):
-            # The best weights came back with the statistics that they had during training.
-            self._complete_target_statistics(X)
-        return self
+    def _leave_training(self):
+        """Drop what lasts for one call of ``fit``, however it ends."""
+        if self._lr_factor not in (None, constant):
+            for group in self._param_groups():
+                group["lr"] = group["initial_lr"]
+        self._lr_factor = None
+        self._scaler = self._evaluated_sizes = self._whole_epoch = None
+        if self.stages:
+            self._end_stages()
 
     def _complete_target_statistics(self, X):
         if self._needs_target(X):
@@ -92,8 +90,10 @@ class LoopMixin(NetPart):
         with self.module_.rows.of(getattr(iterator, "sizes", None)):
             step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
         names = self._loss_names(step)
-        means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
-        for name, mean in zip(names, means.tolist(), strict=True):
+        losses = torch.stack([torch.stack(row) for row in losses]).cpu().double()
+        if self.on_divergence == "raise":
+            self._check_finite(names, losses, iterator)
+        for name, mean in zip(names, losses.mean(dim=0).tolist(), strict=True):
             self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
         if "trade_off" in step:
             self.history.record("trade_off", step["trade_off"])

@@ -80,6 +80,10 @@ class AdaptationNet(
         another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
         transform of torchvision draws once for a batch, within :func:`per_row` for every row.
 
+    on_divergence : {"raise", "ignore"}, default="raise"
+        What becomes of losses, parameters and statistics that are not finite, which are looked
+        for at the end of every epoch.
+
     stages : sequence of Stage, default=()
         What learns in which epochs, see :class:`Stage`. With none, all does that is not frozen.
 
@@ -128,6 +132,7 @@ class AdaptationNet(
         precision: str = "float32",
         valid_metric: Callable = accuracy,
         augment: Any = None,
+        on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
@@ -148,6 +153,7 @@ class AdaptationNet(
         self.precision = precision
         self.valid_metric = valid_metric
         self.augment = augment
+        self.on_divergence = on_divergence
         self.stages = stages
         super().__init__(
             module,

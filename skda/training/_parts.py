@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         head_lr_multiplier: float
         layer_decay: float
         n_transfer: int | None
+        on_divergence: str
         stages: tuple[Stage, ...]
         optimizer: Any
         train_split: Any
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
         module_: AdaptationModule
         alignment_: Any
         callbacks_: list
+        initialized_: bool
+        _modules: list[str]
+        _criteria: list[str]
+        _optimizers: list[str]
         criterion_: Any
         optimizer_: Any
         _n_steps: Any
@@ -52,6 +57,8 @@ if TYPE_CHECKING:
         _predicted: list
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
+        def _complete_target_statistics(self, X: Any) -> None: ...
+        def _leave_training(self) -> None: ...
         def _unfrozen_later(self) -> set: ...
         def _param_groups(self) -> Any: ...
         def _find_adversary(self) -> bool: ...

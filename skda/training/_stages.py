@@ -11,6 +11,7 @@ from torch import nn
 
 from skda._torch import seed_generators
 from skda.backbones import BackboneResolver, list_blocks
+from skda.exceptions import DivergenceError
 from skda.training._datasets import DomainDataset
 from skda.training._parts import NetPart
 
@@ -180,7 +181,13 @@ def run_stages(stages: Sequence[Stage], training: Training) -> None:
         net.stages = tuple(stage.declared() for stage in group)
         if first.reseed:
             seed_generators(training.seeds.training, training.device)
-        if _fit(net, training.rows, [stage.max_epochs for stage in group]):
+        try:
+            has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group])
+        except (KeyboardInterrupt, DivergenceError):
+            if net._has_ended:  # with whole epochs
+                training.net, training.histories[first.name] = net, net.history
+            raise
+        if has_epochs:
             training.histories[first.name] = net.history
         training.net = net
     if training.net is None:
