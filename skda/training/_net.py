@@ -116,6 +116,8 @@ class AdaptationNet(
     # Parts that learn against the others, such as ("head",). () is the alignment, if one of its
     # parts is adversarial.
     adversary: ClassVar[tuple[str, ...]] = ()
+    # Whether its outputs are predictions, or what a later stage makes use of.
+    classifies: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -149,14 +149,23 @@ class RecoveryMixin(NetPart):
             step, number = wrong.nonzero()[0].tolist()
             what = f"{names[number]} was {losses[step, number].item()} in step {step + 1}"
             raise self._divergence(names[number], what, step + 1, iterator)
-        watched = [(n, t) for n, t in self._tensors() if t.is_floating_point() and t.numel()]
-        # Largest magnitudes, since squares of large numbers overflow.
-        norms = torch._foreach_norm([t.detach() for _, t in watched], float("inf"))  # pyright: ignore[reportPrivateImportUsage]
-        finite = torch.stack([norm.float() for norm in norms]).isfinite().tolist()
-        if not all(finite):
-            name = watched[finite.index(False)][0]
+        if (name := self._first_not_finite()) is not None:
             what = f"{name} was not finite after step {len(losses)}"
             raise self._divergence(name, what, len(losses), iterator)
+
+    def _first_not_finite(self):
+        """Return the name of a parameter or statistic that is not finite, None if all are."""
+        watched = [(n, t) for n, t in self._tensors() if t.is_floating_point() and t.numel()]
+        # Largest magnitudes, since squares of large numbers overflow.
+        norms = torch._foreach_norm(  # pyright: ignore[reportPrivateImportUsage]
+            [tensor.detach() for _, tensor in watched], float("inf")
+        )
+        finite = torch.stack([norm.float() for norm in norms]).isfinite().tolist()
+        return None if all(finite) else watched[finite.index(False)][0]
+
+    def is_finite(self) -> bool:
+        """Return whether all parameters and statistics are finite."""
+        return self._first_not_finite() is None
 
     def _check_held_out(self):
         loss = self.history[-1].get("valid_loss")
