@@ -1,5 +1,6 @@
 """Tables, labels and domains as arrays, or an error that names the parameter."""
 
+import warnings
 from collections.abc import Mapping
 from numbers import Number, Real
 from typing import Any
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skda._naming import naming, shortened
 from skda._sklearn_compat import check_array, column_or_1d
+from skda.exceptions import StackedLabelWarning
 
 # Larger numbers have no square in float64.
 _LARGEST = 1e150
@@ -306,6 +308,54 @@ def _of_one_type(labels):
         held = {type(label).__name__ for label in values}
         raise TypeError(f"got {' beside '.join(sorted(held))}; give labels of one type.")
     return np.array(values) if are_numbers == {True} else labels
+
+
+def check_stacked_labels(y: np.ndarray, is_source: np.ndarray) -> None:
+    """Raise, or warn, if target rows stacked with the source's may count as rows of a class.
+
+    Ensembles, one-vs-rest and their like encode y before they hand it on: a mark such as -1 becomes
+    class 0 and all others move up by one, so that a column of every prediction is another class's.
+    All target rows are then of one class, of which the source has no row. Others, such as
+    calibration, keep y, and learn the mark as a class themselves, which cannot be seen from here.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels of the rows of all domains.
+
+    is_source : ndarray of shape (n_samples,), dtype=bool
+        Which rows are the source's.
+
+    Raises
+    ------
+    ValueError
+        If all of several target rows have one label, which is neither -1, None or NaN nor a source row's.
+
+    Warns
+    -----
+    StackedLabelWarning
+        If all of several target rows have one label that is not None or NaN.
+    """
+    labels = y[~is_source]
+    if len(labels) < 2 or is_missing(labels).any() or np.any(labels != labels[0]):
+        return
+    label = shortened(repr(labels[:1].tolist()[0]))
+    if labels[0] == -1 or np.any(y[is_source] == labels[0]):
+        warnings.warn(
+            f"y holds {label} in every target row. Adaptation estimators ignore it, but a "
+            "meta-estimator around them, or another step of a pipeline, takes these rows for "
+            "examples of this class: mark them with NaN or None, as skda.stack_domains does, or "
+            "pass the target rows as X_target=(Xt,).",
+            StackedLabelWarning,
+            stacklevel=3,
+        )
+        return
+    raise ValueError(
+        f"y holds {label} in every target row and in no source row: it looks as if a "
+        "meta-estimator, such as an ensemble, had taken a mark of unlabeled rows for a class and "
+        "encoded it. Pass the source alone as X and y and the target rows as X_target=(Xt,), with "
+        "metadata routing enabled. Without a meta-estimator, mark target rows with NaN or None."
+    )
 
 
 def check_domain_numbers(sample_domain: Any) -> np.ndarray:
