@@ -329,7 +329,8 @@ def check_stacked_labels(y: np.ndarray, is_source: np.ndarray) -> None:
     Raises
     ------
     ValueError
-        If all of several target rows have one label, which is neither -1, None or NaN nor a source row's.
+        If all of several target rows have one label, which is no source row's, nor -1, None or
+        NaN.
 
     Warns
     -----
@@ -347,7 +348,7 @@ def check_stacked_labels(y: np.ndarray, is_source: np.ndarray) -> None:
             "examples of this class: mark them with NaN or None, as skda.stack_domains does, or "
             "pass the target rows as X_target=(Xt,).",
             StackedLabelWarning,
-            stacklevel=3,
+            stacklevel=5,  # past fit and its validation of parameters
         )
         return
     raise ValueError(

@@ -14,6 +14,7 @@ from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.backbones import check_keywords, layer_names
 from skda.domains import split_domains
 from skda.estimators._deep import DeepEstimator
+from skda.estimators._domain_methods import DomainMethodsMixin
 from skda.estimators._keywords import AlignmentKeywords
 from skda.estimators._scales import warn_of_scales
 from skda.exceptions import NoTargetWarning
@@ -58,7 +59,7 @@ def _is_weighted_alignment(entry):
     return known and isinstance(layers, tuple) and isinstance(weight, Real) and float(weight) >= 0
 
 
-class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
+class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywords):
     r"""Deep network that learns on a source domain and adapts to a target domain.
 
     See :class:`skda.base.DeepAdaptationClassifier`.

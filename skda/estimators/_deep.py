@@ -369,16 +369,21 @@ class DeepEstimator(
     def _keep(self, net):
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
 
-    def _forward(self, X):
-        """Return outputs and features of rows of the target domain, on the CPU."""
+    def _forward(self, X, domain=None):
+        """Return outputs and features of rows of a domain, None for the target, on the CPU."""
         if is_iterable_data(X):
-            chunks = [self._forward(chunk) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
+            chunks = [self._forward(chunk, domain) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
             if not chunks:
                 raise ValueError("X is an iterable with 0 rows; pass at least one.")
             outputs, features = map(torch.cat, zip(*chunks, strict=True))
             return outputs, features
-        activations = self.activations_of(X, ("logits", "features"))
-        return self._task.outputs(activations["logits"]), activations["features"]
+        activations = self.activations_of(X, ("logits", "features"), domain)
+        logits = self._labelled_logits(activations["logits"], domain)
+        return self._task.outputs(logits), activations["features"]
+
+    def _labelled_logits(self, logits, domain):
+        """Return logits of rows of a domain by the classifier of that domain; here there is one."""
+        return logits
 
     def activations_of(
         self, X: Any, layers: Sequence[str] = ("features",), domain: Any = None
