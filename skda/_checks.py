@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from numbers import Number, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -394,3 +394,33 @@ def check_finite(value: Any, names: str) -> Any:
             "other settings."
         )
     return value
+
+
+def check_domain(domain: Any, n_targets: int) -> Any:
+    """Return whose rows are meant: ``"source"``, the number of a target, or None for the target.
+
+    Parameters
+    ----------
+    domain : object
+        What a user has given.
+
+    n_targets : int
+        Number of target domains.
+
+    Returns
+    -------
+    domain : "source", int or None
+        None is the target, of several targets their mixture.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(domain, str) and domain in ("source", "target"):
+        return None if domain == "target" else domain
+    is_number = isinstance(domain, Integral) and not isinstance(domain, bool)
+    if is_number and 0 <= int(domain) < n_targets:
+        return int(domain)
+    numbers = f", or the number of a target domain, below {n_targets}" if n_targets else ""
+    raise ValueError(f'domain must be "source" or "target"{numbers}; got {domain!r}.')

@@ -1,13 +1,12 @@
 """Rows of a domain that is named: features of source rows as such, of target rows as such."""
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skda._checks import check_domain_numbers
+from skda._checks import check_domain, check_domain_numbers
 from skda._torch import as_given
 from skda.domains import split_domains
 from skda.estimators._parts import EstimatorPart
@@ -100,15 +99,8 @@ class DomainMethodsMixin(TransformerMixin, EstimatorPart):
 
     def _checked_domain(self, domain):
         """Return whose statistics are meant; None is the target, as everywhere in a net."""
-        if isinstance(domain, str) and domain in ("source", "target"):
-            return None if domain == "target" else domain
         check_is_fitted(self)
-        n_targets = self.net_.module_.n_targets
-        is_number = isinstance(domain, Integral) and not isinstance(domain, bool)
-        if is_number and 0 <= domain < n_targets:
-            return int(domain)
-        numbers = f", or the number of a target domain, below {n_targets}" if n_targets else ""
-        raise ValueError(f'domain must be "source" or "target"{numbers}; got {domain!r}.')
+        return check_domain(domain, self.net_.module_.n_targets)
 
     def _labelled_logits(self, logits: "torch.Tensor", domain: Any) -> "torch.Tensor":
         """Return logits of rows of a domain by the classifier of that domain."""

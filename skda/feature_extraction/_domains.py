@@ -1,12 +1,11 @@
 """Rows of a domain that is named, where the network is one that was adapted."""
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import TransformerMixin
 
-from skda._checks import check_domain_numbers, check_lengths
+from skda._checks import check_domain, check_domain_numbers, check_lengths
 from skda._sklearn_compat import safe_indexing
 from skda.feature_extraction._parts import ExtractorPart
 from skda.nn import DomainRows
@@ -74,10 +73,7 @@ class DomainRowsMixin(TransformerMixin, ExtractorPart):
     def _domain_sizes(self, domain):
         """Return the sizes of a batch of a domain, None for the target and where there is none."""
         n_targets = self.module_.n_targets if self._knows_domains() else 0
-        if isinstance(domain, str) and domain in ("source", "target"):
-            return DomainRows.SOURCE_ALONE if domain == "source" and n_targets else None
-        is_number = isinstance(domain, Integral) and not isinstance(domain, bool)
-        if is_number and 0 <= domain < n_targets:
-            return DomainRows.target_alone(int(domain))
-        numbers = f", or the number of a target domain, below {n_targets}" if n_targets else ""
-        raise ValueError(f'domain must be "source" or "target"{numbers}; got {domain!r}.')
+        domain = check_domain(domain, n_targets)
+        if domain is None or not n_targets:
+            return None
+        return DomainRows.SOURCE_ALONE if domain == "source" else DomainRows.target_alone(domain)

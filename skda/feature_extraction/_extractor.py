@@ -327,11 +327,9 @@ class DeepFeatureExtractor(
 
         Raises
         ------
-        ValueError
-            If data, parameters or weights are not as described.
-
-        TypeError
-            If X mixes images with other things, or if a parameter does not exist.
+        TypeError, ValueError
+            If data, parameters or weights are not as described, or if X mixes images with other
+            things.
 
         ImportError
             If an optional library is needed that is not installed.
@@ -409,8 +407,8 @@ class DeepFeatureExtractor(
             if out is not None:
                 raise ValueError("out needs the number of rows, which an iterable does not have.")
             chunks = iterate_chunks(X, self.batch_size)
-            parts = [as_host_array(self._transform(chunk, None, domain)) for chunk in chunks]
-            return np.concatenate(parts)
+            parts = (self._transform(chunk, None, domain) for chunk in chunks)
+            return np.concatenate([as_host_array(part) for part in parts])
         if is_dask(X):
             if out is not None:
                 raise ValueError(
