@@ -199,7 +199,9 @@ def _labels_after_split(y):
     return split_domains(ROWS, y, sample_domain=DOMAINS)[1]
 
 
-@pytest.mark.parametrize("y", [[1, 2, 1, 2, 0, 0, 0, 0], [1, 2, 1, 2, 3, 3, 3, 3], list("abababab")])
+@pytest.mark.parametrize(
+    "y", [[1, 2, 1, 2, 0, 0, 0, 0], [1, 2, 1, 2, 3, 3, 3, 3], list("abababab")]
+)
 def test_an_encoded_mark_of_unlabeled_rows_is_refused(y):
     """What LabelEncoder, np.unique and label_binarize make of -1, None or a word."""
     y = [*y[:4], *(["none"] * 4 if y[0] == "a" else y[4:])]
@@ -237,7 +239,7 @@ def test_float_labels_beside_missing_ones_stay_as_they_are():
 
 def test_labels_that_floats_cannot_tell_apart_stay_whole_numbers():
     y = [2**53, 2**53 + 1, 0]
-    _, stacked, sample_domain = stack_domains(X, y, TARGET)
+    _, stacked, _ = stack_domains(X, y, TARGET)
     assert stacked.dtype == object and stacked.tolist() == [*y, None, None]
 
 
