@@ -99,11 +99,8 @@ class DomainLook:
         """Return a look at some rows, None if they are no numbers to compare."""
         shape = getattr(X, "shape", ())
         dtype = str(getattr(X, "dtype", ""))
-        if (
-            len(shape) < 2
-            or shape[0] < _FEW_ROWS
-            or not any(kind in dtype for kind in ("float", "int"))
-        ):
+        is_numeric = any(kind in dtype for kind in ("float", "int"))
+        if len(shape) < 2 or shape[0] < _FEW_ROWS or 0 in shape or not is_numeric:
             return None
         if not (sparse.issparse(X) or isinstance(X, np.ndarray | torch.Tensor | SparseRows)):
             return None
