@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from skda.domains import stack_domains
-from skda.pipeline import make_pipeline
+from skda.pipeline import make_domain_pipeline, make_pipeline
 
 if TYPE_CHECKING:
     from skda import (
@@ -39,6 +39,7 @@ __all__ = [
     "fine_tuning",
     "images",
     "losses",
+    "make_domain_pipeline",
     "make_pipeline",
     "metrics",
     "model_selection",

@@ -1,7 +1,8 @@
 """Tables, labels and domains as arrays, or an error that names the parameter."""
 
+import warnings
 from collections.abc import Mapping
-from numbers import Number, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skda._naming import naming, shortened
 from skda._sklearn_compat import check_array, column_or_1d
+from skda.exceptions import StackedLabelWarning
 
 # Larger numbers have no square in float64.
 _LARGEST = 1e150
@@ -308,6 +310,55 @@ def _of_one_type(labels):
     return np.array(values) if are_numbers == {True} else labels
 
 
+def check_stacked_labels(y: np.ndarray, is_source: np.ndarray) -> None:
+    """Raise, or warn, if target rows stacked with the source's may count as rows of a class.
+
+    Ensembles, one-vs-rest and their like encode y before they hand it on: a mark such as -1 becomes
+    class 0 and all others move up by one, so that a column of every prediction is another class's.
+    All target rows are then of one class, of which the source has no row. Others, such as
+    calibration, keep y, and learn the mark as a class themselves, which cannot be seen from here.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels of the rows of all domains.
+
+    is_source : ndarray of shape (n_samples,), dtype=bool
+        Which rows are the source's.
+
+    Raises
+    ------
+    ValueError
+        If all of several target rows have one label, which is no source row's, nor -1, None or
+        NaN.
+
+    Warns
+    -----
+    StackedLabelWarning
+        If all of several target rows have one label that is not None or NaN.
+    """
+    labels = y[~is_source]
+    if len(labels) < 2 or is_missing(labels).any() or np.any(labels != labels[0]):
+        return
+    label = shortened(repr(labels[:1].tolist()[0]))
+    if labels[0] == -1 or np.any(y[is_source] == labels[0]):
+        warnings.warn(
+            f"y holds {label} in every target row. Adaptation estimators ignore it, but a "
+            "meta-estimator around them, or another step of a pipeline, takes these rows for "
+            "examples of this class: mark them with NaN or None, as skda.stack_domains does, or "
+            "pass the target rows as X_target=(Xt,).",
+            StackedLabelWarning,
+            stacklevel=5,  # past fit and its validation of parameters
+        )
+        return
+    raise ValueError(
+        f"y holds {label} in every target row and in no source row: it looks as if a "
+        "meta-estimator, such as an ensemble, had taken a mark of unlabeled rows for a class and "
+        "encoded it. Pass the source alone as X and y and the target rows as X_target=(Xt,), with "
+        "metadata routing enabled. Without a meta-estimator, mark target rows with NaN or None."
+    )
+
+
 def check_domain_numbers(sample_domain: Any) -> np.ndarray:
     """Return the domain numbers of stacked rows.
 
@@ -343,3 +394,33 @@ def check_finite(value: Any, names: str) -> Any:
             "other settings."
         )
     return value
+
+
+def check_domain(domain: Any, n_targets: int) -> Any:
+    """Return whose rows are meant: ``"source"``, the number of a target, or None for the target.
+
+    Parameters
+    ----------
+    domain : object
+        What a user has given.
+
+    n_targets : int
+        Number of target domains.
+
+    Returns
+    -------
+    domain : "source", int or None
+        None is the target, of several targets their mixture.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(domain, str) and domain in ("source", "target"):
+        return None if domain == "target" else domain
+    is_number = isinstance(domain, Integral) and not isinstance(domain, bool)
+    if is_number and 0 <= int(domain) < n_targets:
+        return int(domain)
+    numbers = f", or the number of a target domain, below {n_targets}" if n_targets else ""
+    raise ValueError(f'domain must be "source" or "target"{numbers}; got {domain!r}.')

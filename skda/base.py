@@ -89,13 +89,13 @@ scikit-learn's ``_parameter_constraints`` of a class are added to those of its p
 """
 
 from skda.backbones import check_keywords
-from skda.estimators import ClassificationMixin, DeepAdaptationEstimator, estimator
+from skda.estimators import DeepAdaptationEstimator, DomainClassificationMixin, estimator
 from skda.nn import ALIGNMENTS
 
 __all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "check_keywords", "estimator"]
 
 
-class DeepAdaptationClassifier(ClassificationMixin, DeepAdaptationEstimator):
+class DeepAdaptationClassifier(DomainClassificationMixin, DeepAdaptationEstimator):
     r"""Deep classifier that learns on a source domain and adapts to a target domain.
 
     A backbone gives features, a linear head gives classes, and both learn from ::

@@ -15,6 +15,7 @@ from skda._checks import (
     as_column,
     check_domain_numbers,
     check_lengths,
+    check_stacked_labels,
     count_rows,
     is_missing,
 )
@@ -90,7 +91,7 @@ def as_target_tuple(X_target: Any) -> tuple[Any, ...]:
 
 
 def split_domains(
-    X: Any, y: Any, X_target: Any = None, sample_domain: Any = None
+    X: Any, y: Any, X_target: Any = None, sample_domain: Any = None, *, needs_y: bool = True
 ) -> tuple[Any, Any, tuple[Any, ...]]:
     """Separate source rows from target rows, in whichever form they were given.
 
@@ -109,6 +110,9 @@ def split_domains(
         Positive for a source row, negative for a target row; each negative value is a target
         domain of its own.
 
+    needs_y : bool, default=True
+        Whether there must be labels; without, `y_source` is None if there is none for every row.
+
     Returns
     -------
     X_source, y_source : array-likes
@@ -120,7 +124,8 @@ def split_domains(
     Raises
     ------
     TypeError, ValueError
-        If `sample_domain` or the labels beside it are not as described.
+        If `sample_domain` or the labels beside it are not as described, or if target rows may
+        have become rows of a class.
     """
     if sample_domain is None:
         return X, y, as_target_tuple(X_target)
@@ -132,8 +137,11 @@ def split_domains(
         )
     sample_domain = check_domain_numbers(sample_domain)
     check_lengths("X", X, "sample_domain", sample_domain)
-    y = as_column(y)
-    check_lengths("X", X, "y", y)
+    if needs_y or (np.ndim(y) == 1 and len(y) == len(sample_domain)):
+        y = as_column(y)
+        check_lengths("X", X, "y", y)
+    else:
+        y = None
     if np.any(sample_domain == 0):
         raise ValueError(
             "sample_domain holds 0; use a positive number for source rows and a negative one for "
@@ -142,6 +150,8 @@ def split_domains(
     is_source = sample_domain > 0
     if not is_source.any():
         raise ValueError("sample_domain marks no source row; give source rows a positive number.")
+    if y is not None:
+        check_stacked_labels(y, is_source)
     if sparse.issparse(X):
         X = X.tocsr()
     # Domains keep the order of their numbers' size: -1, -2, ...
@@ -150,7 +160,17 @@ def split_domains(
         targets = tuple(
             safe_indexing(X, np.flatnonzero(sample_domain == domain)) for domain in target_domains
         )
-        return safe_indexing(X, np.flatnonzero(is_source)), y[is_source], targets
+        source = safe_indexing(X, np.flatnonzero(is_source))
+    return source, None if y is None else _without_marks(y, is_source), targets
+
+
+def _without_marks(y, is_source):
+    """Return the labels of the source, whole numbers again where NaN has made them floats."""
+    labels = y[is_source]
+    if y.dtype.kind != "f" or not np.isnan(y[~is_source]).any():
+        return labels
+    whole = labels.astype(np.int64) if np.isfinite(labels).all() else labels
+    return whole if np.array_equal(whole, labels) else labels
 
 
 def is_unlabeled(y: np.ndarray) -> np.ndarray:
@@ -316,8 +336,10 @@ def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.nd
         Source rows, then target rows.
 
     y : ndarray of shape (n_samples + n_target_samples,)
-        Labels; a target row holds -1 (numbers), or None in an array of objects. Whatever
-        stands there is ignored by ``fit``.
+        Labels; a target row holds NaN (numbers, which become floats), or None in an array of
+        objects. Adaptation estimators ignore what stands there, give whole numbers back their
+        type, and search with a splitter of :mod:`skda.model_selection`. All others must not take
+        a target row for one of a class: they raise for a label that is NaN.
 
     sample_domain : ndarray of shape (n_samples + n_target_samples,), dtype=int64
         1 for a source row, -1, -2, ... for the rows of the first, second, ... target domain.
@@ -332,7 +354,7 @@ def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.nd
     >>> from skda import stack_domains
     >>> X, y, sample_domain = stack_domains([[0.0], [1.0]], [0, 1], [[5.0], [6.0], [7.0]])
     >>> X.shape, y.tolist(), sample_domain.tolist()
-    ((5, 1), [0, 1, -1, -1, -1], [1, 1, -1, -1, -1])
+    ((5, 1), [0.0, 1.0, nan, nan, nan], [1, 1, -1, -1, -1])
     """
     targets = as_target_tuple(X_target)
     if not targets:
@@ -360,11 +382,9 @@ def stack_domains(X: Any, y: Any, X_target: Any) -> tuple[Any, np.ndarray, np.nd
                 "features."
             )
         stacked = np.concatenate(arrays)
-    no_label = -1 if y.dtype.kind in "if" else None
-    fill = [no_label] * sum(sizes[1:])
-    y_stacked = np.array(list(chain(y.tolist(), fill)), dtype=object)
-    if no_label is not None:
-        y_stacked = y_stacked.astype(y.dtype)
+    y_stacked = np.array(list(chain(y.tolist(), [None] * sum(sizes[1:]))), dtype=object)
+    if y.dtype.kind in "iuf" and np.array_equal(y.astype(np.float64).astype(y.dtype), y):
+        y_stacked = y_stacked.astype(np.float64)
     return stacked, y_stacked, np.repeat(np.array(numbers, dtype=np.int64), sizes)
 
 

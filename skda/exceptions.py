@@ -50,3 +50,11 @@ class DivergenceError(FloatingPointError):
         super().__init__(message)
         self.name, self.epoch, self.step = name, epoch, step
         self.lr, self.largest_input = lr, largest_input
+
+
+class DomainScaleWarning(UserWarning):
+    """Source and target rows are on other scales: only one of them has been transformed."""
+
+
+class StackedLabelWarning(UserWarning):
+    """Target rows that are stacked with source rows have a label that looks like a class."""

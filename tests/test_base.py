@@ -53,12 +53,14 @@ def test_sample_domain_is_the_other_form_of_X_target(fitted, few):
     np.testing.assert_array_equal(clf.classes_, fitted.classes_)
 
 
-@pytest.mark.parametrize("filler", [-1, 99, None, "?", np.nan])
+@pytest.mark.filterwarnings("ignore::skda.exceptions.StackedLabelWarning")
+@pytest.mark.parametrize("filler", [-1, None, np.nan, "digit 3", [99, "?", "digit 1"]])
 def test_labels_of_target_rows_are_ignored(fitted, few, filler):
     X, y, sample_domain = stack_domains(few["X"], few["y"], few["X_target"])
+    n_target = np.count_nonzero(sample_domain < 0)
     y = y.astype(object)
-    y[sample_domain < 0] = filler
-    y[sample_domain > 0] = [f"digit {label}" for label in y[sample_domain > 0]]
+    y[sample_domain < 0] = filler * (n_target // 3) if isinstance(filler, list) else filler
+    y[sample_domain > 0] = [f"digit {int(label)}" for label in y[sample_domain > 0]]
     clf = Quick().fit(X, y, sample_domain=sample_domain)
     assert clf.classes_.tolist() == [f"digit {label}" for label in range(10)]
     assert_same_fit(fitted, clf)

@@ -16,6 +16,7 @@ from skda.domains import (
     list_target_classes,
     split_domains,
 )
+from skda.exceptions import StackedLabelWarning
 
 X = np.arange(6.0).reshape(3, 2)
 Y = np.array([1, 0, 1])
@@ -123,6 +124,7 @@ def test_stacking_and_splitting_give_the_domains_back():
     source, labels, targets = _split(stack_domains(X, Y, (TARGET, OTHER)))
     np.testing.assert_array_equal(source, X)
     np.testing.assert_array_equal(labels, Y)
+    assert labels.dtype.kind == "i"  # although NaN beside them made them floats
     np.testing.assert_array_equal(targets[0], TARGET)
     np.testing.assert_array_equal(targets[1], OTHER)
     assert len(targets) == 2
@@ -187,6 +189,60 @@ def test_splitting_refuses(y, keywords, message):
         split_domains(X, y, **keywords)
 
 
+# -- labels of stacked target rows ---------------------------------------------------------------
+
+ROWS = np.arange(8.0)[:, None]
+DOMAINS = [1, 1, 1, 1, -1, -1, -2, -2]
+
+
+def _labels_after_split(y):
+    return split_domains(ROWS, y, sample_domain=DOMAINS)[1]
+
+
+@pytest.mark.parametrize(
+    "y", [[1, 2, 1, 2, 0, 0, 0, 0], [1, 2, 1, 2, 3, 3, 3, 3], list("abababab")]
+)
+def test_an_encoded_mark_of_unlabeled_rows_is_refused(y):
+    """What LabelEncoder, np.unique and label_binarize make of -1, None or a word."""
+    y = [*y[:4], *(["none"] * 4 if y[0] == "a" else y[4:])]
+    with pytest.raises(ValueError, match=r"in every target row and in no source row.*X_target="):
+        _labels_after_split(y)
+
+
+@pytest.mark.parametrize("mark", [-1, 0, 1, "a"])
+def test_target_rows_that_are_all_of_one_class_of_the_source_are_warned_of(mark):
+    y = ["a", "b", "a", "b"] if mark == "a" else [0, 1, 0, 1]
+    with pytest.warns(StackedLabelWarning, match="takes these rows for examples of this class"):
+        labels = _labels_after_split([*y, *[mark] * 4])
+    assert labels.tolist() == y
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1, 0, 1, 0, 1, 1, 0],
+        [0, 1, 0, 1, 2, 3, 2, 3],
+        [0, 1, 0, 1, np.nan, np.nan, np.nan, np.nan],
+        [0, 1, 0, 1, None, None, None, None],
+        ["a", "b", "a", "b", None, None, None, None],
+    ],
+)
+def test_labels_and_missing_labels_of_target_rows_are_ignored_without_a_word(y):
+    assert _labels_after_split(y).tolist() == y[:4]
+
+
+def test_float_labels_beside_missing_ones_stay_as_they_are():
+    labels = _labels_after_split([0.5, 1.5, 0.5, 1.5, *[np.nan] * 4])
+    assert labels.tolist() == [0.5, 1.5, 0.5, 1.5]
+
+
+def test_labels_that_floats_cannot_tell_apart_stay_whole_numbers():
+    y = [2**53, 2**53 + 1, 0]
+    _, stacked, _ = stack_domains(X, y, TARGET)
+    assert stacked.dtype == object and stacked.tolist() == [*y, None, None]
+
+
 # -- stack_domains ----------------------------------------------------------------------------
 
 
@@ -194,13 +250,13 @@ def test_stacked_rows_carry_the_number_of_their_domain():
     rows, y, sample_domain = stack_domains(X, Y, (TARGET, OTHER))
     np.testing.assert_array_equal(rows, np.concatenate([X, TARGET, OTHER]))
     assert sample_domain.tolist() == [1, 1, 1, -1, -1, -2, -2, -2]
-    assert y.tolist() == [1, 0, 1] + [-1] * 5 and y.dtype == Y.dtype
+    assert y[:3].tolist() == [1, 0, 1] and np.isnan(y[3:]).all()
     assert sample_domain.dtype == np.int64
 
 
 def test_stacked_lists():
     rows, y, _ = stack_domains([[0.0], [1.0]], [0, 1], [[5.0]])
-    assert rows.tolist() == [[0], [1], [5]] and y.tolist() == [0, 1, -1]
+    assert rows.tolist() == [[0], [1], [5]] and y[:2].tolist() == [0, 1] and np.isnan(y[2])
 
 
 def test_stacked_string_labels_are_objects():
@@ -210,7 +266,7 @@ def test_stacked_string_labels_are_objects():
 
 def test_stacked_float_labels_stay_floats():
     _, y, _ = stack_domains(X, [0.5, 1.5, 0.5], TARGET)
-    assert y.dtype == float and y.tolist() == [0.5, 1.5, 0.5, -1, -1]
+    assert y[:3].tolist() == [0.5, 1.5, 0.5] and np.isnan(y[3:]).all()
 
 
 def test_stacked_boolean_labels_do_not_turn_into_a_class():
@@ -222,7 +278,8 @@ def test_stacked_data_frames_keep_columns_and_number_rows():
     frames = [pd.DataFrame(rows, columns=["a", "b"]) for rows in (X, TARGET)]
     rows, y, sample_domain = stack_domains(frames[0], pd.Series(Y, index=[7, 8, 9]), frames[1])
     assert isinstance(rows, pd.DataFrame) and rows.columns.tolist() == ["a", "b"]
-    assert rows.index.tolist() == list(range(5)) and y.tolist() == [1, 0, 1, -1, -1]
+    assert rows.index.tolist() == list(range(5))
+    assert y[:3].tolist() == [1, 0, 1] and np.isnan(y[3:]).all()
     back = split_domains(rows, y, sample_domain=sample_domain)
     np.testing.assert_array_equal(back[2][0].to_numpy(), TARGET)
 

@@ -4,19 +4,30 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GridSearchCV,
     RandomizedSearchCV,
     cross_validate,
 )
-from sklearn.preprocessing import StandardScaler
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import LinearSVC
 
-from skda import make_pipeline, stack_domains
+import skda
+from skda import make_domain_pipeline, make_pipeline, stack_domains
 from skda.adaptation import DANNClassifier, DeepCORALClassifier
 from skda.base import DeepAdaptationClassifier, estimator
 from skda.model_selection import SourceSplit, TargetEntropyScorer
+from skda.subspace import CORAL
 
 
 @pytest.fixture
@@ -157,3 +168,163 @@ def test_pipeline_of_deep_features(routing, few):
     pipe = make_pipeline(DANNClassifier(max_epochs=2, random_state=0), LinearSVC())
     pipe.fit(few["X"], few["y"], X_target=(few["X_target"],))
     assert pipe.predict(few["X_target"]).shape == (150,)
+
+
+# -- estimators that hand the target on --------------------------------------------------------
+
+
+class Seer(ClassifierMixin, BaseEstimator):
+    """Of scikit-learn's own kind; writes down the targets that reach any of its copies."""
+
+    seen: list = []
+    __metadata_request__fit = {"X_target": True}
+
+    def fit(self, X, y, X_target=None):
+        Seer.seen.append(None if X_target is None else np.asarray(X_target[0]))
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+class ThirdParty(Seer):
+    """Takes the target, but has never heard of metadata routing."""
+
+    __metadata_request__fit = {"X_target": None}
+
+    def fit(self, X, y, X_target=None):
+        return super().fit(X, y, X_target)
+
+
+HANDING_ON = {
+    "voting": lambda seer: VotingClassifier([("a", seer)]),
+    "bagging": lambda seer: BaggingClassifier(seer, n_estimators=2),
+    "calibration": lambda seer: CalibratedClassifierCV(seer, cv=2),
+    "one against the rest": OneVsRestClassifier,
+    "one against one": OneVsOneClassifier,
+    "output codes": OutputCodeClassifier,
+    "self-training": SelfTrainingClassifier,
+    "search": lambda seer: GridSearchCV(seer, {}, cv=2),
+    "pipeline": lambda seer: make_domain_pipeline(FunctionTransformer(), seer),
+    "search of a pipeline": lambda seer: GridSearchCV(
+        make_domain_pipeline(FunctionTransformer(), seer), {}, cv=2
+    ),
+    "ensemble of pipelines": lambda seer: VotingClassifier(
+        [("a", make_domain_pipeline("passthrough", FunctionTransformer(), seer))]
+    ),
+    "plain pipeline of one step": lambda seer: Pipeline([("a", "passthrough"), ("b", seer)]),
+}
+
+
+@pytest.mark.parametrize("name", HANDING_ON)
+def test_the_target_of_an_estimator_inside_another_is_transformed(name, routing, few):
+    Seer.seen.clear()
+    last = HANDING_ON[name](Seer())
+    pipe = make_domain_pipeline(StandardScaler(), last)
+    pipe.fit(few["X"], few["y"] % 3, X_target=(few["X_target"],))
+    assert Seer.seen
+    expected = pipe[0].transform(few["X_target"])
+    for seen in Seer.seen:
+        np.testing.assert_allclose(seen, expected)
+
+
+@pytest.mark.parametrize("steps", [(SelectFromModel(Seer()),), (FixedThresholdClassifier(Seer()),)])
+def test_other_estimators_that_hand_the_target_on_are_known(steps):
+    assert make_domain_pipeline(*steps).transform_input == ["X_target"]
+
+
+def test_a_target_under_another_name_is_transformed(routing, few):
+    Seer.seen.clear()
+    seer = Seer().set_fit_request(X_target="rows")
+    pipe = make_domain_pipeline(StandardScaler(), VotingClassifier([("a", seer)]))
+    pipe.fit(few["X"], few["y"], rows=(few["X_target"],))
+    np.testing.assert_allclose(Seer.seen[0], pipe[0].transform(few["X_target"]))
+
+
+def test_an_estimator_without_a_request_may_ask_later(routing, few):
+    Seer.seen.clear()
+    pipe = make_domain_pipeline(StandardScaler(), BaggingClassifier(ThirdParty(), n_estimators=1))
+    pipe[-1].estimator.set_fit_request(X_target=True)
+    pipe.fit(few["X"], few["y"], X_target=(few["X_target"],))
+    np.testing.assert_allclose(Seer.seen[0], pipe[0].transform(few["X_target"]))
+
+
+@pytest.mark.parametrize("steps", [("passthrough", None, "passthrough"), (FunctionTransformer(),)])
+def test_steps_that_take_no_target_make_a_plain_pipeline(steps):
+    assert make_domain_pipeline(*steps).transform_input is None
+
+
+def test_an_inner_pipeline_that_leaves_the_target_as_it_is_is_an_error():
+    inner = sklearn.pipeline.make_pipeline(StandardScaler(), DANNClassifier())
+    for step in (inner, GridSearchCV(inner, {})):
+        with pytest.raises(ValueError, match=r"'dannclassifier'.*skda\.make_domain_pipeline"):
+            make_domain_pipeline(StandardScaler(), step)
+
+
+def test_the_two_names_are_one_function():
+    assert skda.make_pipeline is skda.make_domain_pipeline is make_domain_pipeline
+
+
+def test_configuration_stays_as_it_is():
+    make_domain_pipeline(StandardScaler(), VotingClassifier([("a", DANNClassifier())]))
+    assert not sklearn.get_config()["enable_metadata_routing"]
+
+
+@pytest.mark.parametrize("name", ["voting", "bagging", "calibration", "search", "pipeline"])
+def test_deep_estimators_inside_others_learn_as_by_hand(name, routing, few):
+    """Pixels of 0 to 255, scaled in the pipeline: without the target's share the rest is chance."""
+    steps = (
+        FunctionTransformer(lambda X: X / 255),
+        HANDING_ON[name](DANNClassifier(max_epochs=2, random_state=0)),
+    )
+    by_hand = sklearn.pipeline.make_pipeline(*steps, transform_input=["X_target"])
+    predicted = []
+    for pipe in (make_domain_pipeline(*steps), by_hand):
+        if name == "bagging":
+            pipe[-1].set_params(random_state=0)
+        pipe.fit(255 * few["X"], few["y"], X_target=(255 * few["X_target"],))
+        predicted.append(pipe.predict(255 * few["X_target"]))
+    np.testing.assert_array_equal(*predicted)
+
+
+def test_transformers_side_by_side_get_the_transformed_target(routing, few):
+    union = FeatureUnion([("coral", CORAL()), ("pca", PCA(2, random_state=0))])
+    pipe = make_domain_pipeline(StandardScaler(), union, LinearSVC(C=0.01))
+    pipe.fit(few["X"], few["y"], X_target=(few["X_target"],))
+    scaled = (pipe[0].transform(few[name]) for name in ("X", "X_target"))
+    X, X_target = scaled
+    coral = CORAL().fit(X, X_target=X_target)
+    mapped = pipe[:-1].transform(few["X_target"])
+    np.testing.assert_allclose(mapped[:, :-2], coral.transform(X_target))
+
+
+def test_a_stack_of_adaptation_estimators_goes_behind_one(routing, few):
+    """StackingClassifier gives its final estimator what its estimators get in fit."""
+    X, y, X_target = few["X"], few["y"], few["X_target"]
+    last = {"final_estimator": LogisticRegression(), "cv": 2}
+    dann = DANNClassifier(max_epochs=2, random_state=0)
+    with pytest.raises(TypeError, match="X_target"):
+        StackingClassifier([("dann", dann)], **last).fit(X, y, X_target=(X_target,))
+    stack = StackingClassifier([("svm", LinearSVC(C=0.01))], **last)
+    pipe = make_domain_pipeline(dann, stack).fit(X, y, X_target=(X_target,))
+    features = pipe[0].transform(X, domain="source")
+    alone = StackingClassifier([("svm", LinearSVC(C=0.01))], **last).fit(features, y)
+    np.testing.assert_array_equal(
+        pipe.predict(X_target), alone.predict(pipe[0].transform(X_target))
+    )
+
+
+def test_calibration_behind_an_adapted_network_sees_source_rows_as_such(routing, few):
+    X, y, X_target = few["X"], few["y"], few["X_target"]
+    calibrated = CalibratedClassifierCV(LogisticRegression(), cv=2)
+    pipe = make_domain_pipeline(DANNClassifier(max_epochs=2, random_state=0), calibrated)
+    pipe.fit(X, y, X_target=(X_target,))
+    features = pipe[0].transform(X, domain="source")
+    alone = CalibratedClassifierCV(LogisticRegression(), cv=2).fit(features, y)
+    np.testing.assert_allclose(
+        pipe.predict_proba(X_target), alone.predict_proba(pipe[0].transform(X_target)), atol=1e-6
+    )

@@ -9,6 +9,7 @@ face of all this.
 from skda.estimators._adaptation import DeepAdaptationEstimator
 from skda.estimators._classification import ClassificationMixin
 from skda.estimators._deep import DeepEstimator
+from skda.estimators._domain_classification import DomainClassificationMixin
 from skda.estimators._domain_transformer import FLOATS, DomainTransformer
 from skda.estimators._inputs import RowInputMixin
 from skda.estimators._keywords import ModuleKeywords
@@ -23,6 +24,7 @@ __all__ = [
     "ClassificationTask",
     "DeepAdaptationEstimator",
     "DeepEstimator",
+    "DomainClassificationMixin",
     "DomainTransformer",
     "ModuleKeywords",
     "PrefixedParams",

@@ -14,7 +14,9 @@ from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.backbones import check_keywords, layer_names
 from skda.domains import split_domains
 from skda.estimators._deep import DeepEstimator
+from skda.estimators._domain_methods import DomainMethodsMixin
 from skda.estimators._keywords import AlignmentKeywords
+from skda.estimators._scales import warn_of_scales
 from skda.exceptions import NoTargetWarning
 from skda.nn import ALIGNMENTS, JointAlignment, LayerwiseAlignment, WeightedAlignments
 from skda.rows import DESCRIPTIONS
@@ -57,7 +59,7 @@ def _is_weighted_alignment(entry):
     return known and isinstance(layers, tuple) and isinstance(weight, Real) and float(weight) >= 0
 
 
-class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
+class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywords):
     r"""Deep network that learns on a source domain and adapts to a target domain.
 
     See :class:`skda.base.DeepAdaptationClassifier`.
@@ -254,6 +256,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         targets = tuple(
             self._validate_target(rows, X, name) for rows, name in zip(targets, names, strict=True)
         )
+        self._check_scales(X, targets, names)
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
@@ -265,6 +268,12 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
             )
         dataset = DomainDataset(X, codes, targets, target_labels)
         return self._train(dataset, start)
+
+    def _check_scales(self, X, targets, names):
+        """Warn of a target that is on another scale than the source."""
+        if self._row_kind in ("table", "image", "series"):
+            standardized = self.standardize is not None
+            self._source_look = warn_of_scales(X, targets, names, standardized=standardized)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 

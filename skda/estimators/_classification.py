@@ -27,10 +27,10 @@ class ClassificationMixin(ClassifierMixin):
         @staticmethod
         def _labels_of(X: Any, y: Any) -> Any: ...
 
-        def _forward(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]: ...
+        def _forward(self, X: Any, domain: Any = None) -> tuple[torch.Tensor, torch.Tensor]: ...
 
     def predict(self, X: Any) -> "np.ndarray":
-        """Predict the class of every row; an adapted network takes it to be of the target.
+        """Predict the class of every row.
 
         Parameters
         ----------
@@ -42,8 +42,7 @@ class ClassificationMixin(ClassifierMixin):
         y : ndarray of shape (n_samples,)
             Classes.
         """
-        logits, _ = self._forward(X)
-        return as_given(self._task.decode(logits), X)
+        return self._predicted(X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows whose class is predicted.
@@ -64,18 +63,7 @@ class ClassificationMixin(ClassifierMixin):
         accuracy : float
             From 0 to 1.
         """
-        labels = check_column(self._labels_of(X, y), "y", warn=True)
-        predicted = as_array(self.predict(X), "X")
-        check_lengths("X", predicted, "y", labels)
-        with naming("y", f"classes such as those of fit, {shortened(self.classes_[:5].tolist())}"):
-            if (labels.dtype.kind in "US") != (predicted.dtype.kind in "US"):
-                # numpy before 1.25 compares text with numbers, and finds no row right.
-                raise ValueError(f"got {labels.dtype}.")
-            accuracy = accuracy_score(labels, predicted)
-        if sample_weight is None:
-            return float(accuracy)
-        check_lengths("X", predicted, "sample_weight", sample_weight)
-        return float(accuracy_score(labels, predicted, sample_weight=sample_weight))
+        return self._accuracy(X, y, sample_weight)
 
     def predict_proba(self, X: Any) -> "np.ndarray":
         """Predict the probability of every class.
@@ -90,8 +78,7 @@ class ClassificationMixin(ClassifierMixin):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        logits, _ = self._forward(X)
-        return as_given(logits.double().softmax(dim=1).numpy(), X)
+        return self._probabilities(X)
 
     def predict_log_proba(self, X: Any) -> "np.ndarray":
         """Predict the logarithm of the probability of every class.
@@ -106,8 +93,7 @@ class ClassificationMixin(ClassifierMixin):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``; finite also where a probability rounds to 0.
         """
-        logits, _ = self._forward(X)
-        return as_given(logits.double().log_softmax(dim=1).numpy(), X)
+        return self._log_probabilities(X)
 
     def decision_function(self, X: Any) -> "np.ndarray":
         """Return the logits of the classes.
@@ -122,7 +108,39 @@ class ClassificationMixin(ClassifierMixin):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logits; for two classes their difference, positive for ``classes_[1]``.
         """
-        logits, _ = self._forward(X)
+        return self._decisions(X)
+
+    # -- of rows of any domain ----------------------------------------------------------------
+
+    def _predicted(self, X, domain=None):
+        logits, _ = self._forward(X, domain)
+        return as_given(self._task.decode(logits), X)
+
+    def _probabilities(self, X, domain=None):
+        logits, _ = self._forward(X, domain)
+        return as_given(logits.double().softmax(dim=1).numpy(), X)
+
+    def _log_probabilities(self, X, domain=None):
+        logits, _ = self._forward(X, domain)
+        return as_given(logits.double().log_softmax(dim=1).numpy(), X)
+
+    def _decisions(self, X, domain=None):
+        logits, _ = self._forward(X, domain)
         if len(self.classes_) == 2:
             logits = logits[:, 1] - logits[:, 0]
         return as_given(logits.numpy(), X)
+
+    def _accuracy(self, X, y, sample_weight, **domain):
+        labels = check_column(self._labels_of(X, y), "y", warn=True)
+        # By way of predict, which a subclass may write anew.
+        predicted = as_array(self.predict(X, **domain), "X")
+        check_lengths("X", predicted, "y", labels)
+        with naming("y", f"classes such as those of fit, {shortened(self.classes_[:5].tolist())}"):
+            if (labels.dtype.kind in "US") != (predicted.dtype.kind in "US"):
+                # numpy before 1.25 compares text with numbers, and finds no row right.
+                raise ValueError(f"got {labels.dtype}.")
+            accuracy = accuracy_score(labels, predicted)
+        if sample_weight is None:
+            return float(accuracy)
+        check_lengths("X", predicted, "sample_weight", sample_weight)
+        return float(accuracy_score(labels, predicted, sample_weight=sample_weight))

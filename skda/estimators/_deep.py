@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
@@ -28,7 +28,6 @@ from skda.training import (
 
 class DeepEstimator(
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
     ForwardMixin,
     FittingMixin,
     TrainingRowsMixin,

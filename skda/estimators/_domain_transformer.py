@@ -11,6 +11,7 @@ from skda._checks import TABLE, as_array, check_column, check_lengths, check_siz
 from skda._naming import naming
 from skda._sklearn_compat import check_array, validate_data
 from skda.domains import check_column_names, name_of, split_domains
+from skda.estimators._scales import warn_of_scales
 from skda.exceptions import NoTargetWarning
 
 FLOATS = [np.float64, np.float32]
@@ -33,8 +34,7 @@ class DomainTransformer(TransformerMixin, BaseEstimator):
         """
         needs_y = get_tags(self).target_tags.required
         X = as_array(X, "X")
-        # Labels that play no part need not be there: sample_domain has their length.
-        X, y, targets = split_domains(X, y if needs_y else sample_domain, X_target, sample_domain)
+        X, y, targets = split_domains(X, y, X_target, sample_domain, needs_y=needs_y)
         X = self._validate_rows(X, ensure_min_samples=min_samples, reset=True)
         if needs_y:
             y = check_column(y)
@@ -43,6 +43,8 @@ class DomainTransformer(TransformerMixin, BaseEstimator):
             self._validate_target(rows, X, name_of("X_target", number, targets), min_samples)
             for number, rows in enumerate(targets)
         ]
+        names = [name_of("X_target", number, targets) for number in range(len(targets))]
+        warn_of_scales(X, domains, names)
         if not targets:
             warnings.warn(
                 f"{type(self).__name__} was fitted without target data and {without_target}; pass "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skda._torch import as_given, float32_on_cpu
@@ -17,7 +18,7 @@ _ROWS_OF_A_CHUNK = 1024  # of data that come in one order
 _STACK_OF_PREDICT = 4
 
 
-class ForwardMixin(EstimatorPart):
+class ForwardMixin(TransformerMixin, EstimatorPart):
     """Outputs, features and activations of rows."""
 
     def transform(self, X: Any) -> np.ndarray:
@@ -36,18 +37,22 @@ class ForwardMixin(EstimatorPart):
         _, features = self._forward(X)
         return as_given(features.numpy(), X)
 
-    def _forward(self, X):
-        """Return outputs and features of rows of the target domain, on the CPU."""
+    def _forward(self, X, domain=None):
+        """Return outputs and features of rows of a domain, None for the target, on the CPU."""
         if is_iterable_data(X):
-            chunks = [self._forward(chunk) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
+            chunks = [self._forward(chunk, domain) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
             if not chunks:
                 raise ValueError("X is an iterable with 0 rows; pass at least one.")
             outputs, features = map(torch.cat, zip(*chunks, strict=True))
             return outputs, features
-        activations = self.activations_of(X, ("logits", "features"))
-        outputs, features = activations["logits"], activations["features"]
-        self._check_finite(outputs, X)
-        return self._task.outputs(outputs), features
+        activations = self.activations_of(X, ("logits", "features"), domain)
+        self._check_finite(activations["logits"], X)
+        logits = self._labelled_logits(activations["logits"], domain)
+        return self._task.outputs(logits), activations["features"]
+
+    def _labelled_logits(self, logits, domain):
+        """Return logits of rows of a domain by the classifier of that domain; here there is one."""
+        return logits
 
     def _check_finite(self, outputs, X):
         """Raise if the network makes of rows what is no number, which would pass for class 0."""

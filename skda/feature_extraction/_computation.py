@@ -1,5 +1,6 @@
 """What an extractor computes: the features of batches, new or remembered."""
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,17 +27,17 @@ _ROWS_PER_LOOKUP = 1024  # of the cache at a time
 class ComputationMixin(ExtractorPart):
     """Features of the chosen layers, by the chosen engine, through the cache."""
 
-    def _computed(self, X, device) -> Iterator[tuple[Any, Any, list]]:
+    def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
         for rows, inputs, errors in self._batches(X, self._numbers(X), device):
-            values = self._features(inputs, device)
+            values = self._features(inputs, device, sizes)
             values[list(errors)] = torch.nan
             yield rows, values, list(errors.values())
 
-    def _remembered(self, X, device) -> Iterator[tuple[Any, Any, list]]:
+    def _remembered(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield the same, computed only where the cache does not know it."""
         cache = RowCache(
-            self.cache, self._digest(device), self._n_features_out, self.cache_size_limit
+            self.cache, self._digest(device, sizes), self._n_features_out, self.cache_size_limit
         )
         try:
             for start in range(0, len(X), _ROWS_PER_LOOKUP):
@@ -50,7 +51,7 @@ class ComputationMixin(ExtractorPart):
                 )
                 for numbers, inputs, errors in self._batches(X, batches, device):
                     places = numbers - start
-                    values[places] = self._features(inputs, device).cpu().numpy()
+                    values[places] = self._features(inputs, device, sizes).cpu().numpy()
                     values[places[list(errors)]] = np.nan
                     new = np.delete(places, list(errors))
                     cache.put([keys[place] for place in new], values[new])
@@ -59,7 +60,7 @@ class ComputationMixin(ExtractorPart):
         finally:
             cache.close()
 
-    def _digest(self, device):
+    def _digest(self, device, sizes):
         """Return a digest of all that features depend on beside the row."""
         try:
             return digest(
@@ -72,6 +73,7 @@ class ComputationMixin(ExtractorPart):
                 self.input_shape_,
                 list(engine_choices(self.engine, self.precision, torch.device(device))),
                 [torch.device(device).type, torch.__version__],
+                *([] if sizes is None else [list(sizes)]),
             )
         except TypeError as error:
             raise ValueError(
@@ -104,8 +106,8 @@ class ComputationMixin(ExtractorPart):
         names = layer_names(self.module)
         return tuple(names.get(layer, layer) for layer in self._layer_names())
 
-    def _feature_module(self):
-        return FeatureModule(self.module_, self._layer_paths(), self.pooling)
+    def _feature_module(self, sizes=None):
+        return FeatureModule(self.module_, self._layer_paths(), self.pooling, sizes)
 
     def _first_features(self, example):
         """Return the features of the first row by layer."""
@@ -126,7 +128,7 @@ class ComputationMixin(ExtractorPart):
                 "preprocessing of images."
             ) from error
 
-    def _engine_for(self, device, example):
+    def _engine_for(self, device, example, sizes):
         """Return what runs the network on a device; made when it is first needed."""
         device = torch.device(device)
         if isinstance(example, Mapping):
@@ -135,21 +137,21 @@ class ComputationMixin(ExtractorPart):
                     f"engine={self.engine!r} and precision={self.precision!r}: networks of texts "
                     "and of inputs by name run with engine='eager' and precision='float32'."
                 )
-            return self._feature_module()
-        if device not in self._engines:
-            self._engines[device] = make_engine(
-                self._feature_module(),
+            return self._feature_module(sizes)
+        if (device, sizes) not in self._engines:
+            self._engines[device, sizes] = make_engine(
+                self._feature_module(sizes),
                 example,
                 engine=self.engine,
                 precision=self.precision,
                 device=device,
             )
-        return self._engines[device]
+        return self._engines[device, sizes]
 
-    def _features(self, inputs, device) -> torch.Tensor:
+    def _features(self, inputs, device, sizes) -> torch.Tensor:
         """Return the finished features of a batch."""
         inputs = map_batch(lambda values: values.to(device, non_blocking=True), inputs)
-        engine = self._engine_for(device, inputs)
+        engine = self._engine_for(device, inputs, sizes)
         total: Any = 0
         n_versions = 0
         for version in image_versions(inputs, self.augment):
@@ -163,3 +165,12 @@ class ComputationMixin(ExtractorPart):
             norms = features.norm(dim=1, keepdim=True)
             features = features / norms.where(norms > 0, 1)
         return features
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state["_engines"] = {}  # made again where they are needed
+        module = state.get("module_")
+        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
+            # A machine without this one's devices must be able to load it.
+            state["module_"] = copy.deepcopy(module).cpu()
+        return state

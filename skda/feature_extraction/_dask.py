@@ -29,7 +29,7 @@ def first_rows(X):
     return X[:1].compute() if _is_array(X) else list(X.take(1))
 
 
-def transform_blocks(extractor, X, n_features):
+def transform_blocks(extractor, X, n_features, domain):
     """Return the features of a dask array or bag as a dask array.
 
     Parameters
@@ -42,6 +42,9 @@ def transform_blocks(extractor, X, n_features):
 
     n_features : int
         Number of features.
+
+    domain : {"source", "target"} or int
+        Whose rows they are.
 
     Returns
     -------
@@ -60,16 +63,18 @@ def transform_blocks(extractor, X, n_features):
         blocks, n_rows = X.to_delayed(), [np.nan] * X.npartitions
     features = [
         da.from_delayed(
-            delayed(_transform)(extractor, block, n_features), (n, n_features), np.float32
+            delayed(_transform)(extractor, block, n_features, domain), (n, n_features), np.float32
         )
         for block, n in zip(blocks, n_rows, strict=True)
     ]
     return da.concatenate(features, allow_unknown_chunksizes=True)
 
 
-def _transform(extractor, rows, n_features):
+def _transform(extractor, rows, n_features, domain):
     rows = rows if hasattr(rows, "shape") else list(rows)
-    return extractor.transform(rows) if len(rows) else np.empty((0, n_features), np.float32)
+    if not len(rows):
+        return np.empty((0, n_features), np.float32)
+    return extractor.transform(rows, domain=domain)
 
 
 def _is_array(X):

@@ -1,6 +1,5 @@
 """Features of any deep network, as a transformer."""
 
-import copy
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -24,6 +23,7 @@ from skda.backbones import BackboneResolver
 from skda.estimators import ModuleKeywords
 from skda.feature_extraction._computation import ComputationMixin
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
+from skda.feature_extraction._domains import DomainRowsMixin
 from skda.feature_extraction._engines import ENGINES, PRECISIONS
 from skda.feature_extraction._inputs import InputMixin, row_shape
 from skda.feature_extraction._output import OutputMixin
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class DeepFeatureExtractor(
-    TransformerMixin, InputMixin, ComputationMixin, OutputMixin, ModuleKeywords
+    DomainRowsMixin, InputMixin, ComputationMixin, OutputMixin, ModuleKeywords
 ):
     r"""Activations of a deep network as features for any scikit-learn estimator.
 
@@ -299,7 +299,7 @@ class DeepFeatureExtractor(
     }
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> "Self":
+    def fit(self, X: Any, y: Any = None, *, sample_domain: Any = None) -> "Self":
         """Build the network and run the first row through it.
 
         Parameters
@@ -317,6 +317,9 @@ class DeepFeatureExtractor(
         y : None
             Ignored.
 
+        sample_domain : array-like of shape (n_samples,), default=None
+            Ignored here, see :meth:`fit_transform`.
+
         Returns
         -------
         self : object
@@ -324,11 +327,9 @@ class DeepFeatureExtractor(
 
         Raises
         ------
-        ValueError
-            If data, parameters or weights are not as described.
-
-        TypeError
-            If X mixes images with other things, or if a parameter does not exist.
+        TypeError, ValueError
+            If data, parameters or weights are not as described, or if X mixes images with other
+            things.
 
         ImportError
             If an optional library is needed that is not installed.
@@ -363,7 +364,7 @@ class DeepFeatureExtractor(
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
         return self
 
-    def transform(self, X: Any, out: Any = None) -> Any:
+    def transform(self, X: Any, out: Any = None, domain: Any = "target") -> Any:
         """Return the features of every row.
 
         Parameters
@@ -375,6 +376,10 @@ class DeepFeatureExtractor(
             Where features are written, batch by batch: an ndarray, a memory map, a tensor, a
             dataset of h5py or an array of zarr (fastest where `batch_size` is a multiple of the
             rows of its chunks). It is what is returned then.
+
+        domain : {"source", "target"} or int, default="target"
+            With a fitted estimator of :mod:`skda.adaptation` as `module`: whose rows they are,
+            and whose statistics normalise them; a number is that of one of several targets.
 
         Returns
         -------
@@ -394,18 +399,23 @@ class DeepFeatureExtractor(
             Once, if images could not be read and `on_error` is ``"nan"``.
         """
         check_is_fitted(self)
+        return self._transform(X, out, domain)
+
+    def _transform(self, X, out, domain):
+        sizes = self._domain_sizes(domain)
         if is_iterable_data(X):
             if out is not None:
                 raise ValueError("out needs the number of rows, which an iterable does not have.")
             chunks = iterate_chunks(X, self.batch_size)
-            return np.concatenate([as_host_array(self.transform(chunk)) for chunk in chunks])
+            parts = (self._transform(chunk, None, domain) for chunk in chunks)
+            return np.concatenate([as_host_array(part) for part in parts])
         if is_dask(X):
             if out is not None:
                 raise ValueError(
                     "out: features of a dask collection are computed later; store what transform "
                     "returns, such as with to_zarr or dask.array.store."
                 )
-            return transform_blocks(self, X, self._n_features_out)
+            return transform_blocks(self, X, self._n_features_out, domain)
         X = self._validate_X(X, reset=False)
         features = self._empty_features(X) if out is None else self._check_out(out, len(X))
         device = self._device_for(X)
@@ -413,7 +423,7 @@ class DeepFeatureExtractor(
         progress = tqdm(total=len(X), unit=" rows", disable=not self.verbose)
         compute = self._computed if self.cache is None else self._remembered
         with local_torch_state(device), torch.inference_mode(), progress:
-            for rows, values, errors in compute(X, device):
+            for rows, values, errors in compute(X, device, sizes):
                 unreadable += errors
                 if isinstance(features, torch.Tensor):
                     features[rows] = torch.as_tensor(values).to(features.device)
@@ -424,7 +434,7 @@ class DeepFeatureExtractor(
             warnings.warn(
                 f"{len(unreadable)} of {len(X)} images could not be read, their features are NaN; "
                 f"the first: {unreadable[0]}",
-                stacklevel=3,
+                stacklevel=4,
             )
         return features
 
@@ -436,12 +446,3 @@ class DeepFeatureExtractor(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "layer_sizes_")
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        state["_engines"] = {}  # made again where they are needed
-        module = state.get("module_")
-        if module is not None and any(p.device.type != "cpu" for p in module.parameters()):
-            # A machine without this one's devices must be able to load it.
-            state["module_"] = copy.deepcopy(module).cpu()
-        return state

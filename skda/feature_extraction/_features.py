@@ -38,6 +38,10 @@ class FeatureModule(nn.Module):
         one in activations of shape (n, n_tokens, n_channels), which those of 3 dimensions are
         unless the inputs are series. With None there must be none.
 
+    sizes : tuple of int, default=None
+        Of a batch, by domain, for an :class:`skda.training.AdaptationModule`: which domain its
+        rows are of. None is the target.
+
     Examples
     --------
     >>> import torch
@@ -49,10 +53,10 @@ class FeatureModule(nn.Module):
     [(5, 32), (5, 100)]
     """
 
-    def __init__(self, module, layers, pooling):
+    def __init__(self, module, layers, pooling, sizes=None):
         super().__init__()
         self.module, self.layers, self.pooling = module, tuple(layers), pooling
-        self._n_runs = None
+        self.sizes, self._n_runs = sizes, None
 
     def forward(self, x):
         """Return the features of every layer.
@@ -82,7 +86,7 @@ class FeatureModule(nn.Module):
                 self.module.backbone if adapted else self.module, inside, outputs
             )
             try:
-                output = self.module(x) if adapted else forward_batch(self.module, x)
+                output = self._run(x) if adapted else forward_batch(self.module, x)
                 outputs["features"] = output[1]["features"] if adapted else output
                 self._n_runs = {layer: outputs.n_runs.get(layer, 0) for layer in inside}
             except _Complete:
@@ -95,6 +99,12 @@ class FeatureModule(nn.Module):
         for layer in self.layers:
             self._check(layer, outputs.get(layer), batch_size(x))
         return tuple(outputs[layer] for layer in self.layers)
+
+    def _run(self, x):
+        """Run an adapted network; here, for the lock keeps others from changing the domain."""
+        sizes = self.module.rows.sizes if self.sizes is None else self.sizes
+        with self.module.rows.of(sizes):
+            return self.module(x)
 
     def _check(self, layer, output, n_rows):
         shape = getattr(output, "shape", ())

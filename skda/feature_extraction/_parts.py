@@ -34,9 +34,10 @@ if TYPE_CHECKING:
         layer_sizes_: dict[str, int]
         module_: Any
         _reader: Any
-        _engines: dict[torch.device, Any]
+        _engines: dict[tuple[torch.device, Any], Any]
         _n_features_out: int
 
+        def _transform(self, X: Any, out: Any, domain: Any) -> Any: ...
         def _numbers(self, X: Any) -> Any: ...
         def _batches(self, X: Any, batches: Any, device: Any) -> Iterator[tuple]: ...
 

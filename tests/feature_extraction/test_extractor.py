@@ -370,7 +370,7 @@ def adapted():
 
 
 def test_fitted_estimator_gives_its_adapted_features(adapted):
-    features = DeepFeatureExtractor(adapted).fit_transform(TABLE)
+    features = DeepFeatureExtractor(adapted).fit(TABLE).transform(TABLE)
     np.testing.assert_allclose(features, adapted.transform(TABLE), rtol=1e-4, atol=1e-6)
 
 

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from skda.base import DeepAdaptationClassifier
-from skda.domains import as_target_tuple
+from skda.domains import as_target_tuple, name_of
 from skda.training import DomainDataset, Stage, standardization
 
 if TYPE_CHECKING:
@@ -105,15 +105,11 @@ class AdaBNClassifier(DeepAdaptationClassifier):
         if X_target is None:
             raise ValueError("X_target is None; adapt needs unlabeled rows of the target domain.")
         targets = as_target_tuple(X_target)
-        self._adapt(
-            self.net_,
-            [
-                self._validate_new_target(
-                    rows, "X_target" if len(targets) == 1 else f"X_target[{number}]"
-                )
-                for number, rows in enumerate(targets)
-            ],
-        )
+        names = [name_of("X_target", number, targets) for number in range(len(targets))]
+        rows = list(map(self._validate_new_target, targets, names))
+        # Of an earlier version nothing is known of the source.
+        self._check_scales(vars(self).get("_source_look"), rows, names)
+        self._adapt(self.net_, rows)
         return self
 
     def _validate_new_target(self, rows, name):
