@@ -12,7 +12,6 @@ from skda.estimators._task import ClassificationTask
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 
 class ClassificationMixin(ClassifierMixin):
@@ -27,7 +26,7 @@ class ClassificationMixin(ClassifierMixin):
         @staticmethod
         def _labels_of(X: Any, y: Any) -> Any: ...
 
-        def _forward(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]: ...
+        def _forward(self, X: Any, layer: str = ..., finish: Any = ...) -> np.ndarray: ...
 
     def predict(self, X: Any) -> "np.ndarray":
         """Predict the class of every row; an adapted network takes it to be of the target.
@@ -42,8 +41,7 @@ class ClassificationMixin(ClassifierMixin):
         y : ndarray of shape (n_samples,)
             Classes.
         """
-        logits, _ = self._forward(X)
-        return as_given(self._task.decode(logits), X)
+        return as_given(self._forward(X, finish=self._task.decode), X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows whose class is predicted.
@@ -90,8 +88,7 @@ class ClassificationMixin(ClassifierMixin):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        logits, _ = self._forward(X)
-        return as_given(logits.double().softmax(dim=1).numpy(), X)
+        return as_given(self._forward(X, finish=_probabilities), X)
 
     def predict_log_proba(self, X: Any) -> "np.ndarray":
         """Predict the logarithm of the probability of every class.
@@ -106,8 +103,7 @@ class ClassificationMixin(ClassifierMixin):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``; finite also where a probability rounds to 0.
         """
-        logits, _ = self._forward(X)
-        return as_given(logits.double().log_softmax(dim=1).numpy(), X)
+        return as_given(self._forward(X, finish=_log_probabilities), X)
 
     def decision_function(self, X: Any) -> "np.ndarray":
         """Return the logits of the classes.
@@ -122,7 +118,13 @@ class ClassificationMixin(ClassifierMixin):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logits; for two classes their difference, positive for ``classes_[1]``.
         """
-        logits, _ = self._forward(X)
-        if len(self.classes_) == 2:
-            logits = logits[:, 1] - logits[:, 0]
-        return as_given(logits.numpy(), X)
+        scores = self._forward(X)
+        return as_given(scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores, X)
+
+
+def _probabilities(logits):
+    return logits.double().softmax(dim=1).numpy()
+
+
+def _log_probabilities(logits):
+    return logits.double().log_softmax(dim=1).numpy()

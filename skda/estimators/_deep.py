@@ -21,7 +21,7 @@ from skda.estimators._keywords import NetKeywords
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
 from skda.images import LAYOUTS
-from skda.rows import INPUTS, is_iterable_data, iterate_chunks
+from skda.rows import INPUTS, collect_rows, is_iterable_data, iterate_chunks
 from skda.training import (
     PairedBatches,
     Seeds,
@@ -301,8 +301,7 @@ class DeepEstimator(
         features : ndarray of shape (n_samples, n_features_out)
             In float32.
         """
-        _, features = self._forward(X)
-        return as_given(features.numpy(), X)
+        return as_given(self._forward(X, "features"), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -369,16 +368,21 @@ class DeepEstimator(
     def _keep(self, net):
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
 
-    def _forward(self, X):
-        """Return outputs and features of rows of the target domain, on the CPU."""
+    def _forward(self, X, layer="logits", finish=torch.Tensor.numpy):
+        """Return what `finish` makes of outputs or features of target rows; no more is kept."""
         if is_iterable_data(X):
-            chunks = [self._forward(chunk) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
+            chunks = [
+                self._forward(chunk, layer, finish) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)
+            ]
             if not chunks:
                 raise ValueError("X is an iterable with 0 rows; pass at least one.")
-            outputs, features = map(torch.cat, zip(*chunks, strict=True))
-            return outputs, features
-        activations = self.activations_of(X, ("logits", "features"))
-        return self._task.outputs(activations["logits"]), activations["features"]
+            return np.concatenate(chunks)
+        check_is_fitted(self)
+        rows = self._validate_X(X, reset=False)
+        means = self._task.outputs if layer == "logits" else torch.Tensor.float
+        with float32_on_cpu():
+            parts = self.net_.iter_activations(rows, (layer,))
+            return collect_rows((finish(means(part[layer])) for part in parts), len(rows))
 
     def activations_of(
         self, X: Any, layers: Sequence[str] = ("features",), domain: Any = None

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from sklearn.base import BaseEstimator
 
     from skda.training import AdaptationNet
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
         def make_stages(self, training: Any) -> Any: ...
         def name_layers(self, training: Any) -> Any: ...
         def net_params(self, training: Any) -> dict[str, Any]: ...
-        def _forward(self, X: Any) -> tuple[torch.Tensor, torch.Tensor]: ...
+        def _forward(self, X: Any, layer: str = ..., finish: Any = ...) -> np.ndarray: ...
 
 else:
     EstimatorPart = object

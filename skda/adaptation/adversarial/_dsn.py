@@ -17,6 +17,7 @@ from skda.backbones import build_backbone
 from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import difference_loss, scale_invariant_mse
 from skda.nn import MLP, JointAlignment, LayerwiseAlignment, WeightedAlignments, joint
+from skda.rows import collect_rows
 from skda.training import SCHEDULES
 
 # Private codes and images of a decoder are made at this size or less; both are small networks.
@@ -278,8 +279,8 @@ class DSNClassifier(DeepAdaptationClassifier):
         number = 0 if domain == "source" else -1
         separation = self.net_.alignment_[0].loss.eval()
         standardizer = self.net_.module_.standardizer
-        rows = []
-        with torch.no_grad():
+
+        def decoded_parts():
             for activations in self.net_.iter_activations(
                 X, ("features", "inputs"), domain, device=self.net_.device
             ):
@@ -290,8 +291,10 @@ class DSNClassifier(DeepAdaptationClassifier):
                 if standardizer is not None:
                     affine = standardizer.affines[number]
                     decoded = decoded * affine.scale + affine.mean
-                rows.append(decoded.cpu().numpy())
-        return np.concatenate(rows)
+                yield decoded.cpu().numpy()
+
+        with torch.no_grad():
+            return collect_rows(decoded_parts(), len(X))
 
     def net_params(self, training):
         params = super().net_params(training)
