@@ -11,6 +11,7 @@ from skorch.utils import TeeGenerator
 from torch import nn
 
 from skda._sklearn_compat import cloudpickle
+from skda._torch import StepValues
 from skda.nn import DomainRows
 from skda.training._batches import PairedBatches, RowBatches
 from skda.training._evaluation import EvaluationMixin, accuracy
@@ -274,7 +275,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
             # The target's statistics come at the end; until then callbacks evaluate with those
             # of the source.
             self._evaluated_sizes = DomainRows.SOURCE_ALONE
-        self._first_epoch, self._predicted = len(self.history), []
+        self._first_epoch, self._predicted = len(self.history), StepValues()
         self._has_adversary = self._find_adversary()
         self._scaler = None
         if self.precision == "float16":
@@ -324,7 +325,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         with self.module_.rows.of(getattr(iterator, "sizes", None)):
             step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
         names = self._loss_names(step)
-        means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
+        means = losses.cpu().double().mean(dim=0)
         for name, mean in zip(names, means.tolist(), strict=True):
             self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
         if "trade_off" in step:
@@ -338,19 +339,19 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
     def _run_steps(self, iterator, prefix, step_fn, **fit_params):
-        """Return what the last step of an epoch gave, and the losses of all."""
-        losses, names = [], None
+        """Return what the last step of an epoch gave, and the losses of all, a row each."""
+        losses, names = StepValues(), None
         for batch in iterator:
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
             names = names or self._loss_names(step)
-            losses.append([step[name].detach() for name in names])
+            losses.add(torch.stack([step[name].detach() for name in names]))
             if self._notifies_batches:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=True, **step)
-        return step, losses
+        return step, losses.values().view(-1, len(names))
 
     def _end_epoch_of_alignment(self):
         """Let the alignment's parts finish the epoch, and record their figures and the health."""
@@ -368,8 +369,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
             self.history.record("encoder_gradient_norm", gradient_norm(encoder))
             self.history.record("adversary_gradient_norm", gradient_norm(adversary))
             if self._predicted:
-                predicted = torch.cat(self._predicted)
-                self.history.record("target_classes", effective_classes(predicted))
+                self.history.record("target_classes", effective_classes(self._predicted.values()))
                 self._predicted.clear()
 
     @staticmethod

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
+from skda._torch import StepValues
 from skda.backbones import build_backbone
 from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import difference_loss, scale_invariant_mse
@@ -47,7 +48,7 @@ class DomainSeparation(nn.Module):
             "reconstruction_loss": reconstruction_weight,
             "difference_loss": difference_weight,
         }
-        self._batches = []
+        self._losses = StepValues()
 
     def forward(self, source, target):
         """Return the weighted sum of the losses of both domains."""
@@ -58,15 +59,15 @@ class DomainSeparation(nn.Module):
                 self.decoder(shared + private), domain["inputs"]
             )
             losses["difference_loss"] += difference_loss(shared, private)
-        self._batches.append(torch.stack([loss.detach() for loss in losses.values()]))
+        self._losses.add(torch.stack([loss.detach() for loss in losses.values()]))
         return sum(weight * losses[name] for name, weight in self.weights.items())
 
     def end_epoch(self):
         """Return the means of the losses over the epoch."""
-        if not self._batches:
+        if not self._losses:
             return {}
-        means = torch.stack(self._batches).mean(dim=0).tolist()
-        self._batches.clear()
+        means = self._losses.values().view(-1, len(self.weights)).mean(dim=0).tolist()
+        self._losses.clear()
         return dict(zip(self.weights, means, strict=True))
 
 
