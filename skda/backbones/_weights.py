@@ -82,7 +82,7 @@ def load_weights(
 
 
 def _read_weights(path, sha256):
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
             f"weights: {fspath(path)!r} is no file; pass the path of a file, 'pretrained' or None."

@@ -10,11 +10,13 @@ import torch
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
+from skda.feature_extraction._code import installed_version
 from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engines import engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
+from skda.feature_extraction._tolerant_cache import TolerantCache
 from skda.feature_extraction._versions import image_versions
 from skda.nn import check_submodules
 from skda.rows import map_batch
@@ -35,9 +37,8 @@ class ComputationMixin(ExtractorPart):
 
     def _remembered(self, X, device) -> Iterator[tuple[Any, Any, list]]:
         """Yield the same, computed only where the cache does not know it."""
-        cache = RowCache(
-            self.cache, self._digest(device), self._n_features_out, self.cache_size_limit
-        )
+        remembered = self.cache, self._digest(device), self._n_features_out, self.cache_size_limit
+        cache = TolerantCache(RowCache(*remembered))
         try:
             for start in range(0, len(X), _ROWS_PER_LOOKUP):
                 rows = slice(start, start + _ROWS_PER_LOOKUP)
@@ -71,12 +72,13 @@ class ComputationMixin(ExtractorPart):
                 self._reader.reading,
                 self.input_shape_,
                 list(engine_choices(self.engine, self.precision, torch.device(device))),
-                [torch.device(device).type, torch.__version__],
+                [torch.device(device).type, torch.__version__, installed_version("pillow")],
             )
         except TypeError as error:
             raise ValueError(
-                f"cache: features cannot be told from those of other settings ({error}) Pass "
-                "functions or plain objects as module and preprocess, or cache=None."
+                f"cache: features cannot be told from those of other settings ({error}) Pass as "
+                "module and preprocess functions or plain objects, which read nothing else that "
+                "may change unseen, or cache=None."
             ) from error
 
     def _device_for(self, X):
