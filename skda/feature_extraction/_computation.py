@@ -12,12 +12,13 @@ from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._code import installed_version
 from skda.feature_extraction._digests import digest
-from skda.feature_extraction._engines import engine_choices, make_engine
+from skda.feature_extraction._engine_room import EngineRoom
+from skda.feature_extraction._engines import engine_choices
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
 from skda.feature_extraction._tolerant_cache import TolerantCache
-from skda.feature_extraction._versions import image_versions
+from skda.feature_extraction._versions import N_VERSIONS, image_versions
 from skda.nn import check_submodules
 from skda.rows import map_batch
 from skda.training import AdaptationModule
@@ -30,6 +31,7 @@ class ComputationMixin(ExtractorPart):
 
     def _computed(self, X, device) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
+        self._expect(len(X), device)
         for rows, inputs, errors in self._batches(X, self._numbers(X), device):
             values = self._features(inputs, device)
             values[list(errors)] = torch.nan
@@ -45,6 +47,7 @@ class ComputationMixin(ExtractorPart):
                 keys = keys_of(X, rows)
                 found, values = cache.get(keys)
                 missing, messages = np.flatnonzero(~found), []
+                self._expect(len(missing), device)
                 batches = (
                     start + missing[first : first + self.batch_size]
                     for first in range(0, len(missing), self.batch_size)
@@ -138,15 +141,24 @@ class ComputationMixin(ExtractorPart):
                     "and of inputs by name run with engine='eager' and precision='float32'."
                 )
             return self._feature_module()
-        if device not in self._engines:
-            self._engines[device] = make_engine(
-                self._feature_module(),
-                example,
-                engine=self.engine,
-                precision=self.precision,
-                device=device,
-            )
-        return self._engines[device]
+        return self._engine_room.engine_for(
+            self._feature_module(),
+            example,
+            engine=self.engine,
+            precision=self.precision,
+            device=device,
+        )
+
+    @property
+    def _engine_room(self):
+        return self._engines.setdefault("room", EngineRoom())
+
+    def _expect(self, n_rows, device):
+        """Count rows that are about to be computed: many repay the conversion of a network."""
+        may_convert = self.engine not in ("eager", "compile") and torch.device(device).type == "cpu"
+        if n_rows and may_convert:
+            n_versions = N_VERSIONS[self.augment]
+            self._engine_room.expect(self._feature_module(), n_rows * n_versions)
 
     def _features(self, inputs, device) -> torch.Tensor:
         """Return the finished features of a batch."""
