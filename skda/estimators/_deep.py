@@ -68,6 +68,9 @@ class DeepEstimator(
         name chooses among published ones. Prefixes such as ``module.`` and a classifier that is
         not needed do no harm; every other key must fit the network.
 
+    weights_sha256 : str, default=None
+        Hash that the file of `weights` must have, in hexadecimal. Only files have one.
+
     preprocess : {"auto"}, dict or callable, default="auto"
         From a PIL image in RGB to a tensor of shape (C, H, W), as in
         :class:`skda.feature_extraction.DeepFeatureExtractor`. ``"auto"`` is what a network of
@@ -206,6 +209,7 @@ class DeepEstimator(
 
     module: Any = None
     weights: Any = "pretrained"
+    weights_sha256: str | None = None
     preprocess: str | dict | Callable = "auto"
     input: str = "auto"
     image_layout: str = "auto"
@@ -261,6 +265,7 @@ class DeepEstimator(
     _parameter_constraints = {
         "module": [str, nn.Module, callable, BaseEstimator, None],
         "weights": [str, os.PathLike, Mapping, Enum, None],
+        "weights_sha256": [str, None],
         "preprocess": [StrOptions({"auto"}), Mapping, callable],
         "input": [StrOptions(set(INPUTS))],
         "image_layout": [StrOptions(set(LAYOUTS))],
@@ -323,7 +328,9 @@ class DeepEstimator(
         self._optimizer_class()
         device, seeds = resolve_device(self.device), self._draw_seeds()
         keywords = self.params_for("module")
-        resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
+        resolver = BackboneResolver(
+            self.module, self.weights, keywords, sha256=self.weights_sha256, keep=self.layers
+        )
         with local_torch_state(device):
             seed_generators(seeds.backbone, device)
             resolver.start()

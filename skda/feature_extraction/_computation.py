@@ -1,6 +1,5 @@
 """What an extractor computes: the features of batches, new or remembered."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -95,14 +94,6 @@ class ComputationMixin(ExtractorPart):
         if not layers or len(set(layers)) < len(layers):
             raise ValueError(f"layers must name one or several different layers, got {layers!r}.")
         return layers
-
-    def _check_weights_hash(self):
-        is_file = isinstance(self.weights, str | os.PathLike) and self.weights != "pretrained"
-        if self.weights_sha256 is not None and not is_file:
-            given = "a mapping" if isinstance(self.weights, Mapping) else repr(self.weights)
-            raise ValueError(
-                f"weights_sha256 is the hash of a file, but weights is {given}; leave it out."
-            )
 
     def _layer_paths(self):
         """Return the submodules that the names of the layers stand for."""

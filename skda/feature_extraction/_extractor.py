@@ -336,7 +336,6 @@ class DeepFeatureExtractor(
             If an optional library is needed that is not installed.
         """
         self._check_param_names()
-        self._check_weights_hash()
         self._engines = {}
         self._layer_names()
         if is_dask(X):
