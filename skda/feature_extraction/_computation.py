@@ -14,6 +14,7 @@ from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engine_room import EngineRoom
 from skda.feature_extraction._engines import engine_choices
 from skda.feature_extraction._features import FeatureModule
+from skda.feature_extraction._finite import check_finite_features
 from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
 from skda.feature_extraction._tolerant_cache import TolerantCache
@@ -33,6 +34,7 @@ class ComputationMixin(ExtractorPart):
         self._expect(len(X), device)
         for rows, inputs, errors in self._batches(X, self._numbers(X), device):
             values = self._features(inputs, device)
+            check_finite_features(values, inputs, rows, errors)
             values[list(errors)] = torch.nan
             yield rows, values, list(errors.values())
 
@@ -53,7 +55,9 @@ class ComputationMixin(ExtractorPart):
                 )
                 for numbers, inputs, errors in self._batches(X, batches, device):
                     places = numbers - start
-                    values[places] = self._features(inputs, device).cpu().numpy()
+                    features = self._features(inputs, device)
+                    check_finite_features(features, inputs, numbers, errors)
+                    values[places] = features.cpu().numpy()
                     values[places[list(errors)]] = np.nan
                     new = np.delete(places, list(errors))
                     cache.put([keys[place] for place in new], values[new])
@@ -147,7 +151,7 @@ class ComputationMixin(ExtractorPart):
     def _expect(self, n_rows, device):
         """Count rows that are about to be computed: many repay the conversion of a network."""
         may_convert = self.engine not in ("eager", "compile") and torch.device(device).type == "cpu"
-        if n_rows and may_convert:
+        if n_rows and may_convert and isinstance(self.input_shape_, tuple):  # no inputs by name
             n_versions = N_VERSIONS[self.augment]
             self._engine_room.expect(self._feature_module(), n_rows * n_versions)
 

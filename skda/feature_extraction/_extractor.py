@@ -386,8 +386,8 @@ class DeepFeatureExtractor(
         Raises
         ------
         ValueError
-            If rows or `out` are not as described, or if an image cannot be read and `on_error`
-            is ``"raise"``.
+            If rows or `out` are not as described, if an image cannot be read and `on_error` is
+            ``"raise"``, or if features are not finite.
 
         Warns
         -----
