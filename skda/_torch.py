@@ -140,3 +140,38 @@ def as_tensor(rows):
 def at_least_float32(features):
     """Half-precision features in float32: covariances and kernels overflow below it."""
     return features.float() if features.element_size() < 4 else features
+
+
+class StepValues:
+    """Numbers of every step of an epoch, in one piece of memory.
+
+    A small tensor that outlives its step lies among large ones that do not, and keeps glibc from
+    using that memory again as a whole: 13 MB a step were lost at 8,192 rows of 256 columns.
+    """
+
+    def __init__(self):
+        self._kept, self._n = None, 0
+
+    def __len__(self):
+        return self._n
+
+    def add(self, values):
+        """Remember the values of a tensor."""
+        values = values.detach().reshape(-1)
+        start, self._n = self._n, self._n + len(values)
+        if self._kept is None:
+            self._kept = values.new_empty(max(2 * self._n, 1024))
+        elif self._n > len(self._kept):
+            grown = self._kept.new_empty(2 * self._n)
+            grown[:start] = self._kept[:start]
+            self._kept = grown
+        self._kept[start : self._n] = values
+
+    def values(self):
+        """Return all values since the last `clear`, one after the other; at least one."""
+        assert self._kept is not None
+        return self._kept[: self._n]
+
+    def clear(self):
+        """Forget them."""
+        self._kept, self._n = None, 0

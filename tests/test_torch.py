@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from skda._torch import local_torch_state, resolve_device, seed_generators
+from skda._torch import StepValues, local_torch_state, resolve_device, seed_generators
 
 
 @pytest.fixture
@@ -65,3 +65,24 @@ def test_the_generator_of_another_accelerator_is_seeded_and_restored(monkeypatch
     with local_torch_state("xpu:1"):
         seed_generators(3, "xpu:1")
     assert calls == [("keep", 1), ("seed", 3), ("restore", "state", 1)]
+
+
+def test_values_of_steps_are_kept_in_their_order_and_growing():
+    kept = StepValues()
+    assert not kept
+    for step in range(900):  # more than there is room for at first
+        kept.add(torch.tensor([step, -step]))
+    assert len(kept) == 1800
+    assert torch.equal(kept.values().view(-1, 2)[:, 0], torch.arange(900))
+    kept.clear()
+    kept.add(torch.ones(1, dtype=torch.float64))
+    assert kept.values().tolist() == [1.0] and kept.values().dtype == torch.float64
+
+
+def test_values_of_steps_lie_in_one_piece_of_memory():
+    kept = StepValues()
+    places = set()
+    for step in range(1000):
+        kept.add(torch.tensor(float(step)))
+        places.add(kept.values().data_ptr())
+    assert len(places) == 1

@@ -18,6 +18,8 @@ from skda.backbones._language import find_language, make_language_backbone
 from skda.backbones._library import channels_of_first_layer
 from skda.backbones._names import find_library, layer_names, library_of
 from skda.backbones._outputs import take_main_output
+from skda.backbones._state_dicts import check_finite
+from skda.backbones._weight_files import check_weights_hash
 from skda.backbones._weights import load_weights
 from skda.images import ImagePreprocess
 from skda.nn import DomainLayer
@@ -87,6 +89,7 @@ class BackboneResolver:
         sha256: str | None = None,
         keep: Iterable[str] = (),
     ):
+        check_weights_hash(weights, sha256)
         self.module, self.weights, self.keywords, self.sha256 = module, weights, keywords, sha256
         self.keep = (keep,) if isinstance(keep, str) else tuple(keep)
         self.notes: list[str] = []
@@ -105,11 +108,13 @@ class BackboneResolver:
                 self._named, self.preprocess = make_language_backbone(
                     *found, self.weights, self.keywords, sha256=self.sha256
                 )
+                check_finite(self._named, module)
                 return
             library, name = find_library(module)
             published = library.published(name, self.weights)
             self._named = library.make(name, published, self.keywords)
             self._finish(self._named, library, published, is_new=True)
+            check_finite(self._named, module)
         elif isinstance(module, nn.Module):
             network = unwrapped(module)
             library = library_of(first_part(network))
@@ -265,6 +270,11 @@ class BackboneResolver:
 
     def _finish(self, network, library, published, *, is_new):
         """Load weights, learn what the network carries, and leave its features as its output."""
+        if published is not None and self.sha256 is not None:
+            raise ValueError(
+                f"weights_sha256 is the hash of a file, but weights={self.weights!r} names "
+                f"published ones, {published}; leave it out, or pass the path of their file."
+            )
         found = library.classifier(network, is_new) if library is not None else None
         is_kept = found is not None and (
             not found.is_certain or bool(set(found.paths) & set(self.keep))

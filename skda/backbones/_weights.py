@@ -1,19 +1,15 @@
 """Weights from files."""
 
-import argparse
-import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from os import fspath
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from skda._optional import import_optional
 from skda.backbones._state_dicts import fit_state_dict, open_checkpoint
+from skda.backbones._weight_files import check_weights_hash, read_weight_file
 
 
 def load_weights(
@@ -71,6 +67,7 @@ def load_weights(
     >>> network.weight.tolist()
     [[1.0, 1.0]]
     """
+    check_weights_hash(weights, sha256)
     if isinstance(weights, Mapping):
         name, content = "the mapping", weights
     else:
@@ -82,23 +79,15 @@ def load_weights(
 
 
 def _read_weights(path, sha256):
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
             f"weights: {fspath(path)!r} is no file; pass the path of a file, 'pretrained' or None."
         )
-    if sha256 is not None:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != sha256.lower():
-            raise ValueError(
-                f"weights_sha256={sha256!r}, but that of {path} is {digest}; the file is damaged "
-                "or another one."
-            )
-    read = _read_checkpoint
-    if path.suffix == ".safetensors":
-        read = import_optional("safetensors.torch", "vision").load_file
     try:
-        content = read(path)
+        content = read_weight_file(path, sha256)
+    except (ImportError, MemoryError):
+        raise
     except pickle.UnpicklingError as error:  # torch's message invites to run the code
         raise ValueError(
             f"weights: {path} cannot be read as weights: it holds other things than tensors and "
@@ -108,6 +97,8 @@ def _read_weights(path, sha256):
             "'weights.pt')."
         ) from error
     except Exception as error:  # whatever the damage makes of the reader
+        if str(error).startswith("weights_sha256"):
+            raise
         raise ValueError(f"weights: {path} cannot be read as weights: {error}") from error
     if not isinstance(content, Mapping):
         raise ValueError(
@@ -115,11 +106,3 @@ def _read_weights(path, sha256):
             f"{type(content).__name__}; save module.state_dict()."
         )
     return path, content
-
-
-def _read_checkpoint(path):
-    # Training programs put their command line beside the weights; it holds no code. Torch 2.4
-    # cannot allow it for one call alone, and refuses it.
-    allow = getattr(torch.serialization, "safe_globals", None)
-    with allow([argparse.Namespace]) if allow else nullcontext():
-        return torch.load(path, map_location="cpu", weights_only=True)

@@ -12,7 +12,6 @@ from skda.estimators._task import ClassificationTask
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
 
 class ClassificationMixin(ClassifierMixin):
@@ -27,7 +26,9 @@ class ClassificationMixin(ClassifierMixin):
         @staticmethod
         def _labels_of(X: Any, y: Any) -> Any: ...
 
-        def _forward(self, X: Any, domain: Any = None) -> tuple[torch.Tensor, torch.Tensor]: ...
+        def _forward(
+            self, X: Any, layer: str = ..., finish: Any = ..., domain: Any = ...
+        ) -> np.ndarray: ...
 
     def predict(self, X: Any) -> "np.ndarray":
         """Predict the class of every row.
@@ -113,22 +114,17 @@ class ClassificationMixin(ClassifierMixin):
     # -- of rows of any domain ----------------------------------------------------------------
 
     def _predicted(self, X, domain=None):
-        logits, _ = self._forward(X, domain)
-        return as_given(self._task.decode(logits), X)
+        return as_given(self._forward(X, finish=self._task.decode, domain=domain), X)
 
     def _probabilities(self, X, domain=None):
-        logits, _ = self._forward(X, domain)
-        return as_given(logits.double().softmax(dim=1).numpy(), X)
+        return as_given(self._forward(X, finish=_probabilities, domain=domain), X)
 
     def _log_probabilities(self, X, domain=None):
-        logits, _ = self._forward(X, domain)
-        return as_given(logits.double().log_softmax(dim=1).numpy(), X)
+        return as_given(self._forward(X, finish=_log_probabilities, domain=domain), X)
 
     def _decisions(self, X, domain=None):
-        logits, _ = self._forward(X, domain)
-        if len(self.classes_) == 2:
-            logits = logits[:, 1] - logits[:, 0]
-        return as_given(logits.numpy(), X)
+        scores = self._forward(X, domain=domain)
+        return as_given(scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores, X)
 
     def _accuracy(self, X, y, sample_weight, **domain):
         labels = check_column(self._labels_of(X, y), "y", warn=True)
@@ -144,3 +140,11 @@ class ClassificationMixin(ClassifierMixin):
             return float(accuracy)
         check_lengths("X", predicted, "sample_weight", sample_weight)
         return float(accuracy_score(labels, predicted, sample_weight=sample_weight))
+
+
+def _probabilities(logits):
+    return logits.double().softmax(dim=1).numpy()
+
+
+def _log_probabilities(logits):
+    return logits.double().log_softmax(dim=1).numpy()

@@ -66,6 +66,9 @@ class DeepEstimator(
         name chooses among published ones. Prefixes such as ``module.`` and a classifier that is
         not needed do no harm; every other key must fit the network.
 
+    weights_sha256 : str, default=None
+        Hash that the file of `weights` must have, in hexadecimal. Only files have one.
+
     preprocess : {"auto"}, dict or callable, default="auto"
         From a PIL image in RGB to a tensor of shape (C, H, W), as in
         :class:`skda.feature_extraction.DeepFeatureExtractor`. ``"auto"`` is what a network of
@@ -220,6 +223,7 @@ class DeepEstimator(
 
     module: Any = None
     weights: Any = "pretrained"
+    weights_sha256: str | None = None
     preprocess: str | dict | Callable = "auto"
     input: str = "auto"
     image_layout: str = "auto"
@@ -277,6 +281,7 @@ class DeepEstimator(
     _parameter_constraints = {
         "module": [str, nn.Module, callable, BaseEstimator, None],
         "weights": [str, os.PathLike, Mapping, Enum, None],
+        "weights_sha256": [str, None],
         "preprocess": [StrOptions({"auto"}), Mapping, callable],
         "input": [StrOptions(set(INPUTS))],
         "image_layout": [StrOptions(set(LAYOUTS))],

@@ -94,8 +94,7 @@ class DomainMethodsMixin(TransformerMixin, EstimatorPart):
         return as_given(features, X)
 
     def _features_of(self, X, domain):
-        _, features = self._forward(X, self._checked_domain(domain))
-        return as_given(features.numpy(), X)
+        return as_given(self._forward(X, "features", domain=self._checked_domain(domain)), X)
 
     def _checked_domain(self, domain):
         """Return whose statistics are meant; None is the target, as everywhere in a net."""

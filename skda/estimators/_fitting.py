@@ -26,7 +26,9 @@ class FittingMixin(EstimatorPart):
         self._optimizer_class()
         device, seeds = resolve_device(self.device), self._draw_seeds()
         keywords = self.params_for("module")
-        resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
+        resolver = BackboneResolver(
+            self.module, self.weights, keywords, sha256=self.weights_sha256, keep=self.layers
+        )
         with local_torch_state(device):
             seed_generators(seeds.backbone, device)
             resolver.start()

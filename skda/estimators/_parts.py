@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from sklearn.base import BaseEstimator
 
     from skda.training import AdaptationNet
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         device: Any
         random_state: Any
         weights: Any
+        weights_sha256: str | None
         layers: Any
         on_error: str
         optimizer: Any
@@ -55,7 +55,9 @@ if TYPE_CHECKING:
         def make_stages(self, training: Any) -> Any: ...
         def name_layers(self, training: Any) -> Any: ...
         def net_params(self, training: Any) -> dict[str, Any]: ...
-        def _forward(self, X: Any, domain: Any = None) -> tuple[torch.Tensor, torch.Tensor]: ...
+        def _forward(
+            self, X: Any, layer: str = ..., finish: Any = ..., domain: Any = ...
+        ) -> np.ndarray: ...
 
 else:
     EstimatorPart = object

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ _KEYS_PER_QUERY = 500  # SQLite may take no more than 999
 _CHECKSUM_SIZE = 4
 
 # What a sound database may say; all else that SQLite complains about is damage.
-_NO_DAMAGE = ("locked", "full", "unable to open", "interrupted")
+_NO_DAMAGE = ("locked", "full", "unable to open", "interrupted", "readonly", "disk I/O")
+_FILES = ("-wal", "-shm", "")  # of a database, in the order in which it is thrown away
+_SHARED_MEMORY = 2**15  # size of the smallest -shm file, which is there while one is open
 
 
 class RowCache:
@@ -32,7 +35,7 @@ class RowCache:
     Parameters
     ----------
     folder : str or path
-        Made if it does not exist. Several networks may share it.
+        Made if it does not exist; ``~`` is the home folder. Several networks may share it.
 
     namespace_digest : bytes
         Of all that features depend on beside the row; see
@@ -42,8 +45,9 @@ class RowCache:
         Length of a row.
 
     size_limit : int, default=None
-        Largest size of the database in bytes, the rows of all networks together. When it is
-        exceeded the oldest rows are removed, a tenth of the limit at a time.
+        Largest size in bytes of all files of the database, the rows of all networks together and
+        the write-ahead log. When it is exceeded the oldest rows are removed, a tenth of the limit
+        at a time. Of rows that are more than half of it by themselves the last are stored.
 
     Examples
     --------
@@ -63,7 +67,7 @@ class RowCache:
     """
 
     def __init__(self, folder, namespace_digest, n_features, size_limit=None):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.namespace_digest = namespace_digest
         self.n_features = n_features
         self.size_limit = size_limit
@@ -139,7 +143,15 @@ class RowCache:
             for key, row in zip(keys, rows, strict=True)
             if key is not None
         ]
-        self._use(lambda connection: _insert(connection, pairs, self.size_limit))
+        if self.size_limit is None:
+            self._use(lambda connection: _insert(connection, pairs, None))
+            return
+        # A part at a time, for until it is written to the database the log holds it once more.
+        step = max(1, self.size_limit // 16 // (4 * self.n_features + _CHECKSUM_SIZE))
+        pairs = pairs[-8 * step :]
+        for start in range(0, len(pairs), step):
+            some = pairs[start : start + step]
+            self._use(partial(_insert_limited, pairs=some, size_limit=self.size_limit))
 
     def close(self):
         """Close this thread's connection; it is opened again when it is needed."""
@@ -208,10 +220,14 @@ class RowCache:
     def _discard(self, identity):
         if _identity(self._path) != identity:
             return  # another process has begun a new one
-        # Moved at once, so that nobody meets a database beside another one's write-ahead log.
         away = self.folder / f"damaged-{uuid.uuid4().hex}"
-        with suppress(FileNotFoundError):  # another process was faster
-            self._path.parent.rename(away)
+        away.mkdir()
+        # The log first: none may lie beside a database that it is not of. One that is begun
+        # meanwhile belongs to this database, and SQLite drops it where it finds a new one.
+        for ending in _FILES:
+            with suppress(FileNotFoundError):  # another process was faster
+                path = self._path.with_name(self._path.name + ending)
+                path.rename(away / path.name)
         shutil.rmtree(away, ignore_errors=True)
 
 
@@ -264,6 +280,12 @@ def _insert(connection, pairs, size_limit):
     if has_evicted:
         # As a script, for it works page by page, and execute would stop after the first.
         connection.executescript("PRAGMA incremental_vacuum")
+
+
+def _insert_limited(connection, pairs, size_limit):
+    """Store rows, and keep all files together within the limit."""
+    _insert(connection, pairs, max(size_limit - _SHARED_MEMORY, size_limit // 2))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _evict(connection, size_limit):

@@ -1,7 +1,6 @@
 """What an extractor computes: the features of batches, new or remembered."""
 
 import copy
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,12 +10,16 @@ import torch
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
+from skda.feature_extraction._code import installed_version
 from skda.feature_extraction._digests import digest
-from skda.feature_extraction._engines import engine_choices, make_engine
+from skda.feature_extraction._engine_room import EngineRoom
+from skda.feature_extraction._engines import engine_choices
 from skda.feature_extraction._features import FeatureModule
+from skda.feature_extraction._finite import check_finite_features
 from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
-from skda.feature_extraction._versions import image_versions
+from skda.feature_extraction._tolerant_cache import TolerantCache
+from skda.feature_extraction._versions import N_VERSIONS, image_versions
 from skda.nn import check_submodules
 from skda.rows import map_batch
 from skda.training import AdaptationModule
@@ -29,29 +32,33 @@ class ComputationMixin(ExtractorPart):
 
     def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
+        self._expect(len(X), device, sizes)
         for rows, inputs, errors in self._batches(X, self._numbers(X), device):
             values = self._features(inputs, device, sizes)
+            check_finite_features(values, inputs, rows, errors)
             values[list(errors)] = torch.nan
             yield rows, values, list(errors.values())
 
     def _remembered(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield the same, computed only where the cache does not know it."""
-        cache = RowCache(
-            self.cache, self._digest(device, sizes), self._n_features_out, self.cache_size_limit
-        )
+        about = self._digest(device, sizes), self._n_features_out, self.cache_size_limit
+        cache = TolerantCache(RowCache(self.cache, *about))
         try:
             for start in range(0, len(X), _ROWS_PER_LOOKUP):
                 rows = slice(start, start + _ROWS_PER_LOOKUP)
                 keys = keys_of(X, rows)
                 found, values = cache.get(keys)
                 missing, messages = np.flatnonzero(~found), []
+                self._expect(len(missing), device, sizes)
                 batches = (
                     start + missing[first : first + self.batch_size]
                     for first in range(0, len(missing), self.batch_size)
                 )
                 for numbers, inputs, errors in self._batches(X, batches, device):
                     places = numbers - start
-                    values[places] = self._features(inputs, device, sizes).cpu().numpy()
+                    features = self._features(inputs, device, sizes)
+                    check_finite_features(features, inputs, numbers, errors)
+                    values[places] = features.cpu().numpy()
                     values[places[list(errors)]] = np.nan
                     new = np.delete(places, list(errors))
                     cache.put([keys[place] for place in new], values[new])
@@ -72,13 +79,14 @@ class ComputationMixin(ExtractorPart):
                 self._reader.reading,
                 self.input_shape_,
                 list(engine_choices(self.engine, self.precision, torch.device(device))),
-                [torch.device(device).type, torch.__version__],
+                [torch.device(device).type, torch.__version__, installed_version("pillow")],
                 *([] if sizes is None else [list(sizes)]),
             )
         except TypeError as error:
             raise ValueError(
-                f"cache: features cannot be told from those of other settings ({error}) Pass "
-                "functions or plain objects as module and preprocess, or cache=None."
+                f"cache: features cannot be told from those of other settings ({error}) Pass as "
+                "module and preprocess functions or plain objects, which read nothing else that "
+                "may change unseen, or cache=None."
             ) from error
 
     def _device_for(self, X):
@@ -92,14 +100,6 @@ class ComputationMixin(ExtractorPart):
         if not layers or len(set(layers)) < len(layers):
             raise ValueError(f"layers must name one or several different layers, got {layers!r}.")
         return layers
-
-    def _check_weights_hash(self):
-        is_file = isinstance(self.weights, str | os.PathLike) and self.weights != "pretrained"
-        if self.weights_sha256 is not None and not is_file:
-            given = "a mapping" if isinstance(self.weights, Mapping) else repr(self.weights)
-            raise ValueError(
-                f"weights_sha256 is the hash of a file, but weights is {given}; leave it out."
-            )
 
     def _layer_paths(self):
         """Return the submodules that the names of the layers stand for."""
@@ -138,15 +138,23 @@ class ComputationMixin(ExtractorPart):
                     "and of inputs by name run with engine='eager' and precision='float32'."
                 )
             return self._feature_module(sizes)
-        if (device, sizes) not in self._engines:
-            self._engines[device, sizes] = make_engine(
-                self._feature_module(sizes),
-                example,
-                engine=self.engine,
-                precision=self.precision,
-                device=device,
-            )
-        return self._engines[device, sizes]
+        return self._engine_room(sizes).engine_for(
+            self._feature_module(sizes),
+            example,
+            engine=self.engine,
+            precision=self.precision,
+            device=device,
+        )
+
+    def _engine_room(self, sizes):
+        return self._engines.setdefault(sizes, EngineRoom())
+
+    def _expect(self, n_rows, device, sizes):
+        """Count rows that are about to be computed: many repay the conversion of a network."""
+        may_convert = self.engine not in ("eager", "compile") and torch.device(device).type == "cpu"
+        if n_rows and may_convert and isinstance(self.input_shape_, tuple):  # no inputs by name
+            n_versions = N_VERSIONS[self.augment]
+            self._engine_room(sizes).expect(self._feature_module(sizes), n_rows * n_versions)
 
     def _features(self, inputs, device, sizes) -> torch.Tensor:
         """Return the finished features of a batch."""

@@ -2,7 +2,9 @@
 
 import enum
 import functools
+import logging
 import os
+import re
 import sys
 import types
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skda.feature_extraction._code import class_parts, function_parts, library_version
 from skda.images import ImageReading, UnreadableImageError, read_image
 from skda.text import text_key
 
@@ -71,8 +74,8 @@ def digest(*parts):
     ----------
     *parts : object
         Numbers, strings, arrays, tensors and containers of these; functions and classes, which
-        count with their code; modules and other objects, which count with their class and their
-        attributes.
+        count with their code and with all that it reads, and those of libraries with the
+        version; modules and other objects, which count with their class and their attributes.
 
     Returns
     -------
@@ -157,16 +160,28 @@ def _parts(value):
     if isinstance(value, functools.partial):
         return [value.func, value.args, value.keywords]
     if isinstance(value, types.FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__code__, value.__defaults__, value.__kwdefaults__, cells]
+        return function_parts(value)
     if isinstance(value, types.MethodType):
         return [value.__func__, value.__self__]
     if isinstance(value, types.CodeType):
+        # Names and constants, but not where in a file the code stands.
         return [value.co_code, value.co_names, value.co_varnames, value.co_consts]
     if isinstance(value, types.BuiltinFunctionType | types.ModuleType):
-        return [value.__name__]
+        name = value.__name__
+        of = name if isinstance(value, types.ModuleType) else value.__module__
+        bound_to = getattr(value, "__self__", None)  # such as the dict whose ``get`` it is
+        is_bound = not isinstance(bound_to, types.ModuleType | type)
+        return [name, of, library_version(of), bound_to if is_bound else None]
     if isinstance(value, type):
-        return [value.__module__, value.__qualname__, *_code_of(value)]
+        return class_parts(value)
+    if isinstance(value, re.Pattern):
+        return [value.pattern, value.flags]
+    if isinstance(value, logging.Logger):  # what it writes are no features
+        return [value.name]
+    if callable(value) and isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
+        return [value.__wrapped__]  # of functools.cache
+    if _is_of_library(value):
+        return [value.__name__, value.__module__, library_version(value.__module__)]
     if isinstance(value, os.PathLike):
         return [os.fspath(value)]
     config: Any = getattr(value, "config", None)
@@ -182,12 +197,8 @@ def _parts(value):
     return [type(value), attributes]
 
 
-def _code_of(cls):
-    """Return the functions of a class and of its bases, unless torch's own."""
-    return [
-        function
-        for base in cls.__mro__
-        if base.__module__.partition(".")[0] not in ("torch", "builtins")
-        for function in vars(base).values()
-        if isinstance(function, types.FunctionType)
-    ]
+def _is_of_library(value):
+    """Whether an object is a function of a library that is not written in Python."""
+    names = [getattr(value, name, None) for name in ("__name__", "__module__")]
+    has_names = all(isinstance(name, str) for name in names) and callable(value)
+    return has_names and not isinstance(value, nn.Module) and library_version(names[1]) is not None

@@ -1,6 +1,8 @@
 """What runs a network: torch itself, compiled torch, OpenVINO or ONNX Runtime."""
 
+import os
 import tempfile
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +17,7 @@ ENGINES = ("auto", "eager", "compile", "openvino", "onnxruntime")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _LIBRARIES = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "onnxscript"], "eager": []}
+_CONVERTED = ("openvino", "onnxruntime")
 _AUTO_ON_CPU = ("openvino", "onnxruntime", "eager")
 
 # Converting a network takes seconds. Below this number of operations per row it hardly ever pays.
@@ -24,7 +27,19 @@ MIN_FLOPS = 2e7
 _TOLERANCES = {"float32": 1e-4, "bfloat16": 0.2, "float16": 0.05}
 
 
-def make_engine(feature_module, example, *, engine="auto", precision="auto", device: Any = "cpu"):
+def _make(name, precision, make):
+    return make()
+
+
+def make_engine(
+    feature_module,
+    example,
+    *,
+    engine="auto",
+    precision="auto",
+    device: Any = "cpu",
+    share: Callable = _make,
+):
     """Return what computes the features of batches.
 
     Parameters
@@ -56,6 +71,11 @@ def make_engine(feature_module, example, *, engine="auto", precision="auto", dev
     device : str or torch.device, default="cpu"
         Where it runs.
 
+    share : callable, default: none is shared
+        From the name of an engine, a precision and a function that converts the network to what
+        that function returns, which may be from an earlier call. Asked for engines that do not
+        need the network once it is converted.
+
     Returns
     -------
     engine : Engine
@@ -72,7 +92,7 @@ def make_engine(feature_module, example, *, engine="auto", precision="auto", dev
     for name, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}.")
-    made = Engine(feature_module, example, engine, precision, device)
+    made = Engine(feature_module, example, engine, precision, device, share)
     made.build()
     return made
 
@@ -94,13 +114,14 @@ class Engine:
 
     _run: Any
 
-    def __init__(self, feature_module, example, engine, precision, device):
+    def __init__(self, feature_module, example, engine, precision, device, share=_make):
         self.feature_module = feature_module
         with torch.inference_mode(False):
             self._example = example[:2].clone()
         self._request = engine, precision, torch.device(device)
+        self._share = share
         self._run = None
-        self._lock = Lock()
+        self._lock, self._process = Lock(), os.getpid()
 
     def __call__(self, batch):
         """Return the features of a batch.
@@ -115,6 +136,8 @@ class Engine:
         features : tuple of torch.Tensor of shape (n, n_features)
             In float32, one per layer, on the device of the engine.
         """
+        if self._process != os.getpid():  # a fork has neither threads nor holders of locks
+            self._lock, self._process, self._run = Lock(), os.getpid(), None
         with self._lock:
             if self._run is None:
                 self.build()
@@ -137,10 +160,7 @@ class Engine:
             engine, precision, device, is_small=is_small
         ):
             try:
-                run = _BUILDERS[self.name](self.feature_module, example, self.precision)
-                if self.name != "eager":
-                    with torch.inference_mode():
-                        _check_agreement(run(example), expected, self.precision)
+                run = self._built(example, expected)
             except ImportError:
                 raise
             except Exception as error:  # each exporter has kinds of its own
@@ -152,6 +172,21 @@ class Engine:
                 ) from error
             self._run = run
             return
+
+    def _built(self, example, expected):
+        def build():
+            run = _BUILDERS[self.name](self.feature_module, example, self.precision)
+            if self.name != "eager":
+                with torch.inference_mode():
+                    _check_agreement(run(example), expected, self.precision)
+            return run
+
+        if self.name not in _CONVERTED:
+            return build()
+        run = self._share(self.name, self.precision, build)
+        with torch.inference_mode():  # what another clone has converted is of these weights
+            _check_agreement(run(example), expected, self.precision)
+        return run
 
     def __getstate__(self):
         example = torch.zeros_like(self._example, device="cpu")  # no data in a pickle

@@ -150,7 +150,7 @@ class DeepFeatureExtractor(
 
     batch_size : int, default=32
         Rows that are decoded and run through the network at a time. Features do not depend on it
-        beyond rounding.
+        beyond rounding, 1e-4 of their norm in float32.
 
     device : str or torch.device, default="auto"
         Where the network runs; ``"auto"`` takes the device of X if that is a tensor outside of
@@ -159,8 +159,10 @@ class DeepFeatureExtractor(
     engine : {"auto", "eager", "compile", "openvino", "onnxruntime"}, default="auto"
         What runs the network: torch, :func:`torch.compile` (slow to start, needs a C++
         compiler), or the library of that name (an extra; converting a network takes seconds).
-        ``"auto"`` takes on a CPU the first of openvino, onnxruntime and torch that is installed
-        and can run the network, and torch for small networks and on other devices.
+        ``"auto"`` takes torch for small networks, on other devices than a CPU, and until 330 rows
+        have come, which repay a conversion; then the first of openvino, onnxruntime and torch
+        that is installed and can run the network. Clones with the same weights count together,
+        and share what was converted.
 
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
         Of the network; features are float32. ``"auto"`` is float32, but bfloat16 for networks
@@ -335,7 +337,6 @@ class DeepFeatureExtractor(
             If an optional library is needed that is not installed.
         """
         self._check_param_names()
-        self._check_weights_hash()
         self._engines = {}
         self._layer_names()
         if is_dask(X):
@@ -390,8 +391,8 @@ class DeepFeatureExtractor(
         Raises
         ------
         ValueError
-            If rows or `out` are not as described, or if an image cannot be read and `on_error`
-            is ``"raise"``.
+            If rows or `out` are not as described, if an image cannot be read and `on_error` is
+            ``"raise"``, or if features are not finite.
 
         Warns
         -----

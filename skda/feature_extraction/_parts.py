@@ -6,7 +6,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    import torch
     from sklearn.base import BaseEstimator
 
     class ExtractorPart(BaseEstimator):
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
         layer_sizes_: dict[str, int]
         module_: Any
         _reader: Any
-        _engines: dict[tuple[torch.device, Any], Any]
+        _engines: dict[Any, Any]
         _n_features_out: int
 
         def _transform(self, X: Any, out: Any, domain: Any) -> Any: ...

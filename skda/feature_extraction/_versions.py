@@ -4,7 +4,8 @@ import math
 
 import torch.nn.functional as F
 
-AUGMENTATIONS = ("none", "flip", "five_crop", "sixteen")
+N_VERSIONS = {"none": 1, "flip": 2, "five_crop": 5, "sixteen": 16}
+AUGMENTATIONS = tuple(N_VERSIONS)
 
 _ANGLE = math.radians(15)  # the paper rotates, but does not say how far
 

@@ -94,7 +94,7 @@ def _check_store(store):
         return None
     if not isinstance(store, str | os.PathLike):
         raise ValueError(f"image_store must be 'auto', None or a folder, got {store!r}.")
-    folder = Path(store)
+    folder = Path(store).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -21,7 +21,7 @@ from skda.nn._alignment import (
     WeightedAlignments,
     joint,
 )
-from skda.nn._classwise import ClasswiseDiscriminator
+from skda.nn._classwise import ClasswiseDiscriminator, busiest_classes
 from skda.nn._conditional_adversary import (
     ConditionalDomainAdversary,
     MultilinearMap,
@@ -63,6 +63,7 @@ __all__ = [
     "SeriesNet",
     "WeightedAlignments",
     "augment_series",
+    "busiest_classes",
     "certainty_weights",
     "jitter_series",
     "joint",

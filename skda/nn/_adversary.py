@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from skda._torch import StepValues
 from skda.losses import domain_cross_entropy
 from skda.nn._networks import MLP
 
@@ -70,7 +71,7 @@ class DomainAccuracy(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self._batches = []
+        self._signs = StepValues()
 
     def add(self, source_logits: torch.Tensor, target_logits: torch.Tensor) -> None:
         """Count a batch in.
@@ -86,7 +87,9 @@ class DomainAccuracy(nn.Module):
         if self.training:
             # A logit of zero is half right.
             signs = target_logits.detach().sign().mean() - source_logits.detach().sign().mean()
-            self._batches.append(signs)
+            if not hasattr(self, "_signs"):  # from a pickle of version 0.1.0
+                self._signs = StepValues()
+            self._signs.add(signs)
 
     def end_epoch(self) -> dict[str, float]:
         """Return the accuracy, each domain counting one half, and start anew.
@@ -96,15 +99,15 @@ class DomainAccuracy(nn.Module):
         figures : dict
             ``domain_accuracy``; empty without a batch.
         """
-        if not self._batches:
+        if not getattr(self, "_signs", None):
             return {}
         accuracy = self.value()
-        self._batches.clear()
+        self._signs.clear()
         return {"domain_accuracy": accuracy}
 
     def value(self) -> float:
         """Return the accuracy since the last epoch, each domain counting one half."""
-        return 0.5 + torch.stack(self._batches).mean().item() / 4
+        return 0.5 + self._signs.values().mean().item() / 4
 
 
 class DomainDiscriminator(nn.Sequential):

@@ -14,6 +14,7 @@ from skda.rows._batches import (
     map_batch,
     take_batch,
 )
+from skda.rows._collect import collect_rows
 from skda.rows._dicts import DictRows
 from skda.rows._reader import DESCRIPTIONS, INPUTS, RowReader, Rows, as_sparse_rows
 from skda.rows._sparse import SparseRows
@@ -40,6 +41,7 @@ __all__ = [
     "as_sparse_rows",
     "batch_size",
     "check_tensor",
+    "collect_rows",
     "forward_batch",
     "is_iterable_data",
     "is_torch_data",

@@ -10,7 +10,7 @@ import torch
 from skorch.dataset import Dataset
 
 from skda.nn import DomainRows
-from skda.rows import as_batch, batch_size, map_batch
+from skda.rows import as_batch, batch_size, collect_rows, map_batch
 from skda.training._parts import NetPart, to_device, unpack_data
 from skda.training._statistics import set_population_statistics
 
@@ -176,8 +176,7 @@ class EvaluationMixin(NetPart):
         activations : dict of str to torch.Tensor of shape (n, ...)
             By layer, on the CPU.
         """
-        parts = [tuple(part.values()) for part in self.iter_activations(rows, layers, domain)]
-        return dict(zip(layers, map(torch.cat, zip(*parts, strict=True)), strict=True))
+        return collect_rows(self.iter_activations(rows, layers, domain), len(rows))
 
     def estimate_target_statistics(self, targets):
         """Set the batch norms' target statistics to those of the target rows under this network.

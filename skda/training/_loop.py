@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.utils import TeeGenerator
 
+from skda._torch import StepValues
 from skda.nn import DomainRows
 from skda.training._health import effective_classes, gradient_norm, warn_of_failure
 from skda.training._recovery import RecoveryMixin
@@ -43,7 +44,7 @@ class LoopMixin(RecoveryMixin):
             # The target's statistics come at the end; until then callbacks evaluate with those
             # of the source.
             self._evaluated_sizes = DomainRows.SOURCE_ALONE
-        self._first_epoch, self._predicted = len(self.history), []
+        self._first_epoch, self._predicted = len(self.history), StepValues()
         self._has_adversary = self._find_adversary()
         self._scaler = None
         if self.precision == "float16":
@@ -90,7 +91,7 @@ class LoopMixin(RecoveryMixin):
         with self.module_.rows.of(getattr(iterator, "sizes", None)):
             step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
         names = self._loss_names(step)
-        losses = torch.stack([torch.stack(row) for row in losses]).cpu().double()
+        losses = losses.cpu().double()
         if self.on_divergence == "raise":
             self._check_finite(names, losses, iterator)
         for name, mean in zip(names, losses.mean(dim=0).tolist(), strict=True):
@@ -106,19 +107,20 @@ class LoopMixin(RecoveryMixin):
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
     def _run_steps(self, iterator, prefix, step_fn, **fit_params):
-        """Return what the last step of an epoch gave, and the losses of all."""
-        losses, names = [], None
+        """Return what the last step of an epoch gave, and the losses of all, a row each."""
+        losses = StepValues()
+        names: list[str] = []
         for batch in iterator:
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
             names = names or self._loss_names(step)
-            losses.append([step[name].detach() for name in names])
+            losses.add(torch.stack([step[name].detach() for name in names]))
             if self._notifies_batches:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=True, **step)
-        return step, losses
+        return step, losses.values().view(-1, len(names))
 
     def _end_epoch_of_alignment(self):
         """Let the alignment's parts finish the epoch, and record their figures and the health."""
@@ -136,8 +138,7 @@ class LoopMixin(RecoveryMixin):
             self.history.record("encoder_gradient_norm", gradient_norm(encoder))
             self.history.record("adversary_gradient_norm", gradient_norm(adversary))
             if self._predicted:
-                predicted = torch.cat(self._predicted)
-                self.history.record("target_classes", effective_classes(predicted))
+                self.history.record("target_classes", effective_classes(self._predicted.values()))
                 self._predicted.clear()
 
     @staticmethod

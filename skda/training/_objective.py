@@ -54,7 +54,7 @@ class ObjectiveMixin(AugmentationMixin):
 
     def note_target_predictions(self, logits: torch.Tensor) -> None:
         """Remember which classes target rows are predicted to be of, for the health of training."""
-        self._predicted.append(logits.detach().argmax(dim=1))
+        self._predicted.add(logits.detach().argmax(dim=1))
 
     def train_adversary(
         self, activations: dict[str, torch.Tensor], labels: torch.Tensor

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from skorch import NeuralNet
     from torch import nn
 
+    from skda._torch import StepValues
     from skda.training._module import AdaptationModule
     from skda.training._stages import Stage
 
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
         _trade_off_factor: Any
         current_trade_off: float
         _has_adversary: bool
-        _predicted: list
+        _predicted: StepValues
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
         def _complete_target_statistics(self, X: Any) -> None: ...

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from skda.adaptation import DAANClassifier, DANNClassifier
-from skda.adaptation.adversarial._daan import DynamicAdversary, a_distance
+from skda.adaptation.adversarial._daan import LOG_2, DynamicAdversary, a_distance
+from skda.losses import domain_cross_entropy
 from skda.nn import Activations
 
 
@@ -103,3 +104,43 @@ def test_other_shares_of_like_classes_give_the_weight_to_the_global_discriminato
     rare, frequent = (torch.arange(200) % 10 < n for n in (1, 9))
     source, target = _domain_of(rare.long(), centres), _domain_of(frequent.long(), centres)
     assert _omega_after_training(source, target) > 0.7
+
+
+def _many_classes(n_rows=48, n_classes=40, certainty=5.0):
+    """Two domains whose rows are predicted to be of few classes."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(12, (n_rows,), generator=generator)
+    logits = certainty * torch.nn.functional.one_hot(labels, n_classes)
+    return [_domain(torch.randn(n_rows, 4, generator=generator), logits) for _ in range(2)]
+
+
+@pytest.mark.parametrize("certainty", [0.0, 20.0])
+def test_busiest_of_many_classes_stand_for_all(certainty):
+    torch.manual_seed(0)
+    adversary = DynamicAdversary(("features",), {"features": 4, "logits": 40}, omega=0.0).eval()
+    domains = _many_classes(certainty=certainty)
+    probabilities = [domain["logits"].softmax(dim=1) for domain in domains]
+    logits = [
+        adversary.by_class(d["features"], p) for d, p in zip(domains, probabilities, strict=True)
+    ]
+    every_class = domain_cross_entropy(*logits).item()
+    loss = adversary(*domains).item()
+    # Both lie next to log 2, from which they differ by about the same.
+    assert loss - LOG_2 == pytest.approx(every_class - LOG_2, rel=0.5, abs=2e-3)
+
+
+def test_of_many_classes_those_without_rows_rest():
+    torch.manual_seed(0)
+    adversary = DynamicAdversary(("features",), {"features": 4, "logits": 40}, omega=0.5)
+    adversary(*_many_classes()).backward()
+    learn = [p.grad is not None for p in adversary.by_class.parameters()]
+    assert sum(learn) == 32 and all(learn[:12])
+
+
+def test_errors_of_many_classes_are_counted_by_class():
+    torch.manual_seed(0)
+    adversary = DynamicAdversary(("features",), {"features": 4, "logits": 40}, omega="dynamic")
+    adversary(*_many_classes(certainty=50.0))
+    masses = adversary._counts[2:].sum(dim=0)
+    assert masses[:12].sum().item() == pytest.approx(2 * 48) and masses[12:].max() < 1e-6
+    assert 0 <= adversary.end_epoch()["omega"] <= 1

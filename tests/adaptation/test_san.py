@@ -80,3 +80,30 @@ def test_class_weights_are_those_of_the_last_epoch(few):
     assert clf.class_weights_.sum() == pytest.approx(1, abs=1e-5)
     clf.set_params(trade_off=0).fit(few["X"], few["y"], X_target=few["X_target"])
     assert clf.class_weights_.shape == (0,)
+
+
+def test_busiest_of_many_classes_have_the_loss_of_all():
+    torch.manual_seed(0)
+    adversary = SelectiveAdversary(("features",), {"features": 4, "logits": 40})
+    rows = [
+        {"features": torch.randn(30, 4), "logits": 30.0 * torch.eye(40)[torch.arange(30) % 7]}
+        for _ in range(2)
+    ]
+    source, target = (Activations(row, ("features",)) for row in rows)
+    expected = 0
+    for number in range(40):
+        logits = [adversary.by_class(r["features"])[:, number, None] for r in rows]
+        weights = [r["logits"].softmax(dim=1)[:, number, None] for r in rows]
+        expected = expected + domain_cross_entropy(*logits, *weights)
+    torch.testing.assert_close(adversary(source, target), expected)
+
+
+def test_of_many_classes_those_with_weight_learn():
+    torch.manual_seed(0)
+    adversary = SelectiveAdversary(("features",), {"features": 4, "logits": 40})
+    adversary.class_weights = torch.cat([torch.zeros(30), torch.full((10,), 0.1)])
+    rows = {"features": torch.randn(30, 4), "logits": torch.zeros(30, 40)}
+    domain = Activations(rows, ("features",))
+    adversary(domain, domain).backward()
+    learn = [p.grad is not None and p.grad.any() for p in adversary.by_class.parameters()]
+    assert not any(learn[:30]) and all(learn[30:])

@@ -169,6 +169,29 @@ def test_file_stays_within_the_limit(cache):
     assert sum(file.stat().st_size for file in cache.folder.rglob("*.*")) <= limit
 
 
+def test_all_files_stay_within_the_limit_while_rows_come(tmp_path):
+    limit, width = 400_000, 2048
+    limited = RowCache(tmp_path / "cache", b"network", width, size_limit=limit)
+    rng = np.random.default_rng(0)
+    sizes, last = [], None
+    for start in range(0, 640, 32):
+        rows = rng.random((32, width), dtype=np.float32)
+        limited.put(make_keys(range(start, start + 32)), rows)
+        sizes.append(sum(file.stat().st_size for file in limited.folder.rglob("*.*")))
+        last = rows[-1:]
+    assert max(sizes) <= limit  # with the log, and without closing
+    found, stored = limited.get(make_keys([639]))
+    assert found.all()
+    np.testing.assert_array_equal(stored, last)
+
+
+def test_of_more_rows_than_the_limit_the_last_are_stored(tmp_path):
+    limited = RowCache(tmp_path / "cache", b"network", N_FEATURES, size_limit=60_000)
+    limited.put(make_keys(range(5000)), make_rows(range(5000)))
+    found = limited.get(make_keys(range(5000)))[0]
+    assert 0 < found.sum() < 300 and found[-1]
+
+
 def test_rows_of_other_networks_give_way(cache):
     cache.put(KEYS, ROWS)
     other = reopened(cache, namespace_digest=b"another", size_limit=100_000)
@@ -222,6 +245,35 @@ def test_a_database_that_cannot_be_read_is_begun_anew(cache, stored, damage):
     again.put(KEYS, ROWS)
     np.testing.assert_array_equal(reopened(cache).get(KEYS)[1], ROWS)
     assert [path.name for path in cache.folder.iterdir()] == ["rows"]
+
+
+def test_what_else_lies_beside_a_damaged_database_stays(cache, stored):
+    others = [stored.parent / "thesis.txt", stored.parent / "results" / "table.csv"]
+    others[1].parent.mkdir()
+    for other in others:
+        other.write_text("mine")
+    stored.write_bytes(b"no database at all" * 1000)
+    stored.with_name("rows.sqlite3-wal").write_bytes(b"no log at all" * 1000)
+    again = reopened(cache)
+    assert not again.get(KEYS)[0].any()
+    again.put(KEYS, ROWS)
+    np.testing.assert_array_equal(reopened(cache).get(KEYS)[1], ROWS)
+    assert [other.read_text() for other in others] == ["mine", "mine"]
+    assert [path.name for path in cache.folder.iterdir()] == ["rows"]
+
+
+def test_the_log_of_a_damaged_database_is_not_played_into_the_new_one(cache):
+    """Its frames are valid: only their database is not the one that they are of."""
+    other = reopened(cache, namespace_digest=b"another")
+    cache.put(KEYS[:50], ROWS[:50])  # not closed: the rows are in the log
+    log = cache._path.with_name("rows.sqlite3-wal")
+    assert log.stat().st_size
+    content = log.read_bytes()
+    cache.close()
+    cache._path.write_bytes(b"no database at all" * 1000)
+    log.write_bytes(content)
+    other.put(KEYS, ROWS)
+    np.testing.assert_array_equal(reopened(other).get(KEYS)[1], ROWS)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -1,15 +1,21 @@
 """Digests of rows, networks and settings."""
 
 import functools
+import logging
 import pickle
+import re
 import subprocess
 import sys
+import textwrap
+import threading
+import types
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from skda.feature_extraction._code import _version_of
 from skda.feature_extraction._digests import content_keys, digest
 
 IMAGES = np.random.RandomState(0).randint(256, size=(6, 8, 9, 3)).astype(np.uint8)
@@ -175,3 +181,91 @@ def test_processes_agree():
 def test_objects_without_value_are_refused():
     with pytest.raises(TypeError, match="object objects have no digest"):
         digest(object())
+
+
+# -- what code reads ----------------------------------------------------------------------------
+
+
+def _digest_of(code, name="f", **values):
+    """Return the digest of what a module of a user defines under a name."""
+    module = types.ModuleType("of_a_user")
+    vars(module).update(values)
+    exec(textwrap.dedent(code), vars(module))
+    return digest(vars(module)[name])
+
+
+USES = {
+    "constant": "def f(x): return x * VALUE",
+    "constant of a helper": "def helper(x): return x * VALUE\ndef f(x): return helper(x)",
+    "constant of an inner function": "def f(x): return [(lambda y: y * VALUE)(y) for y in x]",
+    "attribute of a module": "import types; m = types.ModuleType('m'); m.VALUE = VALUE\n"
+    "def f(x): return x * m.VALUE",
+    "default": "def f(x, y=VALUE): return x * y",
+    "keyword default": "def f(x, *, y=VALUE): return x * y",
+    "closure": "def make(y):\n    return lambda x: x * y\nf = make(VALUE)",
+    "partial": "import functools\ndef g(x, y): return x * y\nf = functools.partial(g, y=VALUE)",
+    "bound method": "class A:\n    def __init__(self, y): self.y = y\n"
+    "    def g(self, x): return x * self.y\nf = A(VALUE).g",
+    "method of a dict": "f = {1: VALUE}.get",
+    "class attribute": "class A:\n    y = VALUE\n    def __call__(self, x): return x * self.y\n"
+    "f = A()",
+    "class attribute of a base": "class B:\n    y = VALUE\nclass A(B):\n"
+    "    def __call__(self, x): return x * self.y\nf = A()",
+    "property": "class A:\n    @property\n    def y(self): return VALUE\nf = A()",
+    "static method": "class A:\n    @staticmethod\n    def y(): return VALUE\nf = A()",
+    "callable class": "class A:\n    def __call__(self, x): return x * VALUE\nf = A()",
+    "global object": "class A: pass\na = A(); a.y = VALUE\ndef f(x): return x * a.y",
+    "cached function": "import functools\n@functools.lru_cache\ndef f(x): return x * VALUE",
+    "wrapped function": "import functools\ndef twice(g):\n    @functools.wraps(g)\n"
+    "    def h(x): return g(g(x))\n    return h\n@twice\ndef f(x): return x * VALUE",
+}
+
+
+@pytest.mark.parametrize("code", USES.values(), ids=USES)
+def test_what_a_callable_reads_counts(code):
+    first, again, other = (_digest_of(code, VALUE=value) for value in (2.0, 2.0, 3.0))
+    assert first == again != other
+
+
+def test_what_no_function_reads_does_not_count():
+    first, other = (_digest_of(USES["constant"], VALUE=2.0, OTHER=n) for n in (1, 2))
+    assert first == other
+
+
+def test_functions_that_call_themselves():
+    code = "def f(n): return 1 if n < 2 else n * f(n - 1) + VALUE"
+    assert _digest_of(code, VALUE=1) == _digest_of(code, VALUE=1) != _digest_of(code, VALUE=2)
+
+
+@pytest.mark.parametrize(
+    "value", [threading.Lock(), object(), iter([1])], ids=["lock", "object", "iterator"]
+)
+def test_a_function_that_reads_what_cannot_be_told_is_refused(value):
+    with pytest.raises(TypeError, match="have no digest"):
+        _digest_of(USES["constant"], VALUE=value)
+
+
+def test_functions_of_libraries_count_with_their_version(monkeypatch):
+    pytest.importorskip("torchvision")
+    from torchvision.transforms import Resize, functional
+
+    def f(x):
+        return Resize(3)(functional.hflip(x))
+
+    before = digest(f), digest(Resize(3)), digest(functional.hflip)
+    assert before == (digest(f), digest(Resize(3)), digest(functional.hflip))
+    monkeypatch.setattr("torchvision.__version__", "0.0")
+    _version_of.cache_clear()
+    after = digest(f), digest(Resize(3)), digest(functional.hflip)
+    _version_of.cache_clear()
+    assert not set(before) & set(after)
+
+
+def test_functions_of_libraries_of_every_kind_have_a_digest():
+    pattern, log = re.compile("a"), logging.getLogger("skda.tests")
+
+    def f(x):
+        log.debug("%s", x)
+        return np.sqrt(torch.relu(nn.functional.relu(x))), pattern.match("a"), len(x), max(x)
+
+    assert digest(f) == digest(f)

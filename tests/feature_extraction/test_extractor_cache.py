@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import sqlite3
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from skda.feature_extraction import DeepFeatureExtractor
+from skda.feature_extraction import DeepFeatureExtractor, _cache
 
 IMAGES = np.random.RandomState(0).rand(50, 3, 12, 12).astype(np.float32)
 N_ROWS = []  # that went through any Counted network
@@ -25,13 +26,21 @@ class Counted(nn.Module):
         self.conv = nn.Conv2d(3, width, 3)
 
     def forward(self, x):
-        N_ROWS.append(len(x))
         return self.conv(x).mean(dim=(2, 3))
 
 
 @pytest.fixture(autouse=True)
 def start_counting():
+    """Count from outside: what the network reads is part of the key."""
     N_ROWS.clear()
+
+    def count(module, inputs):
+        if isinstance(module, Counted):
+            N_ROWS.append(len(inputs[0]))
+
+    handle = nn.modules.module.register_module_forward_pre_hook(count)
+    yield
+    handle.remove()
 
 
 def _computed_rows(function, *args):
@@ -144,10 +153,91 @@ def test_what_has_no_digest_is_an_error(tmp_path):
         extractor.transform(IMAGES)
 
 
-def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cache: "):
-        _extractor(tmp_path / "file").transform(IMAGES)
+@pytest.mark.parametrize("reason", ["readonly database", "disk I/O error", "database is full"])
+@pytest.mark.parametrize("call", ["get", "put"])
+def test_a_cache_that_cannot_be_used_is_told_once_and_done_without(
+    tmp_path, monkeypatch, reason, call
+):
+    expected = _extractor(None).transform(IMAGES)
+    extractor = _extractor(tmp_path / "cache")
+    extractor.transform(IMAGES[:10])
+    before = _files(tmp_path)
+
+    def refuse(*args):
+        raise sqlite3.OperationalError(reason)
+
+    monkeypatch.setattr(_cache, {"get": "_select", "put": "_insert"}[call], refuse)
+    with pytest.warns(UserWarning, match=r"^cache: .*cannot be used") as told:
+        features, n_rows = _computed_rows(extractor.transform, IMAGES)
+    assert len(told) == 1 and told[0].filename == __file__
+    assert n_rows == {"get": 50, "put": 40}[call]  # what is there is read all the same
+    np.testing.assert_allclose(features, expected, atol=1e-6)
+    assert _files(tmp_path) == before
+
+
+def _files(folder):
+    return {path.name for path in folder.rglob("rows.sqlite3")}
+
+
+def test_a_disk_that_fills_up_is_told_once(tmp_path, monkeypatch):
+    open_database = _cache._open
+
+    def open_small(path):
+        connection = open_database(path)
+        connection.execute("PRAGMA max_page_count = 5")  # SQLite's own "disk is full"
+        return connection
+
+    monkeypatch.setattr(_cache, "_open", open_small)
+    extractor = _extractor(tmp_path)
+    rows = np.random.RandomState(1).rand(400, 3, 4, 4).astype(np.float32)
+    with pytest.warns(UserWarning, match="full") as told:
+        features, n_rows = _computed_rows(extractor.fit(rows).transform, rows)
+    assert len(told) == 1 and n_rows >= 400 and np.isfinite(features).all()
+
+
+def test_a_file_in_place_of_the_folder_is_done_without(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.warns(UserWarning, match="cache: .*file' cannot be used"):
+        features = _extractor(tmp_path / "file").transform(IMAGES)
+    np.testing.assert_allclose(features, _extractor(None).transform(IMAGES), atol=1e-6)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+SCALE = 1.0
+
+
+def _scaled(image):
+    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1) * SCALE
+
+
+def test_a_changed_constant_of_the_preprocessing_has_rows_of_its_own(tmp_path, monkeypatch):
+    images = np.random.RandomState(0).randint(256, size=(9, 12, 12, 3)).astype(np.uint8)
+    make = functools.partial(_extractor, preprocess=_scaled)
+    before = make(tmp_path).fit(images).transform(images)
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    after = make(tmp_path).fit(images).transform(images)
+    np.testing.assert_allclose(after, make(None).fit(images).transform(images), rtol=1e-5)
+    assert not np.allclose(after, before)
+
+
+def test_a_preprocessing_that_reads_what_cannot_be_told_is_refused(tmp_path):
+    opaque = object()
+
+    def preprocess(image):
+        return torch.zeros(3, 12, 12) if opaque else None
+
+    images = np.zeros((2, 12, 12, 3), dtype=np.uint8)
+    extractor = DeepFeatureExtractor(Counted, preprocess=preprocess, cache=tmp_path).fit(images)
+    with pytest.raises(ValueError, match=r"cache: .*object objects have no digest.*cache=None"):
+        extractor.transform(images)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    _extractor("~/features").transform(IMAGES[:3])
+    assert _files(tmp_path / "home" / "features") and not (tmp_path / "~").exists()
 
 
 def _two_layers(in_channels):

@@ -1,5 +1,6 @@
 """DAAN: one discriminator of all features and one per class, weighed by what they find."""
 
+import math
 from collections.abc import Callable
 from numbers import Real
 from typing import ClassVar
@@ -10,10 +11,16 @@ from torch import nn
 from skda._sklearn_compat import Interval, StrOptions
 from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import domain_cross_entropy
-from skda.nn import ClasswiseDiscriminator, DomainAdversary, DomainDiscriminator
+from skda.nn import (
+    ClasswiseDiscriminator,
+    DomainAdversary,
+    DomainDiscriminator,
+    busiest_classes,
+)
 
 # Of an A-distance; both at zero leave the factor undecided instead of undefined.
 _LEAST_DISTANCE = 1e-3
+LOG_2 = math.log(2)  # the loss of a discriminator that cannot tell the domains apart
 
 
 def a_distance(error):
@@ -54,7 +61,7 @@ class DynamicAdversary(nn.Module):
         self.by_class = ClasswiseDiscriminator(width, widths["logits"], **sizes)
         self.dynamic = omega == "dynamic"
         self.omega = 0.5 if self.dynamic else float(omega)
-        self._errors, self._masses = [], []
+        self._counts = None
 
     def forward(self, source, target):
         """Return the weighted loss of all discriminators."""
@@ -62,27 +69,35 @@ class DynamicAdversary(nn.Module):
         # They learn too: without, discriminators would know a domain by how certain it is.
         probabilities = [domain["logits"].softmax(dim=1) for domain in (source, target)]
         sizes = [len(rows) for rows in features]
-        logits = self.by_class(torch.cat(features), torch.cat(probabilities)).split(sizes)
+        classes, coverage = busiest_classes(*probabilities)
+        chosen = probabilities if classes is None else [p[:, classes] for p in probabilities]
+        logits = self.by_class(torch.cat(features), torch.cat(chosen), classes).split(sizes)
         if self.dynamic and self.training:
-            self._count(logits, [p.detach() for p in probabilities])
+            self._count(logits, [p.detach() for p in chosen], classes)
         local = domain_cross_entropy(*logits)
+        if classes is not None:
+            # The classes that were asked stand for all; one that nothing is predicted to be of
+            # cannot tell the domains apart.
+            share = len(classes) / self.by_class.n_classes / coverage
+            local = LOG_2 + share * (local - LOG_2)
         return self.omega * self.everything(*features) + (1 - self.omega) * local
 
-    def _count(self, logits, probabilities):
+    def _count(self, logits, probabilities, classes):
         """Add up by domain and class the predicted rows, and those given to the wrong domain."""
         source, target = (z.detach().sign() / 2 for z in logits)
         wrong = [(0.5 + source) * probabilities[0], (0.5 - target) * probabilities[1]]
-        self._errors.append(torch.stack([rows.sum(dim=0) for rows in wrong]))
-        self._masses.append(torch.stack([rows.sum(dim=0) for rows in probabilities]))
+        counts = torch.stack([rows.sum(dim=0) for rows in (*wrong, *probabilities)])
+        if self._counts is None:
+            self._counts = counts.new_zeros(len(counts), self.by_class.n_classes)
+        self._counts[:, slice(None) if classes is None else classes] += counts
 
     def end_epoch(self):
         """Set the factor by the errors of the epoch."""
-        if not self._errors:
+        if self._counts is None:
             return {"omega": self.omega}
-        masses = torch.stack(self._masses).sum(dim=0)
-        errors = (torch.stack(self._errors).sum(dim=0) / masses.clamp(min=1e-6)).mean(dim=0)
-        self._errors.clear()
-        self._masses.clear()
+        wrong, masses = self._counts.chunk(2)
+        errors = (wrong / masses.clamp(min=1e-6)).mean(dim=0)
+        self._counts = None
         shares = masses.sum(dim=0) / masses.sum()
         local = sum(
             share * a_distance(error)
@@ -114,6 +129,8 @@ class DAANClassifier(DeepAdaptationClassifier):
     classes outweigh the global discriminator; distances come from the share of misclassified rows
     instead of the loss, which at chance gives a negative distance, and classes are weighted in
     them by how often they are predicted; Adam trains, and batch norms keep statistics per domain.
+    Of more than 32 classes a step asks the discriminators of the 32 that its rows are most
+    predicted to be of; they stand for all by their share of the predictions.
 
     Parameters
     ----------

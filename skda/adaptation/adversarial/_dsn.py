@@ -13,10 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
+from skda._torch import StepValues
 from skda.backbones import build_backbone
 from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import difference_loss, scale_invariant_mse
 from skda.nn import MLP, JointAlignment, LayerwiseAlignment, WeightedAlignments, joint
+from skda.rows import collect_rows
 from skda.training import SCHEDULES
 
 # Private codes and images of a decoder are made at this size or less; both are small networks.
@@ -46,7 +48,7 @@ class DomainSeparation(nn.Module):
             "reconstruction_loss": reconstruction_weight,
             "difference_loss": difference_weight,
         }
-        self._batches = []
+        self._losses = StepValues()
 
     def forward(self, source, target):
         """Return the weighted sum of the losses of both domains."""
@@ -57,15 +59,15 @@ class DomainSeparation(nn.Module):
                 self.decoder(shared + private), domain["inputs"]
             )
             losses["difference_loss"] += difference_loss(shared, private)
-        self._batches.append(torch.stack([loss.detach() for loss in losses.values()]))
+        self._losses.add(torch.stack([loss.detach() for loss in losses.values()]))
         return sum(weight * losses[name] for name, weight in self.weights.items())
 
     def end_epoch(self):
         """Return the means of the losses over the epoch."""
-        if not self._batches:
+        if not self._losses:
             return {}
-        means = torch.stack(self._batches).mean(dim=0).tolist()
-        self._batches.clear()
+        means = self._losses.values().view(-1, len(self.weights)).mean(dim=0).tolist()
+        self._losses.clear()
         return dict(zip(self.weights, means, strict=True))
 
 
@@ -278,8 +280,8 @@ class DSNClassifier(DeepAdaptationClassifier):
         number = 0 if domain == "source" else -1
         separation = self.net_.alignment_[0].loss.eval()
         standardizer = self.net_.module_.standardizer
-        rows = []
-        with torch.no_grad():
+
+        def decoded_parts():
             for activations in self.net_.iter_activations(
                 X, ("features", "inputs"), domain, device=self.net_.device
             ):
@@ -290,8 +292,10 @@ class DSNClassifier(DeepAdaptationClassifier):
                 if standardizer is not None:
                     affine = standardizer.affines[number]
                     decoded = decoded * affine.scale + affine.mean
-                rows.append(decoded.cpu().numpy())
-        return np.concatenate(rows)
+                yield decoded.cpu().numpy()
+
+        with torch.no_grad():
+            return collect_rows(decoded_parts(), len(X))
 
     def net_params(self, training):
         params = super().net_params(training)

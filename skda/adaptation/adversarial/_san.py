@@ -17,6 +17,7 @@ from skda.nn import (
     DomainDiscriminator,
     JointAlignment,
     WeightedAlignments,
+    busiest_classes,
     target_entropy,
 )
 
@@ -49,26 +50,39 @@ class SelectiveAdversary(nn.Module):
         self.by_class = ClasswiseDiscriminator(width, n_classes, **sizes)
         self.accuracy = DomainAccuracy()
         self.register_buffer("class_weights", torch.full((n_classes,), 1 / n_classes))
-        self._predicted = []
+        self._predicted, self._n_batches = None, 0
 
     def forward(self, source, target):
         """Return the sum of the losses of the discriminators."""
         features = [source.side_by_side(), target.side_by_side()]
         probabilities = [domain["logits"].detach().softmax(dim=1) for domain in (source, target)]
-        self._predicted.append(probabilities[1].mean(dim=0))
+        self._add_predicted(probabilities[1].mean(dim=0))
+        classes, coverage = busiest_classes(
+            probabilities[0] * self.class_weights, probabilities[1] * self.class_weights
+        )
+        class_weights, n_classes = self.class_weights, len(self.class_weights)
+        if classes is not None:
+            probabilities = [p[:, classes] for p in probabilities]
+            class_weights = class_weights[classes]
         sizes = [len(rows) for rows in features]
-        logits = self.by_class(torch.cat(features)).split(sizes)
+        logits = self.by_class(torch.cat(features), classes=classes).split(sizes)
         mixed = [(z * p).sum(dim=1) for z, p in zip(logits, probabilities, strict=True)]
         self.accuracy.add(*mixed)
-        n_classes = len(self.class_weights)
-        weights = [p * self.class_weights * n_classes for p in probabilities]
-        return domain_cross_entropy(*logits, *weights) * n_classes
+        weights = [p * class_weights * n_classes for p in probabilities]
+        # The loss is a mean over columns, of which there are as many as classes that were asked.
+        return domain_cross_entropy(*logits, *weights) * (logits[0].shape[1] / coverage)
+
+    def _add_predicted(self, shares):
+        if self._predicted is None:
+            self._predicted = torch.zeros_like(shares)
+        self._predicted += shares
+        self._n_batches += 1
 
     def end_epoch(self):
         """Weigh the classes by how often the target was predicted to be of them."""
-        if self._predicted:
-            self.class_weights = torch.stack(self._predicted).mean(dim=0)
-            self._predicted.clear()
+        if self._predicted is not None:
+            self.class_weights = self._predicted / self._n_batches
+            self._predicted, self._n_batches = None, 0
 
 
 class SANClassifier(DeepAdaptationClassifier):
@@ -87,7 +101,9 @@ class SANClassifier(DeepAdaptationClassifier):
 
     Unlike [1]_, the weights of the classes are scaled to mean 1, and are those of the last epoch;
     no gradient goes through predictions into the discriminators; Adam trains, and batch norms
-    keep statistics per domain.
+    keep statistics per domain. Of more than 32 classes a step asks the discriminators of the 32
+    that its rows are most predicted to be of, by w_c; they stand for all by
+    their share of the predictions.
 
     Parameters
     ----------

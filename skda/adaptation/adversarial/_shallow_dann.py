@@ -102,7 +102,7 @@ class ShallowDANNNet(AdaptationNet):
         if adversary is not None:
             source_logits, target_logits = domain_logits
             adversary.accuracy.add(source_logits, target_logits)
-            self._predicted.append(logits[1].argmax(dim=1))
+            self._predicted.add(logits[1].argmax(dim=1))
             step["alignment_loss"] = domain_cross_entropy(source_logits, target_logits)
             loss = loss + step["alignment_loss"]
         return {**step, "y_pred": logits[0], "loss": loss}
