@@ -150,13 +150,9 @@ class RowCache:
         pairs = pairs[-8 * step :]
         for start in range(0, len(pairs), step):
             some = pairs[start : start + step]
-            self._use(lambda connection, some=some: self._insert_limited(connection, some))
-
-    def _insert_limited(self, connection, pairs):
-        """Store rows, and keep all files together within the limit."""
-        limit = max(self.size_limit - _SHARED_MEMORY, self.size_limit // 2)
-        _insert(connection, pairs, limit)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._use(
+                lambda connection, some=some: _insert_limited(connection, some, self.size_limit)
+            )
 
     def close(self):
         """Close this thread's connection; it is opened again when it is needed."""
@@ -285,6 +281,12 @@ def _insert(connection, pairs, size_limit):
     if has_evicted:
         # As a script, for it works page by page, and execute would stop after the first.
         connection.executescript("PRAGMA incremental_vacuum")
+
+
+def _insert_limited(connection, pairs, size_limit):
+    """Store rows, and keep all files together within the limit."""
+    _insert(connection, pairs, max(size_limit - _SHARED_MEMORY, size_limit // 2))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def _evict(connection, size_limit):

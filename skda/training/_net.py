@@ -340,7 +340,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
 
     def _run_steps(self, iterator, prefix, step_fn, **fit_params):
         """Return what the last step of an epoch gave, and the losses of all, a row each."""
-        losses, names = StepValues(), None
+        losses, names = StepValues(), []
         for batch in iterator:
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
