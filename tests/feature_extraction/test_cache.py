@@ -322,9 +322,14 @@ def test_killed_writers_leave_whole_rows_and_no_locks(cache, tmp_path):
     numbers = np.arange(20_000)
     log = os.open(tmp_path / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     fork = multiprocessing.get_context("fork")
-    for _ in range(50):
+    for number in range(50):
         child = fork.Process(target=extract, args=(cache.folder, rng.permutation(numbers), log))
+        n_logged = os.fstat(log).st_size
         child.start()
+        # Half of them in the middle of their work, however slow the machine is.
+        until = time.monotonic() + 10 * (number % 2)
+        while os.fstat(log).st_size == n_logged and time.monotonic() < until:
+            time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.04))
         os.kill(child.pid, signal.SIGKILL)
         child.join()
