@@ -18,6 +18,7 @@ from skda._torch import as_given, float32_on_cpu, local_torch_state, resolve_dev
 from skda.backbones import BackboneResolver
 from skda.estimators._assembly import AssemblyMixin
 from skda.estimators._keywords import NetKeywords
+from skda.estimators._state import StateMixin
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
 from skda.images import LAYOUTS
@@ -34,7 +35,12 @@ _ROWS_OF_A_CHUNK = 1024  # of data that come in one order
 
 
 class DeepEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingRowsMixin, AssemblyMixin, NetKeywords
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    StateMixin,
+    TrainingRowsMixin,
+    AssemblyMixin,
+    NetKeywords,
 ):
     r"""A backbone that gives features, and a linear head that gives outputs.
 
@@ -171,6 +177,11 @@ class DeepEstimator(
     verbose : int, default=0
         1 prints a line per epoch.
 
+    keep_training_state : bool, default=False
+        Whether a pickle of the fitted estimator holds what only training needs too: the state of
+        the optimisers, which takes twice as much as the weights, and the alignment. Without them
+        it predicts the same; where it can go on training, optimisers begin anew.
+
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of rows and dropout. The global generator of torch is not touched.
 
@@ -230,6 +241,7 @@ class DeepEstimator(
     callbacks: list | None = None
     n_jobs: int | None = None
     verbose: int = 0
+    keep_training_state: bool = False
     random_state: Any = None
 
     # What a subclass may make a parameter.
@@ -285,6 +297,7 @@ class DeepEstimator(
         "callbacks": [list, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "keep_training_state": ["boolean"],
         "random_state": ["random_state"],
     }
 
