@@ -69,7 +69,7 @@ class SlimMixin(NetPart):
 
     _lacks_alignment = False
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # For what is not there: a net says why.
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         if name.endswith("optimizer_") and vars(self).get("initialized_"):
