@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import BaseCrossValidator
@@ -206,7 +207,10 @@ def _is_part(found):
     if _is_in(found.__module__, ("torchvision.transforms",)):
         return found.__name__ in ("Compose", "ToTensor", "PILToTensor")
     names = {base.__name__ for base in found.__mro__ if _is_in(base.__module__, ("transformers",))}
-    return bool(names & {"PretrainedConfig", "PreTrainedConfig", "GenerationConfig"})
+    return bool(
+        names
+        & {"PretrainedConfig", "PreTrainedConfig", "GenerationConfig", "PreTrainedTokenizerBase"}
+    )
 
 
 def _may_be_named(found):
@@ -224,12 +228,15 @@ def _may_be_named(found):
         return found is getattr(torch, name)
     rooms = [f"skda.{room}" for room in ("adaptation", "losses", "nn", "training")]
     rooms += ["skda.estimators._net_params", "timm.layers", "transformers.activations"]
-    return _is_in(module, (*rooms, "sklearn.metrics")) and "<" not in found.__qualname__
+    rooms += ["sklearn.metrics", "sklearn.feature_selection"]
+    return _is_in(module, rooms) and "<" not in found.__qualname__
 
 
 def _is_harmless_class(found):
     if found in _BUILTINS or found in (Dataset, ValidSplit):
         return True
+    if issubclass(found, np.generic):  # a type of numbers
+        return found.__module__ == "numpy"
     module = found.__module__
     if _is_of_skda(found):
         return issubclass(found, nn.Module | BaseEstimator | PairedBatches | RowBatches)

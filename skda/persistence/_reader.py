@@ -15,6 +15,7 @@ from skda.persistence._arrays import as_dtype, as_shape, tensor_to_array, unflat
 from skda.persistence._classes import finish, set_attributes
 from skda.persistence._names import Names
 from skda.persistence._skops import UntrustedError, load_with_skops
+from skda.persistence._tokens import make_tokens
 
 _GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 _SPARSE = ("csr_matrix", "csc_matrix", "csr_array", "csc_array")
@@ -312,6 +313,8 @@ _MAKERS = {
     "slice": lambda reader, node, number: slice(*reader.values(node["values"])),
     "range": lambda reader, node, number: range(*reader.values(node["values"])),
     "ellipsis": lambda reader, node, number: ...,
+    "tokenizer": lambda reader, node, number: make_tokens(node),
+    "token": lambda reader, node, number: make_tokens(node),
     "skops": lambda reader, node, number: load_with_skops(
         reader._attachments[node["data"]], reader._names.trusted
     ),

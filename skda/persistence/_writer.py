@@ -17,6 +17,7 @@ from skda.persistence._arrays import array_to_tensor, flat_tensor
 from skda.persistence._classes import attributes_of
 from skda.persistence._names import Names, name_of
 from skda.persistence._skops import dump_with_skops
+from skda.persistence._tokens import describe_tokens
 
 CONTAINERS = {
     dict: "dict",
@@ -37,7 +38,7 @@ class NotStorableError(TypeError):
     """Something of an estimator has no place in a file; the message says where it is."""
 
     def __init__(self, path, reason):
-        self.reason = str(reason)
+        self.reason, self.is_final = str(reason), False
         super().__init__(f"{path or 'the estimator'} cannot be saved: {reason}.")
 
 
@@ -91,6 +92,8 @@ class Writer:
                     raise NotStorableError(path, error) from error
         if isinstance(item, BaseEstimator):
             return self._estimator(item, path)
+        if (node := describe_tokens(item)) is not None:
+            return node
         return self._object(item, path)
 
     def _content(self, item, path):
@@ -107,22 +110,27 @@ class Writer:
 
     def _estimator(self, item, path):
         """Return an estimator; one of scikit-learn that is more than numbers comes by skops."""
-        if not type(item).__module__.startswith("sklearn."):
-            return self._object(item, path)
         n_nodes, numbers = len(self.nodes), dict(self._numbers)
         tensors, attachments = dict(self.tensors), dict(self.attachments)
         try:
             return self._object(item, path)
         except NotStorableError as error:
+            # Of what is inside of another estimator the innermost has had its try.
+            if error.is_final or not type(item).__module__.startswith("sklearn."):
+                error.is_final = True
+                raise
             del self.nodes[n_nodes:]
             self._numbers, self.tensors, self.attachments = numbers, tensors, attachments
             return self._by_skops(item, path, error)
 
     def _by_skops(self, item, path, error):
+        error.is_final = True
         try:
             content = dump_with_skops(item)
         except ImportError as missing:
-            raise NotStorableError(path, f"{error.reason} ({missing})") from error
+            error = NotStorableError(path, f"{error.reason} ({missing})")
+            error.is_final = True
+            raise error from missing
         except Exception:  # of what skops cannot store either
             raise error from None
         name = f"skops/{len(self.attachments)}.skops"
