@@ -17,6 +17,7 @@ from skda._sklearn_compat import Interval, StrOptions
 from skda._torch import as_given, float32_on_cpu, local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._assembly import AssemblyMixin
+from skda.estimators._export import ExportMixin
 from skda.estimators._keywords import NetKeywords
 from skda.estimators._state import StateMixin
 from skda.estimators._task import Task
@@ -38,6 +39,7 @@ class DeepEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     StateMixin,
+    ExportMixin,
     TrainingRowsMixin,
     AssemblyMixin,
     NetKeywords,

@@ -12,6 +12,7 @@ from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engines import engine_choices, make_engine
+from skda.feature_extraction._export import finish_features
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._inputs import keys_of, row_shape
 from skda.feature_extraction._parts import ExtractorPart
@@ -156,10 +157,4 @@ class ComputationMixin(ExtractorPart):
             layers = engine(version)
             total = total + (layers[0] if len(layers) == 1 else torch.cat(layers, dim=1))
             n_versions += 1
-        features = total / n_versions
-        if self.power != 1:
-            features = features.abs().pow(self.power).copysign(features)
-        if self.normalize:
-            norms = features.norm(dim=1, keepdim=True)
-            features = features / norms.where(norms > 0, 1)
-        return features
+        return finish_features(total / n_versions, self.power, self.normalize)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         pooling: str | None
         image_shape: tuple[int, ...] | None
         augment: str
+        _row_kind: str
         power: float
         normalize: bool
         on_error: str
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         _engines: dict[torch.device, Any]
         _n_features_out: int
 
+        def _layer_paths(self) -> tuple[str, ...]: ...
         def _numbers(self, X: Any) -> Any: ...
         def _batches(self, X: Any, batches: Any, device: Any) -> Iterator[tuple]: ...
 

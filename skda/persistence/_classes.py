@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 from skda.estimators import DeepEstimator
 from skda.feature_extraction import DeepFeatureExtractor
 
-# Compiled code, and weak references to what is stored anyway.
-_OF_MODULES = ("_compiled_call_impl", "_flat_weights", "_flat_weight_refs")
+# Compiled code, weak references to what is stored anyway, and what is only for publishing.
+_OF_MODULES = ("_compiled_call_impl", "_flat_weights", "_flat_weight_refs", "model_card_data")
 _OF_NETS = ("virtual_params_",)  # functions of skorch, which are made again
 # Places on the disk of one machine: a file must not say where another one is written.
 _LOCAL = ((DeepFeatureExtractor, "cache", None), (Pipeline, "memory", None))

@@ -70,6 +70,8 @@ class Writer:
             return item
         if type(item) is float and math.isfinite(item):
             return item
+        if isinstance(item, str) and not isinstance(item, np.generic | Enum):
+            return str.__str__(item)  # a version that compares as one, say
         if id(item) not in self._numbers:
             self._add(item, path)
         return {"ref": self._numbers[id(item)]}
