@@ -62,8 +62,14 @@ class ExportMixin(EstimatorPart):
         shape = self.input_shape_
         by_name = isinstance(shape, dict) or self._row_kind == "text"
         n_dims = 0 if by_name else len(shape) + 1
-        module = self.net_.module_
-        return fold_network(module, output, domain, n_dims=n_dims, by_name=by_name)
+        network: Any = fold_network(
+            self.net_.module_, output, domain, n_dims=n_dims, by_name=by_name
+        )
+        # A task may predict fewer classes than the head has outputs.
+        fold_head = getattr(self._task, "fold_head", None)
+        if fold_head is not None and output != "features":
+            fold_head(network.head)
+        return network
 
     def to_onnx(self, path: Any, output: str = "logits", *, domain: Any = "target") -> None:
         """Write the trained network to a file of ONNX, for any number of rows at a time.

@@ -131,7 +131,7 @@ class FeatureNetwork(nn.Module):
 def finish_features(features: Any, power: float, normalize: bool) -> torch.Tensor:
     """Return features after the signed power, and at unit norm."""
     if power != 1:
-        features = features.abs().pow(power).copysign(features)
+        features = features.sign() * features.abs().pow(power)
     if normalize:
         norms = features.norm(dim=1, keepdim=True)
         features = features / norms.where(norms > 0, 1)
