@@ -56,9 +56,20 @@ def attributes_of(item: Any) -> dict[str, Any]:
         state = item.__getstate__()
     else:
         state = getattr(item, "__dict__", None)
-    if not isinstance(state, dict) or _slots(type(item)):
+    if not isinstance(state, dict) or _slots(type(item)) or not _is_of_python(type(item)):
         raise ValueError(f"{type(item).__name__} consists of more than attributes in a dict")
     return dict(state)
+
+
+def _is_of_python(cls):
+    """Whether an object is made of nothing but what Python knows of it: no file, no socket."""
+    if hasattr(cls, "__del__"):
+        return False
+    try:
+        object.__new__(cls)
+    except TypeError:
+        return False
+    return True
 
 
 def _slots(cls):

@@ -6,12 +6,12 @@ purpose: a class that can be called while it predicts (a reference) must not, wh
 with, open files, load code or write anything.
 """
 
+import contextlib
 import inspect
 import re
 import types
 from collections.abc import Iterable
 from enum import Enum
-from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -79,6 +79,8 @@ _CALLBACKS = {
     "Unfreezer",
 }
 _NETWORKS = ("torchvision", "timm", "transformers", "sentence_transformers")
+# Of these libraries what may be called by name: layers and activations, and nothing that loads.
+_HARMLESS_NETWORKS = ("timm.layers", "torchvision.ops", "transformers.activations")
 # They hold source code, or run what is elsewhere.
 _CODE = ("GraphModule", "ScriptModule", "RemoteModule")
 _HOOKS = {"WeightNorm", "SpectralNorm", "SpectralNormLoadStateDictPreHook"}
@@ -103,7 +105,7 @@ class Names:
             if isinstance(item, str):
                 self._trusted[item] = None
             elif inspect.isclass(item) or (callable(item) and hasattr(item, "__qualname__")):
-                for name in {name_of(item), _own_name(item)}:
+                for name in _names_of(item):
                     self._trusted[_dotted(name)] = item
             else:
                 raise TypeError(
@@ -119,8 +121,11 @@ class Names:
         if dotted in self._trusted:
             found = self._trusted[dotted]
             return _look_up(name) if found is None else found
-        if not _is_of_a_library(name.partition(":")[0]):
+        module = name.partition(":")[0]
+        if not _is_of_a_library(module):
             return None
+        if not as_instance and _is_in(module, _NETWORKS) and not _is_in(module, _HARMLESS_NETWORKS):
+            return None  # without the seconds that an import takes
         found = _look_up(name)
         is_allowed = _may_be_instance if as_instance else _may_be_named
         return found if is_allowed(found) else None
@@ -227,8 +232,8 @@ def _may_be_named(found):
     if name in _ACTIVATIONS.split():
         return found is getattr(torch, name)
     rooms = [f"skda.{room}" for room in ("adaptation", "losses", "nn", "training")]
-    rooms += ["skda.estimators._net_params", "timm.layers", "transformers.activations"]
-    rooms += ["sklearn.metrics", "sklearn.feature_selection"]
+    rooms += ["skda.estimators._net_params", "sklearn.metrics", "sklearn.feature_selection"]
+    rooms += _HARMLESS_NETWORKS
     return _is_in(module, rooms) and "<" not in found.__qualname__
 
 
@@ -243,8 +248,7 @@ def _is_harmless_class(found):
     if issubclass(found, torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler):
         return _is_in(module, ("torch.optim",))
     if issubclass(found, nn.Module):
-        networks = ("torch.nn.modules", "timm.layers", "torchvision.ops")
-        return _is_in(module, networks) and not _holds_code(found)
+        return _is_in(module, ("torch.nn.modules", *_HARMLESS_NETWORKS)) and not _holds_code(found)
     if issubclass(found, BaseEstimator | BaseCrossValidator | Bunch):
         return _is_in(module, _SKLEARN)
     return False
@@ -253,11 +257,14 @@ def _is_harmless_class(found):
 # -- names of what is saved ---------------------------------------------------------------------
 
 
-def _own_name(item):
-    return f"{item.__module__}:{item.__qualname__}"
+def _names_of(item):
+    """Return all names under which a file may have something that the user passes."""
+    names = {f"{item.__module__}:{item.__qualname__}"}
+    with contextlib.suppress(ValueError):
+        names.add(name_of(item))
+    return names
 
 
-@lru_cache(maxsize=4096)
 def name_of(item: Any) -> str:
     """Return the shortest public path of a class or function.
 

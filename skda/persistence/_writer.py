@@ -62,6 +62,7 @@ class Writer:
         self.tensors: dict[str, torch.Tensor] = {}
         self.attachments: dict[str, bytes] = {}
         self._numbers: dict[int, int] = {}
+        self._class_names: dict[Any, str] = {}
         self._alive: list[Any] = []  # ids must not be given again
 
     def value(self, item: Any, path: str) -> Any:
@@ -141,7 +142,8 @@ class Writer:
 
     def _object(self, item, path):
         try:
-            name = name_of(type(item))
+            name = self._class_names.get(type(item)) or name_of(type(item))
+            self._class_names[type(item)] = name
         except ValueError as error:
             cls = f"{type(item).__module__}.{type(item).__qualname__}"
             raise NotStorableError(
