@@ -81,6 +81,9 @@ _CALLBACKS = {
 _NETWORKS = ("torchvision", "timm", "transformers", "sentence_transformers")
 # Of these libraries what may be called by name: layers and activations, and nothing that loads.
 _HARMLESS_NETWORKS = ("timm.layers", "torchvision.ops", "transformers.activations")
+_OF_SENTENCES = "sentence_transformers.util"
+_SIMILARITIES = {"cos_sim", "dot_score", "euclidean_sim", "manhattan_sim"}
+_SIMILARITIES |= {f"pairwise_{name}" for name in _SIMILARITIES}
 # They hold source code, or run what is elsewhere.
 _CODE = ("GraphModule", "ScriptModule", "RemoteModule")
 _HOOKS = {"WeightNorm", "SpectralNorm", "SpectralNormLoadStateDictPreHook"}
@@ -124,7 +127,11 @@ class Names:
         module = name.partition(":")[0]
         if not _is_of_a_library(module):
             return None
-        if not as_instance and _is_in(module, _NETWORKS) and not _is_in(module, _HARMLESS_NETWORKS):
+        if (
+            not as_instance
+            and _is_in(module, _NETWORKS)
+            and not _is_in(module, (*_HARMLESS_NETWORKS, _OF_SENTENCES))
+        ):
             return None  # without the seconds that an import takes
         found = _look_up(name)
         is_allowed = _may_be_instance if as_instance else _may_be_named
@@ -168,7 +175,7 @@ def _look_up(name):
 def _is_of_a_library(module):
     roots = (*_ROOMS, *_SKLEARN, *_NETWORKS, "torch.nn", "torch.optim", "skorch")
     return (
-        module in ("torch", "builtins")
+        module in ("torch", "numpy", "builtins")
         or _is_in(module, (*roots, "sklearn.metrics"))
         or (module.startswith("sklearn.") and any(r.startswith(f"{module}.") for r in _SKLEARN))
     )
@@ -211,6 +218,8 @@ def _is_part(found):
     """Whether a class belongs to networks and their preprocessing without being a module."""
     if _is_in(found.__module__, ("torchvision.transforms",)):
         return found.__name__ in ("Compose", "ToTensor", "PILToTensor")
+    if _is_in(found.__module__, ("sentence_transformers.base",)):
+        return found.__name__ == "InputFormatter"
     names = {base.__name__ for base in found.__mro__ if _is_in(base.__module__, ("transformers",))}
     return bool(
         names
@@ -231,6 +240,8 @@ def _may_be_named(found):
         return module in ("torch.nn.functional", "torch._C._nn") or not module
     if name in _ACTIVATIONS.split():
         return found is getattr(torch, name)
+    if _is_in(module, (_OF_SENTENCES,)):
+        return name in _SIMILARITIES
     rooms = [f"skda.{room}" for room in ("adaptation", "losses", "nn", "training")]
     rooms += ["skda.estimators._net_params", "sklearn.metrics", "sklearn.feature_selection"]
     rooms += _HARMLESS_NETWORKS
@@ -285,7 +296,7 @@ def name_of(item: Any) -> str:
     """
     path = item.__qualname__
     module = item.__module__
-    if module is None or module == "torch._C._nn":  # what torch has in C++ says nothing of it
+    if type(item) is types.BuiltinFunctionType:  # what torch has in C++ names other places
         for owner in (nn.functional, torch):
             if getattr(owner, item.__name__, None) is item:
                 return f"{owner.__name__}:{item.__name__}"
