@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         metrics,
         model_selection,
         nn,
+        persistence,
         subspace,
         training,
     )
+    from skda.persistence import load, save
 
 __version__ = "0.1.0"
 
@@ -38,12 +40,15 @@ __all__ = [
     "feature_extraction",
     "fine_tuning",
     "images",
+    "load",
     "losses",
     "make_domain_pipeline",
     "make_pipeline",
     "metrics",
     "model_selection",
     "nn",
+    "persistence",
+    "save",
     "stack_domains",
     "subspace",
     "training",
@@ -52,6 +57,8 @@ __all__ = [
 
 def __getattr__(name):
     # Subpackages load on first use, which keeps `import skda` light.
+    if name in ("load", "save"):
+        return getattr(import_module("skda.persistence"), name)
     if name in __all__:
         return import_module(f"skda.{name}")
     raise AttributeError(f"module 'skda' has no attribute {name!r}")

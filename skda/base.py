@@ -30,6 +30,9 @@ Class attributes
 ``feature_layer``
     Path of the submodule whose output is taken for the features; ``"features"`` is the end.
 
+``keeps_alignment``
+    Whether the estimator has a use for the alignment after ``fit``, so that pickles keep it.
+
 ``task_class``
     What the labels mean, see :class:`skda.estimators.ClassificationTask`.
 

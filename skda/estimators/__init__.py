@@ -11,10 +11,14 @@ from skda.estimators._classification import ClassificationMixin
 from skda.estimators._deep import DeepEstimator
 from skda.estimators._domain_classification import DomainClassificationMixin
 from skda.estimators._domain_transformer import FLOATS, DomainTransformer
+from skda.estimators._export import describe_rows as describe_rows
+from skda.estimators._export import example_input as example_input
+from skda.estimators._folding import fold_network as fold_network
 from skda.estimators._inputs import RowInputMixin
 from skda.estimators._keywords import ModuleKeywords
 from skda.estimators._net_params import copy_callback
 from skda.estimators._network import example_rows, frozen_blocks
+from skda.estimators._onnx import write_onnx as write_onnx
 from skda.estimators._params import PrefixedParams, estimator
 from skda.estimators._task import ClassificationTask, Task
 

@@ -12,9 +12,11 @@ from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
 from skda.estimators._assembly import AssemblyMixin
+from skda.estimators._export import ExportMixin
 from skda.estimators._fitting import FittingMixin
 from skda.estimators._forward import ForwardMixin
 from skda.estimators._keywords import NetKeywords
+from skda.estimators._state import StateMixin
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
 from skda.images import LAYOUTS
@@ -28,6 +30,8 @@ from skda.training import (
 
 class DeepEstimator(
     ClassNamePrefixFeaturesOutMixin,
+    StateMixin,
+    ExportMixin,
     ForwardMixin,
     FittingMixin,
     TrainingRowsMixin,
@@ -185,6 +189,11 @@ class DeepEstimator(
     verbose : int, default=0
         1 prints a line per epoch.
 
+    keep_training_state : bool, default=False
+        Whether a pickle of the fitted estimator holds what only training needs too: the state of
+        the optimisers, which takes twice as much as the weights, and the alignment. Without them
+        it predicts the same; where it can go on training, optimisers begin anew.
+
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of rows and dropout. The global generator of torch is not touched.
 
@@ -250,6 +259,7 @@ class DeepEstimator(
     callbacks: list | None = None
     n_jobs: int | None = None
     verbose: int = 0
+    keep_training_state: bool = False
     random_state: Any = None
 
     # What a subclass may make a parameter.
@@ -308,6 +318,7 @@ class DeepEstimator(
         "callbacks": [list, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "keep_training_state": ["boolean"],
         "random_state": ["random_state"],
     }
 

@@ -14,6 +14,7 @@ from skda.feature_extraction._code import installed_version
 from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engine_room import EngineRoom
 from skda.feature_extraction._engines import engine_choices
+from skda.feature_extraction._export import finish_features
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._finite import check_finite_features
 from skda.feature_extraction._inputs import keys_of, row_shape
@@ -166,13 +167,7 @@ class ComputationMixin(ExtractorPart):
             layers = engine(version)
             total = total + (layers[0] if len(layers) == 1 else torch.cat(layers, dim=1))
             n_versions += 1
-        features = total / n_versions
-        if self.power != 1:
-            features = features.abs().pow(self.power).copysign(features)
-        if self.normalize:
-            norms = features.norm(dim=1, keepdim=True)
-            features = features / norms.where(norms > 0, 1)
-        return features
+        return finish_features(total / n_versions, self.power, self.normalize)
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -25,6 +25,7 @@ from skda.feature_extraction._computation import ComputationMixin
 from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
 from skda.feature_extraction._domains import DomainRowsMixin
 from skda.feature_extraction._engines import ENGINES, PRECISIONS
+from skda.feature_extraction._export import ExportMixin
 from skda.feature_extraction._inputs import InputMixin, row_shape
 from skda.feature_extraction._output import OutputMixin
 from skda.feature_extraction._versions import AUGMENTATIONS
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class DeepFeatureExtractor(
-    DomainRowsMixin, InputMixin, ComputationMixin, OutputMixin, ModuleKeywords
+    DomainRowsMixin, InputMixin, ComputationMixin, OutputMixin, ExportMixin, ModuleKeywords
 ):
     r"""Activations of a deep network as features for any scikit-learn estimator.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         pooling: str | None
         image_shape: tuple[int, ...] | None
         augment: str
+        _row_kind: str
         power: float
         normalize: bool
         on_error: str
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         _n_features_out: int
 
         def _transform(self, X: Any, out: Any, domain: Any) -> Any: ...
+        def _layer_paths(self) -> tuple[str, ...]: ...
         def _numbers(self, X: Any) -> Any: ...
         def _batches(self, X: Any, batches: Any, device: Any) -> Iterator[tuple]: ...
 

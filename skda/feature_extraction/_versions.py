@@ -68,5 +68,7 @@ def _rotate(images, angle):
     height, width = images.shape[2:]
     cos, sin = math.cos(angle), math.sin(angle)
     matrix = images.new_tensor([[cos, -sin * height / width, 0], [sin * width / height, cos, 0]])
-    grid = F.affine_grid(matrix.expand(len(images), 2, 3), images.shape, align_corners=False)
+    # The grid of one image for all: exporters take the size of a batch here for a constant.
+    grid = F.affine_grid(matrix[None], [1, *images.shape[1:]], align_corners=False)
+    grid = grid.expand(images.shape[0], -1, -1, -1)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

@@ -19,6 +19,7 @@ from skda.training._optimizers import OPTIMIZERS as OPTIMIZERS
 from skda.training._parts import to_device as to_device
 from skda.training._schedules import SCHEDULES as SCHEDULES
 from skda.training._schedules import annealing, cosine, progressive
+from skda.training._slim import without_training_state as without_training_state
 from skda.training._stages import Seeds as Seeds
 from skda.training._stages import Stage, Training
 from skda.training._stages import run_stages as run_stages

@@ -5,7 +5,7 @@ import contextlib
 import torch
 
 from skda.backbones import list_blocks
-from skda.training._parts import NetPart
+from skda.training._slim import SlimMixin
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -34,7 +34,7 @@ def _fused_if_possible(optimizer, groups, kwargs):
     return optimizer(groups, **kwargs)
 
 
-class OptimizationMixin(NetPart):
+class OptimizationMixin(SlimMixin):
     """Optimisers with a learning rate for every part of a net."""
 
     def initialize_optimizer(self, triggered_directly=None):

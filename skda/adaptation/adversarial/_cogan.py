@@ -262,6 +262,7 @@ class CoGANClassifier(DeepAdaptationClassifier):
     generator_lr: float = 1e-3
 
     net_class = CoGANNet
+    keeps_alignment: ClassVar[bool] = True  # sample has a use for the generator
     row_kinds = ("table", "image")
     keyword_prefixes = ("module", "generator", "generator_optimizer")
 

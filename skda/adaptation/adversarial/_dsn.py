@@ -220,6 +220,7 @@ class DSNClassifier(DeepAdaptationClassifier):
     """
 
     alignment: ClassVar[None] = None
+    keeps_alignment: ClassVar[bool] = True  # reconstruct has a use for the decoder
     row_kinds = ("table", "image", "series")
     layers: ClassVar[tuple[str, ...]] = ("inputs",)
     similarity: str = "dann"

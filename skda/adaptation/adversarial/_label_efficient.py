@@ -247,6 +247,13 @@ class OtherClassesTask(ClassificationTask):
         others = torch.from_numpy(~np.isin(self.classes, self.target_classes))
         return outputs.masked_fill(others, _NO_CLASS)
 
+    def fold_head(self, head):
+        """Let the head itself give what `outputs` makes of it, in place; for an export."""
+        others = torch.from_numpy(~np.isin(self.classes, self.target_classes))
+        with torch.no_grad():
+            head.weight[others] = 0
+            head.bias[others] = _NO_CLASS
+
 
 class LabelEfficientClassifier(DeepAdaptationClassifier):
     r"""Label-efficient learning of representations for other domains and other classes.
