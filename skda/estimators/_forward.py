@@ -45,14 +45,14 @@ class ForwardMixin(EstimatorPart):
             outputs, features = map(torch.cat, zip(*chunks, strict=True))
             return outputs, features
         activations = self.activations_of(X, ("logits", "features"))
-        outputs, features = activations["logits"], activations["features"]
-        self._check_finite(outputs, X)
-        return self._task.outputs(outputs), features
+        return self._task.outputs(activations["logits"]), activations["features"]
 
-    def _check_finite(self, outputs, X):
+    def _check_finite(self, activations):
         """Raise if the network makes of rows what is no number, which would pass for class 0."""
-        wrong = ~outputs.flatten(1).isfinite().all(dim=1)
-        if not wrong.any():
+        finite = [values.flatten(1).isfinite().all(dim=1) for values in activations.values()]
+        wrong = ~torch.stack(finite).all(dim=0)
+        # Infinite statistics of a network that went on make finite outputs, the same of all rows.
+        if not wrong.any() and self.on_divergence != "ignore":
             return
         if not self.net_.is_finite():
             raise DivergenceError(
@@ -60,11 +60,13 @@ class ForwardMixin(EstimatorPart):
                 "diverged, or its weights came so. Fit again with a lower lr, or with inputs of a "
                 "scale of about 1."
             )
+        if not wrong.any():
+            return
         first = int(wrong.nonzero()[0])
         raise ValueError(
-            f"X: the network's outputs are not finite for {int(wrong.sum())} of {len(wrong)} rows, "
-            f"the first of them row {first}; such large values did not occur in fit. Bring X to "
-            "the scale of the rows of fit, or leave out these rows."
+            f"X: what the network makes of it is not finite for {int(wrong.sum())} of {len(wrong)} "
+            f"rows, the first of them row {first}; such large values did not occur in fit. Bring X "
+            "to the scale of the rows of fit, or leave out these rows."
         )
 
     def activations_of(
@@ -88,6 +90,14 @@ class ForwardMixin(EstimatorPart):
         -------
         activations : dict of str to torch.Tensor of shape (n_samples, ...)
             By layer, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If what the network makes of a row is not finite.
+
+        skda.exceptions.DivergenceError
+            If the network itself is not.
         """
         check_is_fitted(self)
         if getattr(self, "interruption_", None):  # not in pickles of 0.1.0
@@ -99,4 +109,6 @@ class ForwardMixin(EstimatorPart):
             )
         rows = self._validate_X(X, reset=False)
         with float32_on_cpu():
-            return self.net_.activations_of(rows, layers, domain)
+            activations = self.net_.activations_of(rows, layers, domain)
+        self._check_finite(activations)
+        return activations

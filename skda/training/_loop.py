@@ -72,6 +72,7 @@ class LoopMixin(RecoveryMixin):
             self._pool_target_statistics()
         else:
             self.estimate_target_statistics(X.targets)
+        self.check_target_statistics()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; losses stay on the device until its end.
@@ -111,7 +112,13 @@ class LoopMixin(RecoveryMixin):
         for batch in iterator:
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch, **fit_params)
+            try:
+                step = step_fn(batch, **fit_params)
+            except (ValueError, RuntimeError) as error:  # of a loss that looks for itself
+                cause = self._find_divergence(batch, len(losses) + 1, iterator)
+                if cause is None:
+                    raise
+                raise cause from error
             names = names or self._loss_names(step)
             losses.append([step[name].detach() for name in names])
             if self._notifies_batches:
