@@ -13,6 +13,8 @@ from skda.exceptions import DivergenceError
 from skda.training._parts import NetPart
 from skda.training._statistics import ranges
 
+# Tensors of up to as many numbers are looked at together.
+_SMALL = 2**16
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -125,16 +127,23 @@ class RecoveryMixin(NetPart):
                 for path, tensor in chain(part.named_parameters(), part.named_buffers()):
                     yield f"{name}.{path}", tensor
 
+    def _places(self):
+        """Return where parameters and statistics stand: a fifth of the time of their names."""
+        return [
+            (store, name, tensor)
+            for part in self._learned().values()
+            if isinstance(part, nn.Module)
+            for owner in part.modules()
+            for store in (owner._parameters, owner._buffers)
+            for name, tensor in store.items()
+        ]
+
     def _keep_epoch(self):
         # Whole before it takes the place of the one before: an interruption may come in between.
-        values, places = {}, []
-        for part in self._learned().values():
-            for owner in part.modules() if isinstance(part, nn.Module) else ():
-                for store in (owner._parameters, owner._buffers):
-                    for name, tensor in store.items():
-                        places.append((store, name, tensor))
-                        if tensor is not None and id(tensor) not in values:
-                            values[id(tensor)] = tensor.detach().clone()
+        places = self._places()
+        tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
+        with torch.no_grad():
+            values = {key: tensor.clone() for key, tensor in tensors.items()}
         self._whole_epoch = len(self.history), places, values
 
     def _go_back(self):
@@ -165,31 +174,38 @@ class RecoveryMixin(NetPart):
         iterator : iterable
             The training batches.
         """
-        wrong = ~losses.isfinite()
-        if wrong.any():
-            step, number = wrong.nonzero()[0].tolist()
+        if not math.isfinite(losses.sum().item()):
+            step, number = (~losses.isfinite()).nonzero()[0].tolist()
             what = f"{names[number]} was {losses[step, number].item()} in step {step + 1}"
             raise self._divergence(names[number], what, step + 1, iterator)
         if (name := self._first_not_finite()) is not None:
             what = f"{name} was not finite after step {len(losses)}"
             raise self._divergence(name, what, len(losses), iterator)
 
+    def _are_finite(self):
+        """Tell whether all is finite, masks included: what is asked in every epoch, and cheap."""
+        with torch.no_grad():
+            small, parts = [], []
+            for _, _, tensor in self._places():
+                if tensor is not None and tensor.is_floating_point() and tensor.numel():
+                    (small if tensor.numel() <= _SMALL else parts).append(tensor)
+            if small:
+                parts.append(torch.cat([tensor.reshape(-1) for tensor in small]))
+            sums = [part.sum(dtype=torch.float64).item() for part in parts]
+        return all(map(math.isfinite, sums))
+
     def _largest_magnitudes(self):
         """Return the largest magnitude of every parameter and statistic by name, NaN if in it."""
-        watched = {
-            name: tensor.detach()
+        return {
+            name: tensor.detach().abs().max().item()
             for name, tensor in self._tensors()
             if tensor.is_floating_point() and tensor.numel()
         }
-        # Largest magnitudes, since squares of large numbers overflow.
-        norms = torch._foreach_norm(  # pyright: ignore[reportPrivateImportUsage]
-            list(watched.values()), float("inf")
-        )
-        values = torch.stack([norm.float() for norm in norms]).tolist()
-        return dict(zip(watched, values, strict=True))
 
     def _first_not_finite(self):
         """Return the name of a parameter or statistic that is not finite, None if all are."""
+        if self._are_finite():
+            return None
         for name, largest in self._largest_magnitudes().items():
             if not math.isfinite(largest) and name not in self._masks:
                 return name
@@ -197,6 +213,9 @@ class RecoveryMixin(NetPart):
 
     def _check_start(self):
         """Raise if the network comes with what is not finite; masks may, and are noted."""
+        self._masks = frozenset()
+        if self._are_finite():
+            return
         learned = {name for name, part in self._tensors() if isinstance(part, nn.Parameter)}
         largest = self._largest_magnitudes().items()
         infinite = {name for name, value in largest if not math.isfinite(value)}
