@@ -15,6 +15,7 @@ from skda.estimators._keywords import ModuleKeywords
 from skda.estimators._net_params import copy_callback
 from skda.estimators._network import example_rows, frozen_blocks
 from skda.estimators._params import PrefixedParams, estimator
+from skda.estimators._stopping import stopping_callbacks
 from skda.estimators._task import ClassificationTask, Task
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "estimator",
     "example_rows",
     "frozen_blocks",
+    "stopping_callbacks",
 ]

@@ -139,9 +139,11 @@ class DeepEstimator(
     batch_size : int, default=64
         Rows of a training step; at least 2.
 
-    early_stopping : bool, default=False
+    early_stopping : bool or scorer, default=False
         Whether to hold out rows, and to stop when their loss no longer falls; the best weights
-        are kept.
+        are kept. A scorer of :mod:`skda.model_selection` that needs no labels, or a callable like
+        one, scores the target rows of training after every epoch instead, and no rows need be
+        held out: training stops when ``target_score``, in the history, no longer rises.
 
     validation_fraction : float, default=None
         Share of the rows that is held out to report ``valid_loss`` and
@@ -236,7 +238,7 @@ class DeepEstimator(
     head_lr_multiplier: float | str = "auto"
     max_epochs: int = 40
     batch_size: int = 64
-    early_stopping: bool = False
+    early_stopping: bool | Callable = False
     validation_fraction: float | None = None
     n_iter_no_change: int = 10
     device: Any = "auto"
@@ -293,7 +295,7 @@ class DeepEstimator(
         "head_lr_multiplier": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", callable],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],

@@ -1,5 +1,6 @@
 """The loop over epochs and steps, and what is looked after in it."""
 
+import math
 from typing import Any
 
 import torch
@@ -55,7 +56,10 @@ class LoopMixin(RecoveryMixin):
         self._leave_training()
         self._complete_target_statistics(X)
         if self._has_adversary:
-            warn_of_failure(self.history[self._first_epoch :])
+            labels = torch.as_tensor(X.y)
+            are_classes = labels.dtype == torch.int64 and labels.ndim == 1
+            source_classes = effective_classes(labels) if are_classes else math.inf
+            warn_of_failure(self.history[self._first_epoch :], source_classes)
 
     def _leave_training(self):
         """Drop what lasts for one call of ``fit``, however it ends."""
