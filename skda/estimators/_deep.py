@@ -183,7 +183,9 @@ class DeepEstimator(
         processors.
 
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 shows one bar for all stages on a terminal or in a notebook, and lines elsewhere, one an
+        epoch and at most 40 a stage; nothing within a search, which has a `verbose` of its own.
+        2 adds the estimated rest of time, and lines within a search.
 
     random_state : int, RandomState instance or None, default=None
         Seeds weights, order of rows and dropout. The global generator of torch is not touched.

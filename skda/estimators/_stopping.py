@@ -11,6 +11,8 @@ from skorch.callbacks import (
     PassthroughScoring,
 )
 
+from skda.training import say
+
 
 class TargetScore(Callback):
     """Records the score of a label-free scorer on the target rows after every epoch.
@@ -90,7 +92,7 @@ def stopping_callbacks(estimator: Any, training: Any, *, of_target: bool = False
     options = {
         "patience": estimator.n_iter_no_change,
         "load_best": True,
-        "sink": print if estimator.verbose else _silence,
+        "sink": say if estimator.verbose else _silence,
     }
     if is_switch:
         return [("early_stopping", EarlyStopping(monitor="valid_loss", **options))]

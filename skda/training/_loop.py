@@ -68,6 +68,9 @@ class LoopMixin(RecoveryMixin):
                 group["lr"] = group["initial_lr"]
         self._lr_factor = None
         self._scaler = self._evaluated_sizes = self._whole_epoch = None
+        if self._own_progress is not None:
+            self._own_progress.close()
+        self._progress = self._own_progress = None
         if self.stages:
             self._end_stages()
 
@@ -125,6 +128,8 @@ class LoopMixin(RecoveryMixin):
                 raise cause from error
             names = names or self._loss_names(step)
             losses.append([step[name].detach() for name in names])
+            if self._progress is not None:
+                self._progress.step(len(iterator))
             if self._notifies_batches:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
