@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 # What NumPy, pandas, torch and scikit-learn raise where an argument cannot be used.
 _ABOUT_INPUT = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError, AttributeError)
+_NO_FAULT_OF_INPUT = ("OutOfMemoryError", "DivergenceError")
 _LONGEST = 300
 
 
@@ -39,7 +40,7 @@ def naming(name: str, wanted: str) -> Iterator[None]:
         raise
     except _ABOUT_INPUT as error:
         is_clear = isinstance(error, ValueError | TypeError) and begins_with(str(error), name)
-        if is_clear or type(error).__name__ == "OutOfMemoryError":
+        if is_clear or type(error).__name__ in _NO_FAULT_OF_INPUT:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name} must be {wanted}: {shortened(error)}") from error

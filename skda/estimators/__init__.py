@@ -20,6 +20,7 @@ from skda.estimators._net_params import copy_callback
 from skda.estimators._network import example_rows, frozen_blocks
 from skda.estimators._onnx import write_onnx as write_onnx
 from skda.estimators._params import PrefixedParams, estimator
+from skda.estimators._stopping import stopping_callbacks
 from skda.estimators._task import ClassificationTask, Task
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "estimator",
     "example_rows",
     "frozen_blocks",
+    "stopping_callbacks",
 ]

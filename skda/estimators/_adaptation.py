@@ -112,10 +112,14 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
     batch_size : int, default=64
         Source rows, and as many target rows, of a training step; at least 2.
 
-    early_stopping : bool, default=False
+    early_stopping : bool or scorer, default=False
         Whether to hold out source rows, and to stop when their loss no longer falls; the best
         weights are kept. No target label is involved; with a growing trade-off the best source
-        loss may come before the adaptation.
+        loss may come before the adaptation. A scorer of :mod:`skda.model_selection`, such as
+        :class:`skda.model_selection.InformationMaximizationScorer`, or a callable like one, scores
+        the target rows of training after every epoch instead: training stops when
+        ``target_score``, in the history, no longer rises. No rows need be held out for it; those
+        of `validation_fraction` reach it with their labels, for the scorers that use them.
 
     validation_fraction : float, default=None
         Share of the source rows that is held out to report ``valid_loss`` and

@@ -145,9 +145,11 @@ class DeepEstimator(
     batch_size : int, default=64
         Rows of a training step; at least 2.
 
-    early_stopping : bool, default=False
+    early_stopping : bool or scorer, default=False
         Whether to hold out rows, and to stop when their loss no longer falls; the best weights
-        are kept.
+        are kept. A scorer of :mod:`skda.model_selection` that needs no labels, or a callable like
+        one, scores the target rows of training after every epoch instead, and no rows need be
+        held out: training stops when ``target_score``, in the history, no longer rises.
 
     validation_fraction : float, default=None
         Share of the rows that is held out to report ``valid_loss`` and
@@ -187,7 +189,9 @@ class DeepEstimator(
         processors.
 
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 shows one bar for all stages on a terminal or in a notebook, and lines elsewhere, one an
+        epoch and at most 40 a stage; nothing within a search, which has a `verbose` of its own.
+        2 adds the estimated rest of time, and lines within a search.
 
     keep_training_state : bool, default=False
         Whether a pickle of the fitted estimator holds what only training needs too: the state of
@@ -248,7 +252,7 @@ class DeepEstimator(
     head_lr_multiplier: float | str = "auto"
     max_epochs: int = 40
     batch_size: int = 64
-    early_stopping: bool = False
+    early_stopping: bool | Callable = False
     validation_fraction: float | None = None
     n_iter_no_change: int = 10
     device: Any = "auto"
@@ -307,7 +311,7 @@ class DeepEstimator(
         "head_lr_multiplier": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", callable],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],

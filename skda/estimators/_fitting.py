@@ -11,7 +11,7 @@ from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._parts import EstimatorPart
 from skda.exceptions import DivergenceError, IncompleteFitWarning
-from skda.training import Seeds, Training, run_stages
+from skda.training import Progress, Seeds, Training, run_stages, say
 
 
 class FittingMixin(EstimatorPart):
@@ -43,7 +43,8 @@ class FittingMixin(EstimatorPart):
             self._build_backbone(training)
             self._tell(training.resolver.notes)
             try:
-                run_stages(self.make_stages(training), training)
+                with Progress(self.verbose) as training.progress:
+                    run_stages(self.make_stages(training), training)
             except (KeyboardInterrupt, DivergenceError) as error:
                 if training.net is None or not training.net.classifies:
                     raise
@@ -54,7 +55,7 @@ class FittingMixin(EstimatorPart):
 
     def _tell(self, notes):
         for note in notes if self.verbose else ():
-            print(note)
+            say(note)
 
     def _keep(self, net):
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from joblib import effective_n_jobs
-from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skda._checks import as_array
 from skda._naming import naming, shortened
 from skda.backbones import check_keywords
 from skda.estimators._holdout import Holdout
+from skda.estimators._stopping import check_monitors, stopping_callbacks
 from skda.training import RowBatches
 
 _ROWS_OF_TOKENS = 64
@@ -40,17 +40,11 @@ def common_net_params(estimator, training):
     check_keywords("criterion", estimator._task.criterion, estimator.params_for("criterion"))
     callbacks = [copy_callback(callback) for callback in estimator.callbacks or ()]
     fraction = estimator.validation_fraction
-    if estimator.early_stopping:
+    if isinstance(estimator.early_stopping, bool | np.bool_) and estimator.early_stopping:
         fraction = fraction or 0.1
-        stopper = EarlyStopping(
-            monitor="valid_loss",
-            patience=estimator.n_iter_no_change,
-            load_best=True,
-            sink=print if estimator.verbose else _silence,
-        )
-        callbacks.append(("early_stopping", stopper))
     if not fraction:
-        _check_monitors(callbacks)
+        check_monitors(callbacks)
+    callbacks += stopping_callbacks(estimator, training)
     multiplier = estimator.head_lr_multiplier
     if multiplier == "auto":
         multiplier = 10.0 if training.resolver.has_weights else 1.0
@@ -93,18 +87,6 @@ def common_net_params(estimator, training):
     return params
 
 
-def _check_monitors(callbacks):
-    """Raise if a callback looks at held-out rows, of which there are none."""
-    for entry in callbacks:
-        callback = entry[1] if isinstance(entry, tuple) else entry
-        monitor = getattr(callback, "monitor", None)
-        if isinstance(monitor, str) and monitor.startswith("valid_"):
-            raise ValueError(
-                f"callbacks: {type(callback).__name__} monitors {monitor!r}, but no rows are held "
-                "out; set validation_fraction=0.1, or monitor='train_loss'."
-            )
-
-
 def _class_weights(weight, n_classes):
     """Return weights of classes, which may come as a list or an array, as torch takes them."""
     name = "criterion__weight"
@@ -124,7 +106,3 @@ def copy_callback(callback):
         return copy.deepcopy(callback)
     except TypeError:  # it holds an open file or a connection
         return callback
-
-
-def _silence(*args):
-    pass

@@ -15,7 +15,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from tqdm import tqdm
 
 from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda._torch import as_trained, local_torch_state, seed_generators
@@ -31,6 +30,7 @@ from skda.feature_extraction._output import OutputMixin
 from skda.feature_extraction._versions import AUGMENTATIONS
 from skda.images import LAYOUTS
 from skda.rows import INPUTS, as_host_array, is_iterable_data, iterate_chunks, map_batch
+from skda.training import RowProgress
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -181,7 +181,8 @@ class DeepFeatureExtractor(
         Threads that decode images while the network runs. None means 1, and -1 all processors.
 
     verbose : int, default=0
-        Whether transform shows a progress bar.
+        1 shows how far transform is: a bar on a terminal or in a notebook, lines elsewhere, and
+        nothing within a search. 2 adds the estimated rest of time, and lines within a search.
 
     random_state : int, RandomState instance or None, default=None
         Seeds random weights. The global generator of torch is not touched.
@@ -422,7 +423,7 @@ class DeepFeatureExtractor(
         features = self._empty_features(X) if out is None else self._check_out(out, len(X))
         device = self._device_for(X)
         unreadable = []
-        progress = tqdm(total=len(X), unit=" rows", disable=not self.verbose)
+        progress = RowProgress(len(X), self.verbose)
         compute = self._computed if self.cache is None else self._remembered
         with local_torch_state(device), torch.inference_mode(), progress:
             for rows, values, errors in compute(X, device, sizes):

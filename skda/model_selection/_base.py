@@ -63,7 +63,11 @@ class TargetScorer(BaseEstimator):
         ------
         ValueError
             If no target rows arrive, or no y where it is used, if the estimator cannot take an
-            argument, or if the score is not finite.
+            argument, or if the score or the outputs that it is computed from are not finite. In a
+            search such a candidate gets the search's ``error_score``, which is NaN.
+
+        skda.exceptions.DivergenceError
+            If the parameters of a network are not finite.
 
         TypeError
             If the estimator lacks a method that the score is computed from.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from skda._checks import as_array, count_rows
 from skda._naming import naming
@@ -66,12 +67,30 @@ def predict(estimator: Any, rows: Any, name: str) -> np.ndarray:
         If the estimator has no ``predict``.
 
     ValueError
-        If it cannot take the rows.
+        If it cannot take the rows, or if what it decides by is not finite: ``argmax`` of NaN is a
+        class like any other.
     """
     if not hasattr(estimator, "predict"):
         raise TypeError(f"estimator: {type(estimator).__name__} has no predict.")
     with naming(name, _ROWS):
-        return np.asarray(estimator.predict(rows))
+        labels = np.asarray(estimator.predict(rows))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    methods = () if hasattr(last, "net_") else ("predict_proba", "decision_function")
+    for method in methods:  # a deep estimator looks for itself
+        if hasattr(estimator, method):
+            with naming(name, _ROWS):
+                outputs = getattr(estimator, method)(rows)
+            _check_outputs(outputs, estimator, method, name)
+            break
+    return labels
+
+
+def _check_outputs(outputs, estimator, method, name):
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            f"estimator: {method} of {type(estimator).__name__} gives NaN or infinity for rows of "
+            f"{name}; its training diverged, or these rows are too large."
+        )
 
 
 def predict_probabilities(estimator: Any, rows: Any, name: str) -> np.ndarray:
@@ -108,9 +127,5 @@ def predict_probabilities(estimator: Any, rows: Any, name: str) -> np.ndarray:
         )
     with naming(name, _ROWS):
         probabilities = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
-    if not np.isfinite(probabilities).all():
-        raise ValueError(
-            f"estimator: predict_proba of {type(estimator).__name__} gives NaN or infinity for "
-            f"rows of {name}; its training diverged, or these rows are too large."
-        )
+    _check_outputs(probabilities, estimator, "predict_proba", name)
     return probabilities

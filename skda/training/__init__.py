@@ -17,6 +17,8 @@ from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
 from skda.training._optimizers import OPTIMIZERS as OPTIMIZERS
 from skda.training._parts import to_device as to_device
+from skda.training._progress import Progress, RowProgress
+from skda.training._progress import say as say
 from skda.training._schedules import SCHEDULES as SCHEDULES
 from skda.training._schedules import annealing, cosine, progressive
 from skda.training._slim import without_training_state as without_training_state
@@ -33,7 +35,9 @@ __all__ = [
     "Block",
     "DomainDataset",
     "PairedBatches",
+    "Progress",
     "RowBatches",
+    "RowProgress",
     "Stage",
     "Training",
     "TwoPlayerNet",

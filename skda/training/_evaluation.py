@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import ClassifierTags
 from skorch.dataset import Dataset
+from torch import nn
 
 from skda.nn import DomainRows
 from skda.rows import as_batch, batch_size, collect_rows, map_batch
@@ -89,6 +91,19 @@ class EvaluationMixin(NetPart):
         self.history.record_batch(name, self.valid_metric(logits, y).item())
         return {"loss": loss, "y_pred": logits}
 
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probabilities of the classes of rows; see :meth:`predict`."""
+        cached = vars(self).get("forward_iter")
+        if cached is None or isinstance(X, Dataset | torch.Tensor | dict):
+            return super().predict_proba(X)
+        # skorch's scoring callbacks have it give what it gave of the rows that they score: not
+        # of others, such as those of the target.
+        del self.forward_iter
+        try:
+            return super().predict_proba(X)
+        finally:
+            self.forward_iter = cached
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of rows of the target domain.
 
@@ -103,6 +118,42 @@ class EvaluationMixin(NetPart):
             Class numbers.
         """
         return self.predict_proba(X).argmax(axis=1)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the share of rows whose class is predicted.
+
+        Parameters
+        ----------
+        X : ndarray, torch.Tensor or Dataset
+            Rows.
+
+        y : ndarray of shape (n_samples,)
+            Their class numbers.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+        """
+        return float(np.mean(self.predict(X) == y))
+
+    @property
+    def classes_(self):
+        """Class numbers, which scorers among the callbacks ask for."""
+        widths = [getattr(part, "out_features", None) for part in self.module_.head.modules()]
+        if not self._tells_classes_apart() or widths[-1] is None:
+            raise AttributeError(f"{type(self).__name__} does not know its classes.")
+        return np.arange(widths[-1])
+
+    def _tells_classes_apart(self):
+        criterion = self.criterion if isinstance(self.criterion, type) else type(self.criterion)
+        return issubclass(criterion, nn.CrossEntropyLoss)
+
+    def __sklearn_tags__(self):
+        tags: Any = super().__sklearn_tags__()
+        if self._tells_classes_apart():
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
 
     @contextlib.contextmanager
     def statistics_of(self, domain):

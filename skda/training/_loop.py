@@ -1,5 +1,6 @@
 """The loop over epochs and steps, and what is looked after in it."""
 
+import math
 from typing import Any
 
 import torch
@@ -50,13 +51,16 @@ class LoopMixin(RecoveryMixin):
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
+    def on_train_end(self, net, X: Any = None, y=None, **kwargs):
         """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
         super().on_train_end(net, X, y, **kwargs)
         self._leave_training()
         self._complete_target_statistics(X)
         if self._has_adversary:
-            warn_of_failure(self.history[self._first_epoch :])
+            labels = torch.as_tensor(X.y)
+            are_classes = labels.dtype == torch.int64 and labels.ndim == 1
+            source_classes = effective_classes(labels) if are_classes else math.inf
+            warn_of_failure(self.history[self._first_epoch :], source_classes)
 
     def _leave_training(self):
         """Drop what lasts for one call of ``fit``, however it ends."""
@@ -65,6 +69,9 @@ class LoopMixin(RecoveryMixin):
                 group["lr"] = group["initial_lr"]
         self._lr_factor = None
         self._scaler = self._evaluated_sizes = self._whole_epoch = None
+        if self._own_progress is not None:
+            self._own_progress.close()
+        self._progress = self._own_progress = None
         if self.stages:
             self._end_stages()
 
@@ -73,6 +80,7 @@ class LoopMixin(RecoveryMixin):
             self._pool_target_statistics()
         else:
             self.estimate_target_statistics(X.targets)
+        self.check_target_statistics()
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run one epoch; losses stay on the device until its end.
@@ -113,9 +121,18 @@ class LoopMixin(RecoveryMixin):
         for batch in iterator:
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch, **fit_params)
+            try:
+                step = step_fn(batch, **fit_params)
+            except (ValueError, RuntimeError) as error:  # of a loss that looks for itself
+                n_before = len(losses) // max(len(names), 1)
+                cause = self._find_divergence(batch, n_before + 1, iterator)
+                if cause is None:
+                    raise
+                raise cause from error
             names = names or self._loss_names(step)
             losses.add(torch.stack([step[name].detach() for name in names]))
+            if self._progress is not None:
+                self._progress.step(len(iterator))
             if self._notifies_batches:
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))

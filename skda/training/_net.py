@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 
 from skda._sklearn_compat import cloudpickle
@@ -17,6 +17,7 @@ from skda.training._loop import LoopMixin
 from skda.training._module import AdaptationModule
 from skda.training._objective import ObjectiveMixin
 from skda.training._optimizers import OptimizationMixin
+from skda.training._progress import EpochLog
 from skda.training._stages import Stage, StageMixin
 
 
@@ -116,6 +117,9 @@ class AdaptationNet(
     # Parts that learn against the others, such as ("head",). () is the alignment, if one of its
     # parts is adversarial.
     adversary: ClassVar[tuple[str, ...]] = ()
+    # What shows how far training is: of the training that this net is a part of, or its own.
+    _progress: Any = None
+    _own_progress: Any = None
     # Whether its outputs are predictions, or what a later stage makes use of.
     classifies: ClassVar[bool] = True
 
@@ -181,7 +185,7 @@ class AdaptationNet(
             (metric, PassthroughScoring(name=metric, lower_is_better=False)),
         ]
         if self.verbose:
-            callbacks.append(("print_log", PrintLog()))
+            callbacks.append(("print_log", EpochLog()))
         return callbacks
 
     # -- parts --------------------------------------------------------------------------------

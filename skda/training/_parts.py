@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         current_trade_off: float
         _has_adversary: bool
         _predicted: StepValues
+        _progress: Any
+        _own_progress: Any
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
         def _complete_target_statistics(self, X: Any) -> None: ...

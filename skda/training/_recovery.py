@@ -1,15 +1,20 @@
 """What stays of a training that is interrupted, fails or diverges: its whole epochs."""
 
 import dis
+import math
+import signal
 from itertools import chain
 from typing import Any
 
 import torch
+from torch import nn
 
 from skda.exceptions import DivergenceError
 from skda.training._parts import NetPart
 from skda.training._statistics import ranges
 
+# Tensors of up to as many numbers are looked at together.
+_SMALL = 2**16
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -18,10 +23,13 @@ class _StopTraining(KeyboardInterrupt):
 
 
 def _is_raised(error):
-    """Whether code raised it: a signal stops other instructions."""
+    """Whether code raised it: a signal stops other instructions, or runs its handler."""
+    handler = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
+        if trace.tb_frame.f_code is handler:
+            return False
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
 
 
@@ -33,8 +41,9 @@ class RecoveryMixin(NetPart):
     ``KeyboardInterrupt`` at the end of an epoch, as early stopping does, ends training well.
     """
 
-    # Number and tensors of the last whole epoch, while training runs.
+    # Number, tensors and their values of the last whole epoch, while training runs.
     _whole_epoch: Any = None
+    _masks = frozenset()  # names of buffers that hold infinity by design, such as of attention
     _has_ended = False  # the last training came to its end, be it an early one
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
@@ -70,6 +79,8 @@ class RecoveryMixin(NetPart):
 
     def _run_epochs(self, X, y, **fit_params):
         """Return what cut the training, None if nothing did."""
+        if self.on_divergence == "raise":
+            self._check_start()
         self._keep_epoch()
         try:
             self.fit_loop(X, y, **fit_params)
@@ -85,19 +96,22 @@ class RecoveryMixin(NetPart):
 
     def notify(self, method_name, **kwargs):
         """Call a hook of the net and of its callbacks, which may ask to end training."""
+        if method_name != "on_epoch_end":
+            super().notify(method_name, **kwargs)
+            return
+        stop = None
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as error:
-            if method_name == "on_epoch_end" and _is_raised(error):
-                raise _StopTraining from error
-            raise
-
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Keep what the epoch has come to."""
-        super().on_epoch_end(net, dataset_train, dataset_valid, **kwargs)
+            if not _is_raised(error):
+                raise
+            stop = error
+        # Only now: callbacks have recorded the last figures of the epoch.
         if self.on_divergence == "raise":
             self._check_held_out()
         self._keep_epoch()
+        if stop is not None:
+            raise _StopTraining from stop
 
     # -- the last whole epoch -----------------------------------------------------------------
 
@@ -109,22 +123,38 @@ class RecoveryMixin(NetPart):
     def _tensors(self):
         """Yield the names of parameters and statistics, and themselves."""
         for name, part in self._learned().items():
-            if isinstance(part, torch.nn.Module):
+            if isinstance(part, nn.Module):
                 for path, tensor in chain(part.named_parameters(), part.named_buffers()):
                     yield f"{name}.{path}", tensor
 
+    def _places(self):
+        """Return where parameters and statistics stand: a fifth of the time of their names."""
+        return [
+            (store, name, tensor)
+            for part in self._learned().values()
+            if isinstance(part, nn.Module)
+            for owner in part.modules()
+            for store in (owner._parameters, owner._buffers)
+            for name, tensor in store.items()
+        ]
+
     def _keep_epoch(self):
         # Whole before it takes the place of the one before: an interruption may come in between.
-        values = [tensor.detach().clone() for _, tensor in self._tensors()]
-        self._whole_epoch = len(self.history), values
+        places = self._places()
+        tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
+        with torch.no_grad():
+            values = {key: tensor.clone() for key, tensor in tensors.items()}
+        self._whole_epoch = len(self.history), places, values
 
     def _go_back(self):
-        n_epochs, values = self._whole_epoch
+        n_epochs, places, values = self._whole_epoch
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():
-            for (_, tensor), value in zip(self._tensors(), values, strict=True):
-                tensor.copy_(value)
+            for store, name, tensor in places:
+                if tensor is not None:
+                    tensor.copy_(values[id(tensor)])
+                store[name] = tensor  # buffers may have been put in the place of others
         for name in self._optimizers:  # moments belong to steps that are taken back
             getattr(self, f"{name}_").state.clear()
 
@@ -144,28 +174,94 @@ class RecoveryMixin(NetPart):
         iterator : iterable
             The training batches.
         """
-        wrong = ~losses.isfinite()
-        if wrong.any():
-            step, number = wrong.nonzero()[0].tolist()
+        if not math.isfinite(losses.sum().item()):
+            step, number = (~losses.isfinite()).nonzero()[0].tolist()
             what = f"{names[number]} was {losses[step, number].item()} in step {step + 1}"
             raise self._divergence(names[number], what, step + 1, iterator)
         if (name := self._first_not_finite()) is not None:
             what = f"{name} was not finite after step {len(losses)}"
             raise self._divergence(name, what, len(losses), iterator)
 
+    def _are_finite(self):
+        """Tell whether all is finite, masks included: what is asked in every epoch, and cheap."""
+        with torch.no_grad():
+            small, parts = [], []
+            for _, _, tensor in self._places():
+                if tensor is not None and tensor.is_floating_point() and tensor.numel():
+                    (small if tensor.numel() <= _SMALL else parts).append(tensor)
+            if small:
+                parts.append(torch.cat([tensor.reshape(-1) for tensor in small]))
+            sums = [part.sum(dtype=torch.float64).item() for part in parts]
+        return all(map(math.isfinite, sums))
+
+    def _largest_magnitudes(self):
+        """Return the largest magnitude of every parameter and statistic by name, NaN if in it."""
+        return {
+            name: tensor.detach().abs().max().item()
+            for name, tensor in self._tensors()
+            if tensor.is_floating_point() and tensor.numel()
+        }
+
     def _first_not_finite(self):
         """Return the name of a parameter or statistic that is not finite, None if all are."""
-        watched = [(n, t) for n, t in self._tensors() if t.is_floating_point() and t.numel()]
-        # Largest magnitudes, since squares of large numbers overflow.
-        norms = torch._foreach_norm(  # pyright: ignore[reportPrivateImportUsage]
-            [tensor.detach() for _, tensor in watched], float("inf")
-        )
-        finite = torch.stack([norm.float() for norm in norms]).isfinite().tolist()
-        return None if all(finite) else watched[finite.index(False)][0]
+        if self._are_finite():
+            return None
+        for name, largest in self._largest_magnitudes().items():
+            if not math.isfinite(largest) and name not in self._masks:
+                return name
+        return None
+
+    def _check_start(self):
+        """Raise if the network comes with what is not finite; masks may, and are noted."""
+        self._masks = frozenset()
+        if self._are_finite():
+            return
+        learned = {name for name, part in self._tensors() if isinstance(part, nn.Parameter)}
+        largest = self._largest_magnitudes().items()
+        infinite = {name for name, value in largest if not math.isfinite(value)}
+        self._masks = frozenset(n for n, v in largest if math.isinf(v) and n not in learned)
+        if wrong := infinite - self._masks:
+            name = min(wrong)
+            raise DivergenceError(
+                f"{name} is not finite before training: the weights that the network came with "
+                "hold NaN or infinity. Load others, or let the module start from new ones.",
+                name=name,
+            )
+
+    def check_target_statistics(self) -> None:
+        """Raise if what rows of the target gave once training was over is not finite.
+
+        Raises
+        ------
+        skda.exceptions.DivergenceError
+            Then, unless `on_divergence` is ``"ignore"``.
+        """
+        if self.on_divergence == "raise" and (name := self._first_not_finite()) is not None:
+            raise DivergenceError(
+                f"{name} is not finite: the statistics of the rows of X_target are beyond float32. "
+                "Bring these rows to a scale of about 1, or leave out the largest of them.",
+                name=name,
+            )
 
     def is_finite(self) -> bool:
         """Return whether all parameters and statistics are finite."""
         return self._first_not_finite() is None
+
+    def _find_divergence(self, batch, step, iterator):
+        """Return the divergence that made a step fail, None if all is finite."""
+        if self.on_divergence != "raise":
+            return None
+        name = self._first_not_finite()
+        if name is None:
+            try:
+                with torch.no_grad():
+                    logits, _ = self.infer(batch[0])
+            except Exception:  # what fails here is what the step failed of
+                return None
+            if logits.isfinite().all():
+                return None
+            name = "logits"
+        return self._divergence(name, f"{name} was not finite in step {step}", step, iterator)
 
     def _check_held_out(self):
         loss = self.history[-1].get("valid_loss")

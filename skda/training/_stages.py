@@ -154,6 +154,9 @@ class Training:
 
     interruption : str or None
         What cut the training, and where; None if nothing did.
+
+    progress : Progress or None
+        What shows how far the training is.
     """
 
     dataset: DomainDataset
@@ -167,6 +170,7 @@ class Training:
     net: Any = None
     histories: dict[str, Any] = field(default_factory=dict)
     interruption: str | None = None
+    progress: Any = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -196,6 +200,7 @@ def _run_group(group, training):
         return
     net = first.make_net(training)
     net.stages = tuple(stage.declared() for stage in group)
+    net._progress = training.progress
     if first.reseed:
         seed_generators(training.seeds.training, training.device)
     try:

@@ -1,5 +1,6 @@
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -108,3 +109,31 @@ def test_a_discriminator_that_wins_is_told(digits):
     shifted = type(digits)(**{**digits, "X_target": digits.X_target + 40.0})
     with pytest.warns(ConvergenceWarning, match="won"):
         _fit(shifted, trade_off=1e-4, batch_norm="shared")
+
+
+# -- rare classes -----------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_predictions_as_rare_as_the_labels_are_no_collapse():
+    # 3 % of the labels are positive: an effective number of 1.14.
+    warn_of_failure([*_history(target_classes=2.0), {**ALIVE, "target_classes": 1.14}], 1.14)
+
+
+def test_rarer_predictions_than_labels_are_a_collapse():
+    history = [*_history(target_classes=2.0), {**ALIVE, "target_classes": 1.01}]
+    with pytest.warns(ConvergenceWarning, match=r"collapsed.*the source's labels: 1\.14"):
+        warn_of_failure(history, 1.14)
+
+
+def test_three_per_cent_of_positives_do_not_collapse():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 5))
+    y = (np.arange(600) % 33 == 0).astype(int)
+    X[y == 1] += 3
+    clf = DANNClassifier(max_epochs=8, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.fit(X, y, X_target=X[rng.permutation(600)] + 0.2)
+    assert clf.history_[-1, "target_classes"] < 1.3
+    assert not [w for w in caught if "collapsed" in str(w.message)]

@@ -12,7 +12,7 @@ from torch import nn
 from skda._sklearn_compat import Interval
 from skda._torch import seed_generators
 from skda.base import DeepAdaptationClassifier
-from skda.estimators import copy_callback
+from skda.estimators import copy_callback, stopping_callbacks
 from skda.losses import domain_cross_entropy
 from skda.nn import Activations, DomainAccuracy, DomainDiscriminator, one_output_per_row
 from skda.rows import DictRows, as_batch, map_batch, take_batch
@@ -169,9 +169,10 @@ class ADDAClassifier(DeepAdaptationClassifier):
         Number of epochs of each stage. An epoch of the first goes once through the source, one of
         the second through the larger domain.
 
-    early_stopping : bool, default=False
+    early_stopping : bool or scorer, default=False
         Whether to hold out source rows in the first stage, and to end it when their loss no
-        longer falls; the best weights are kept.
+        longer falls; the best weights are kept. A scorer of :mod:`skda.model_selection` scores
+        the target rows after every epoch of the second stage instead, and ends that.
 
     callbacks : list of skorch callbacks, default=None
         Copies of them take part in each stage; ``callbacks__*`` keywords reach them.
@@ -258,7 +259,10 @@ class ADDAClassifier(DeepAdaptationClassifier):
             alignment=self.make_alignment(training.layers, training.widths),
             trade_off=self.trade_off,
             trade_off_schedule=self.trade_off_schedule,
-            callbacks=[copy_callback(callback) for callback in self.callbacks or ()],
+            callbacks=[
+                *map(copy_callback, self.callbacks or ()),
+                *stopping_callbacks(self, training, of_target=True),
+            ],
             train_split=None,
             augment=augment and {"target": augment},  # the source's rows are blank
             optimizer=torch.optim.Adam,

@@ -100,6 +100,9 @@ class AdaBNClassifier(DeepAdaptationClassifier):
         ------
         ValueError
             If there are no rows, or if they are not of the form of those that fit was given.
+
+        skda.exceptions.DivergenceError
+            If the statistics of these rows are not finite; those from before stay.
         """
         check_is_fitted(self)
         if X_target is None:
@@ -157,6 +160,7 @@ class AdaBNClassifier(DeepAdaptationClassifier):
         try:
             module.set_targets(len(targets), moments)
             net.estimate_target_statistics(targets)
+            net.check_target_statistics()
         except BaseException:  # half of the norms would know the new target
             vars(module).update(vars(before))
             raise
