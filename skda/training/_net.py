@@ -13,6 +13,7 @@ from torch import nn
 from skda._sklearn_compat import cloudpickle
 from skda.nn import DomainRows
 from skda.training._batches import PairedBatches, RowBatches
+from skda.training._drawing import own_draws
 from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import effective_classes, gradient_norm, is_adversary, warn_of_failure
 from skda.training._module import AdaptationModule
@@ -340,16 +341,18 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
     def _run_steps(self, iterator, prefix, step_fn, **fit_params):
         """Return what the last step of an epoch gave, and the losses of all."""
         losses, names = [], None
-        for batch in iterator:
-            if self._notifies_batches:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch, **fit_params)
-            names = names or self._loss_names(step)
-            losses.append([step[name].detach() for name in names])
-            if self._notifies_batches:
-                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
-                self.notify("on_batch_end", batch=batch, training=True, **step)
+        with own_draws(self) as begin_step:
+            for batch in iterator:
+                begin_step()
+                if self._notifies_batches:
+                    self.notify("on_batch_begin", batch=batch, training=True)
+                step = step_fn(batch, **fit_params)
+                names = names or self._loss_names(step)
+                losses.append([step[name].detach() for name in names])
+                if self._notifies_batches:
+                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                    self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+                    self.notify("on_batch_end", batch=batch, training=True, **step)
         return step, losses
 
     def _end_epoch_of_alignment(self):

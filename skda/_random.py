@@ -1,0 +1,399 @@
+"""Random generators of a training's own: those of the process stay as they are, at every moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import RLock
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch._C import DispatchKey
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
+
+from skda._drawing_functions import FUNCTIONS_THAT_DRAW
+from skda._process import SharedSetting
+
+# Beside the CPU's, which is always there.
+WITHOUT_GENERATOR = ("cpu", "meta")
+_CPU = torch.device("cpu")
+# One thread at a time lends its own state to a generator of the process, see OwnGenerators.
+_LENDING = RLock()
+_KEYWORD_ALONE = 10**6
+
+
+def seed_generators(seed: int, device: Any) -> None:
+    """Seed the generators in use: this thread's own, or the process's where it has none."""
+    if own := current_generators():
+        own.seed(seed)
+        return
+    torch.default_generator.manual_seed(seed)
+    device = torch.device(device)
+    if device.type not in WITHOUT_GENERATOR:
+        library = torch.get_device_module(device)
+        with library.device(device) if hasattr(library, "device") else nullcontext():
+            library.manual_seed(seed)
+
+
+def current_generators() -> "OwnGenerators | None":
+    """Return the own generators that draws of this thread come from, if there are any.
+
+    By the modes of torch, which autograd takes along to its threads.
+    """
+    for mode in reversed(_get_current_function_mode_stack()):
+        if isinstance(mode, OwnGenerators):
+            return mode
+    for mode in reversed(_get_current_dispatch_mode_stack()):
+        if isinstance(mode, _Redirection):
+            return mode.own
+    return None
+
+
+@contextmanager
+def own_generators(device: Any) -> Iterator["OwnGenerators"]:
+    """Within this context all that this thread draws comes from generators of its own.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where it computes, beside the CPU.
+    """
+    own = OwnGenerators(device)
+    with _default_generators_of(own.device), own, own.redirection:
+        yield own
+
+
+class OwnGenerators(TorchFunctionMode):
+    """Generators of one thread's work, by device, and the mode by which functions draw from them.
+
+    A number is what the process's generator of this device would give for the same seed. What
+    has an argument for a generator gets one, on the level of single operators, so that torch
+    computes all else as it always does: dropout of a recurrent layer on the CPU, say, comes down
+    to ``bernoulli_``. Two kinds of mode see to it, which torch keeps by thread:
+
+    - ``redirection`` sees every operator, and is complete: operators that draw have a tag. It
+      costs several microseconds for each.
+    - The object itself sees calls of functions, and lets those that may draw run under the
+      redirection. It costs about one microsecond for each.
+
+    On accelerators some operators draw and have no argument for a generator: fused dropout and
+    attention, recurrent layers. There the process's generator of this accelerator has the state
+    of the own one for the moment of the call, one thread at a time; a thread of the caller that
+    draws there at this very moment would get numbers of the training.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Where the work is done, beside the CPU.
+
+    Attributes
+    ----------
+    drawing : frozenset of callable
+        The functions that may draw: those of torch, and what a watch has found.
+
+    n_draws, n_attributed : int
+        How often anything drew, and how often of these within a function.
+
+    n_questions : int
+        How often code asked for the state of a generator, as activation checkpoints do.
+    """
+
+    def __init__(self, device: Any = "cpu"):
+        super().__init__()
+        self.device = torch.device(device)
+        self.redirection = _Redirection(self)
+        self.drawing = FUNCTIONS_THAT_DRAW
+        self.n_draws = self.n_attributed = self.n_questions = 0
+        self.notes: dict[Any, Any] = {}  # of those who know what draws
+        self._is_watching, self._n_elsewhere = False, 0
+        self._seed: int | None = None
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def seed(self, seed: int) -> None:
+        """Let all generators start from a seed."""
+        self._seed = seed
+        for generator in self._generators.values():
+            generator.manual_seed(seed)
+
+    def of(self, device: torch.device) -> torch.Generator:
+        """Return the generator of a device; without a seed it goes on from the process's."""
+        generator = self._generators.get(device)
+        if generator is None:
+            generator = torch.Generator(device)
+            if self._seed is None:
+                generator.set_state(_process_generator(device).get_state())
+            else:
+                generator.manual_seed(self._seed)
+            self._generators[device] = generator
+        return generator
+
+    def begin_watch(self) -> None:
+        """Find out which functions draw; operators must not be suspended."""
+        self._is_watching, self._n_elsewhere = True, self.n_draws - self.n_attributed
+
+    def end_watch(self) -> bool:
+        """Return whether anything has drawn that is in no function."""
+        self._is_watching = False
+        return self.n_draws - self.n_attributed > self._n_elsewhere
+
+    # -- functions ----------------------------------------------------------------------------
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in self.drawing:
+            if func is F.dropout and (result := self._dropout(*args, **(kwargs or {}))) is not None:
+                return result
+            return self._redirected(func, args, kwargs or {})
+        if self._is_watching:
+            return self._watched(func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+    def _dropout(self, input, p=0.5, training=True, inplace=False):
+        """Return what dropout of ATen makes of dense rows on the CPU, None of all others.
+
+        With the redirection it would cost several times as much.
+        """
+        plain = type(input) is torch.Tensor and input.device.type == "cpu"
+        if not (plain and training and 0 < p < 1 and input.numel()):
+            return None
+        self.n_draws += 1
+        self.n_attributed += 1
+        noise = torch.empty_like(input, requires_grad=False)
+        noise.bernoulli_(1 - p, generator=self.of(_CPU)).div_(1 - p)
+        return input.mul_(noise) if inplace else input * noise
+
+    def _redirected(self, func, args, kwargs):
+        n_before = self.n_draws
+        if self.redirection.is_on:
+            result = func(*args, **kwargs)
+        else:
+            with self.redirection:
+                result = func(*args, **kwargs)
+        self.n_attributed += self.n_draws - n_before
+        return result
+
+    def _watched(self, func, args, kwargs):
+        before = self.n_draws, self.n_questions
+        result = func(*args, **kwargs)
+        if before != (self.n_draws, self.n_questions):
+            self.drawing = self.drawing | {func}
+            self.n_attributed += self.n_draws - before[0]
+        return result
+
+    # -- operators ----------------------------------------------------------------------------
+
+    def execute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run an operator that draws; the redirection is off here, and below it."""
+        device = _device_of(func, args, kwargs)
+        if device.type == "meta":
+            return func(*args, **kwargs)
+        place = _place_of_generator(func)
+        if place is not None:
+            return self._execute_with_generator(func, args, kwargs, place, device)
+        # What is made of other operators: those come here again, one by one.
+        keys = [DispatchKey.CompositeImplicitAutograd, DispatchKey.CompositeExplicitAutograd]
+        if device.type == "cpu":
+            keys.append(DispatchKey.CPU)
+        for key in keys:
+            if func.has_kernel_for_dispatch_key(key):
+                with self.redirection:
+                    return func._op_dk(key, *args, **kwargs)
+        self.n_draws += 1
+        with self.lent([device]):
+            return func(*args, **kwargs)
+
+    def _execute_with_generator(self, func, args, kwargs, place, device):
+        is_positional = place < len(args)
+        if (args[place] if is_positional else kwargs.get("generator")) is None:
+            self.n_draws += 1
+            generator = self.of(device)
+            if is_positional:
+                args = (*args[:place], generator, *args[place + 1 :])
+            else:
+                kwargs = {**kwargs, "generator": generator}
+        return func(*args, **kwargs)
+
+    @contextmanager
+    def lent(self, devices: Any) -> Iterator[None]:
+        """Within this context the process's generators of some devices have the own ones' states.
+
+        For what can draw from no others. No two threads are within it at a time.
+        """
+        with _LENDING:
+            pairs = [(_process_generator(device), self.of(device)) for device in devices]
+            before = [process.get_state() for process, _ in pairs]
+            for process, own in pairs:
+                process.set_state(own.get_state())
+            try:
+                yield
+            finally:
+                for (process, own), state in zip(pairs, before, strict=True):
+                    own.set_state(process.get_state())
+                    process.set_state(state)
+
+    @contextmanager
+    def lent_throughout(self) -> Iterator[None]:
+        """Lend the generators for compiled code, which no mode sees, and which modes disturb."""
+        devices = [_CPU]
+        if self.device.type not in WITHOUT_GENERATOR:
+            devices.append(_with_index(self.device))
+        with self.suspended(functions=True), self.lent(devices):
+            yield
+
+    @contextmanager
+    def suspended(self, *, functions: bool) -> Iterator[None]:
+        """Within this context operators are not redirected, and functions neither if told so.
+
+        Where other modes have been entered within this one, all stays on.
+        """
+        operators = _last(_get_current_dispatch_mode_stack()) is self.redirection
+        functions = functions and operators
+        functions = functions and _last(_get_current_function_mode_stack()) is self
+        if operators:
+            self.redirection.__exit__(None, None, None)
+        if functions:
+            self.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            if functions:
+                self.__enter__()
+            if operators:
+                self.redirection.__enter__()
+
+
+class _Redirection(TorchDispatchMode):
+    """Gives every operator that draws a generator of ``own``."""
+
+    def __init__(self, own):
+        super().__init__()
+        self.own, self.n_entered = own, 0
+
+    @property
+    def is_on(self):
+        return self.n_entered > 0
+
+    def __enter__(self):
+        self.n_entered += 1
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        self.n_entered -= 1
+        return super().__exit__(*exception)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        draws = _DRAWS.get(func)
+        if draws is None:
+            draws = _DRAWS[func] = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+        if draws:
+            return self.own.execute(func, args, kwargs or {})
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+
+# By operator, as far as they have been met.
+_DRAWS: dict[Any, bool] = {}
+_PLACES: dict[Any, int | None] = {}
+
+
+def _place_of_generator(func):
+    """Return the position of the argument, a large number if it goes by name, None without one."""
+    if func not in _PLACES:
+        _PLACES[func] = None
+        for position, argument in enumerate(func._schema.arguments):
+            if "Generator" in str(argument.type):
+                _PLACES[func] = _KEYWORD_ALONE if argument.kwarg_only else position
+    return _PLACES[func]
+
+
+def _device_of(func, args, kwargs):
+    """Return the device on which an operator draws: the one that is named, or its tensors'."""
+    device = kwargs.get("device")
+    if device is None:
+        for value in (*args, *kwargs.values()):
+            for entry in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(entry, torch.Tensor):
+                    return entry.device
+    return _CPU if device is None else _with_index(torch.device(device))
+
+
+def _with_index(device):
+    if device.type in WITHOUT_GENERATOR or device.index is not None:
+        return device
+    current = getattr(torch.get_device_module(device), "current_device", int)
+    return torch.device(device.type, current())
+
+
+def _last(stack):
+    return stack[-1] if stack else None
+
+
+# -- the generators of the process --------------------------------------------------------------
+
+
+def _process_generator(device):
+    """Return the generator that all draws of this process on a device come from by themselves."""
+    if device.type == "cpu":
+        return torch.default_generator
+    if device.type == "cuda":
+        torch.cuda.init()
+        return tuple.__getitem__(torch.cuda.default_generators, device.index)
+    return _LibraryGenerator(device)
+
+
+class _LibraryGenerator:
+    """The generator of a device whose library has functions for it, and no object."""
+
+    def __init__(self, device):
+        self._library, self._index = torch.get_device_module(device), device.index
+
+    def get_state(self):
+        return self._library.get_rng_state(self._index)
+
+    def set_state(self, state):
+        self._library.set_rng_state(state, self._index)
+
+
+class _StandIn:
+    """What ``torch.manual_seed``, ``get_rng_state`` and ``fork_rng`` find while anybody trains.
+
+    In a thread with own generators it is the own one, in all others that of the process. Activation
+    checkpoints keep the state and bring it back to compute a layer once more: with that of the
+    process the second dropout would not be the first.
+    """
+
+    def __getattr__(self, name):
+        if own := current_generators():
+            own.n_questions += 1
+            return getattr(own.of(_CPU), name)
+        return getattr(torch.default_generator, name)
+
+
+class _CudaStandIns(tuple):
+    """The same for ``torch.cuda.default_generators``."""
+
+    def __getitem__(self, index):
+        if own := current_generators():
+            own.n_questions += 1
+            return own.of(torch.device("cuda", index))
+        return super().__getitem__(index)
+
+
+_OF_CPU = SharedSetting(
+    lambda: torch.random.default_generator,
+    lambda generator: setattr(torch.random, "default_generator", generator),
+)
+_OF_CUDA = SharedSetting(
+    lambda: torch.cuda.default_generators,
+    lambda generators: setattr(torch.cuda, "default_generators", generators),
+)
+_STAND_IN = _StandIn()
+
+
+@contextmanager
+def _default_generators_of(device):
+    """Within this context functions of torch that handle states of generators find own ones."""
+    cuda = nullcontext()
+    if device.type == "cuda":
+        torch.cuda.init()
+        cuda = _OF_CUDA.held_at(_CudaStandIns(torch.cuda.default_generators))
+    with _OF_CPU.held_at(_STAND_IN), cuda:
+        yield
