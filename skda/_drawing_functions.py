@@ -22,3 +22,8 @@ _PLACES = (torch, torch.Tensor, F, torch._C._nn, torch._VF, torch._lowrank, nn.i
 FUNCTIONS_THAT_DRAW = frozenset(
     getattr(place, name) for place in _PLACES for name in _NAMES if hasattr(place, name)
 )
+# Of these the ones that take the keyword `generator`, in all releases of torch.
+FUNCTIONS_WITH_GENERATOR = frozenset(
+    [torch.rand, torch.randn, torch.randint, torch.randperm, torch.bernoulli, torch.normal]
+    + [getattr(torch.Tensor, name) for name in ("uniform_", "normal_", "bernoulli_", "random_")]
+)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from threading import RLock
+from threading import RLock, local
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch._C import DispatchKey
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
-from skda._drawing_functions import FUNCTIONS_THAT_DRAW
+from skda._drawing_functions import FUNCTIONS_THAT_DRAW, FUNCTIONS_WITH_GENERATOR
 from skda._process import SharedSetting
 
 # Beside the CPU's, which is always there.
@@ -19,7 +19,10 @@ WITHOUT_GENERATOR = ("cpu", "meta")
 _CPU = torch.device("cpu")
 # One thread at a time lends its own state to a generator of the process, see OwnGenerators.
 _LENDING = RLock()
+# ``own``: the generators whose modes are suspended in this thread.
+_SUSPENDED = local()
 _KEYWORD_ALONE = 10**6
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def seed_generators(seed: int, device: Any) -> None:
@@ -63,6 +66,32 @@ def own_generators(device: Any) -> Iterator["OwnGenerators"]:
         yield own
 
 
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Within this context a part of a training draws from its own generators, in every step.
+
+    To be put around what is known to draw: then nothing else of a step needs a mode of torch.
+    """
+    own = current_generators() or getattr(_SUSPENDED, "own", None)
+    if own is None:
+        yield
+        return
+    n_before = own.n_draws
+    with nullcontext() if own.is_on else own:
+        yield
+    own.n_expected += own.n_draws - n_before
+
+
+@contextmanager
+def noting_draws() -> Iterator[list[int]]:
+    """Within this context of own generators, fill a list with a number if anything draws."""
+    own, noted = current_generators(), []
+    n_before = own.n_draws if own else 0
+    yield noted
+    if own and own.n_draws > n_before:
+        noted.append(own.n_draws - n_before)
+
+
 class OwnGenerators(TorchFunctionMode):
     """Generators of one thread's work, by device, and the mode by which functions draw from them.
 
@@ -91,8 +120,9 @@ class OwnGenerators(TorchFunctionMode):
     drawing : frozenset of callable
         The functions that may draw: those of torch, and what a watch has found.
 
-    n_draws, n_attributed : int
-        How often anything drew, and how often of these within a function.
+    n_draws, n_attributed, n_expected : int
+        How often anything drew, how often of these within a function, and how often where it was
+        known before, within :func:`drawing` and by `dropout`.
 
     n_questions : int
         How often code asked for the state of a generator, as activation checkpoints do.
@@ -103,7 +133,8 @@ class OwnGenerators(TorchFunctionMode):
         self.device = torch.device(device)
         self.redirection = _Redirection(self)
         self.drawing = FUNCTIONS_THAT_DRAW
-        self.n_draws = self.n_attributed = self.n_questions = 0
+        self.n_draws = self.n_attributed = self.n_expected = self.n_questions = 0
+        self._n_entered = 0
         self.notes: dict[Any, Any] = {}  # of those who know what draws
         self._is_watching, self._n_elsewhere = False, 0
         self._seed: int | None = None
@@ -138,28 +169,51 @@ class OwnGenerators(TorchFunctionMode):
 
     # -- functions ----------------------------------------------------------------------------
 
+    @property
+    def is_on(self) -> bool:
+        """Whether functions draw from these generators now."""
+        return self._n_entered > 0
+
+    def __enter__(self):
+        self._n_entered += 1
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        self._n_entered -= 1
+        return super().__exit__(*exception)
+
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in self.drawing:
-            if func is F.dropout and (result := self._dropout(*args, **(kwargs or {}))) is not None:
-                return result
+            if func is F.dropout:
+                return self.dropout(*args, **(kwargs or {}))
+            if func in FUNCTIONS_WITH_GENERATOR and _is_on_cpu(args, kwargs or {}):
+                return self._with_generator(func, args, kwargs or {})
             return self._redirected(func, args, kwargs or {})
         if self._is_watching:
             return self._watched(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
 
-    def _dropout(self, input, p=0.5, training=True, inplace=False):
-        """Return what dropout of ATen makes of dense rows on the CPU, None of all others.
+    def dropout(self, input, p=0.5, training=True, inplace=False):
+        """Return what :func:`torch.nn.functional.dropout` does.
 
-        With the redirection it would cost several times as much.
+        Of dense rows on the CPU, as in ATen; by the redirection it takes several times as long.
         """
         plain = type(input) is torch.Tensor and input.device.type == "cpu"
         if not (plain and training and 0 < p < 1 and input.numel()):
-            return None
+            return self._redirected(F.dropout, (input, p, training, inplace), {})
         self.n_draws += 1
         self.n_attributed += 1
         noise = torch.empty_like(input, requires_grad=False)
         noise.bernoulli_(1 - p, generator=self.of(_CPU)).div_(1 - p)
         return input.mul_(noise) if inplace else input * noise
+
+    def _with_generator(self, func, args, kwargs):
+        """Call a function that takes a generator: the redirection costs 40 microseconds more."""
+        if kwargs.get("generator") is None:
+            self.n_draws += 1
+            self.n_attributed += 1
+            kwargs = {**kwargs, "generator": self.of(_CPU)}
+        return func(*args, **kwargs)
 
     def _redirected(self, func, args, kwargs):
         n_before = self.n_draws
@@ -252,10 +306,12 @@ class OwnGenerators(TorchFunctionMode):
             self.redirection.__exit__(None, None, None)
         if functions:
             self.__exit__(None, None, None)
+            _SUSPENDED.own = self
         try:
             yield
         finally:
             if functions:
+                _SUSPENDED.own = None
                 self.__enter__()
             if operators:
                 self.redirection.__enter__()
@@ -313,6 +369,14 @@ def _device_of(func, args, kwargs):
                 if isinstance(entry, torch.Tensor):
                     return entry.device
     return _CPU if device is None else _with_index(torch.device(device))
+
+
+def _is_on_cpu(args, kwargs):
+    """Whether a function of random numbers makes a plain tensor on the CPU, or fills one."""
+    device = kwargs.get("device")
+    if device is None and args and isinstance(args[0], torch.Tensor):
+        device = args[0].device if type(args[0]) in _PLAIN else "meta"
+    return device is None or torch.device(device).type == "cpu"
 
 
 def _with_index(device):

@@ -94,11 +94,12 @@ _CUDNN = SharedSetting(_read_cudnn, _write_cudnn)
 
 
 @contextmanager
-def local_torch_state(device):
+def local_torch_state(device, *, draws=True):
     """Let training and inference find torch as it is by itself, and leave it as it was.
 
-    Random numbers come from generators of this thread's own; gradients are on, tensors are in
-    float32 and on the CPU unless something else is said; on CUDA convolutions are reproducible.
+    Random numbers come from generators of this thread's own, unless nothing `draws`; gradients are
+    on, tensors are in float32 and on the CPU unless something else is said; on CUDA convolutions
+    are reproducible.
     """
     is_cuda = torch.device(device).type == "cuda"
     with (
@@ -106,7 +107,7 @@ def local_torch_state(device):
         torch.enable_grad(),
         float32_on_cpu(),
         _CUDNN.held_at((True, False)) if is_cuda else nullcontext(),
-        own_generators(device),
+        own_generators(device) if draws else nullcontext(),
     ):
         yield
 

@@ -19,6 +19,7 @@ from torch import nn
 from tqdm import tqdm
 
 from skda._sklearn_compat import Interval, StrOptions, fit_context
+from skda._random import noting_draws
 from skda._torch import as_trained, local_torch_state, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators import ModuleKeywords
@@ -357,7 +358,11 @@ class DeepFeatureExtractor(
             example = self._first_input(self._validate_X(X, reset=True))
             self.input_shape_ = row_shape(example)
             self.module_ = as_trained(resolver.build(self.input_shape_)).to(device).eval()
-            features = self._first_features(map_batch(lambda values: values.to(device), example))
+            with noting_draws() as draws:
+                features = self._first_features(
+                    map_batch(lambda values: values.to(device), example)
+                )
+            self._draws = bool(draws)  # which few networks do in eval mode
         for note in resolver.notes if self.verbose else ():
             print(note)
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
@@ -412,7 +417,8 @@ class DeepFeatureExtractor(
         unreadable = []
         progress = tqdm(total=len(X), unit=" rows", disable=not self.verbose)
         compute = self._computed if self.cache is None else self._remembered
-        with local_torch_state(device), torch.inference_mode(), progress:
+        draws = getattr(self, "_draws", False)  # pickles of earlier releases do not have it
+        with local_torch_state(device, draws=draws), torch.inference_mode(), progress:
             for rows, values, errors in compute(X, device):
                 unreadable += errors
                 if isinstance(features, torch.Tensor):

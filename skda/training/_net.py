@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -10,10 +11,11 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScori
 from skorch.utils import TeeGenerator
 from torch import nn
 
+from skda._random import drawing
 from skda._sklearn_compat import cloudpickle
 from skda.nn import DomainRows
 from skda.training._batches import PairedBatches, RowBatches
-from skda.training._drawing import own_draws
+from skda.training._drawing import draws_of_compiled, own_draws
 from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import effective_classes, gradient_norm, is_adversary, warn_of_failure
 from skda.training._module import AdaptationModule
@@ -296,7 +298,8 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`."""
-        super().partial_fit(X, y, classes, **fit_params)
+        with draws_of_compiled(self):
+            super().partial_fit(X, y, classes, **fit_params)
         if any(getattr(callback, "load_best", False) for _, callback in self.callbacks_):
             # The best weights came back with the statistics that they had during training.
             self._complete_target_statistics(X)
@@ -316,16 +319,19 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         """
         if not training:
             if iterator is not None:
-                with self.module_.rows.of(DomainRows.SOURCE_ALONE):
+                rows = self.module_.rows.of(DomainRows.SOURCE_ALONE)
+                with rows, own_draws(self, iterator, training=False) as begin_step:
+                    begin_step()
                     super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         if self._n_steps is None:
             self._n_steps = len(iterator) * self.max_epochs
         self._set_training(True)
-        with self.module_.rows.of(getattr(iterator, "sizes", None)):
-            step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
+        rows = self.module_.rows.of(getattr(iterator, "sizes", None))
+        with rows, own_draws(self, iterator, training=True) as begin_step:
+            step, losses = self._run_steps(iterator, begin_step, prefix, step_fn, **fit_params)
+            means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
         names = self._loss_names(step)
-        means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
         for name, mean in zip(names, means.tolist(), strict=True):
             self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
         if "trade_off" in step:
@@ -338,21 +344,20 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
-    def _run_steps(self, iterator, prefix, step_fn, **fit_params):
+    def _run_steps(self, iterator, begin_step, prefix, step_fn, **fit_params):
         """Return what the last step of an epoch gave, and the losses of all."""
         losses, names = [], None
-        with own_draws(self) as begin_step:
-            for batch in iterator:
-                begin_step()
-                if self._notifies_batches:
-                    self.notify("on_batch_begin", batch=batch, training=True)
-                step = step_fn(batch, **fit_params)
-                names = names or self._loss_names(step)
-                losses.append([step[name].detach() for name in names])
-                if self._notifies_batches:
-                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                    self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
-                    self.notify("on_batch_end", batch=batch, training=True, **step)
+        for batch in iterator:
+            begin_step()
+            if self._notifies_batches:
+                self.notify("on_batch_begin", batch=batch, training=True)
+            step = step_fn(batch, **fit_params)
+            names = names or self._loss_names(step)
+            losses.append([step[name].detach() for name in names])
+            if self._notifies_batches:
+                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
+                self.notify("on_batch_end", batch=batch, training=True, **step)
         return step, losses
 
     def _end_epoch_of_alignment(self):
@@ -405,7 +410,8 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
                 group["lr"] = group["initial_lr"] * factor
         self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
-        batch = self.augmented(batch)
+        with drawing() if self.augment is not None else nullcontext():
+            batch = self.augmented(batch)
         step = self.train_step_single(batch, **fit_params)
         if self._notifies_gradients:
             if self._scaler is not None:
