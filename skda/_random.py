@@ -1,7 +1,7 @@
 """Random generators of a training's own: those of the process stay as they are, at every moment."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from threading import RLock, local
 from typing import Any
 
@@ -11,18 +11,24 @@ from torch._C import DispatchKey
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
-from skda._drawing_functions import FUNCTIONS_THAT_DRAW, FUNCTIONS_WITH_GENERATOR
+from skda._drawing_functions import (
+    CPU,
+    FUNCTIONS_THAT_DRAW,
+    FUNCTIONS_WITH_GENERATOR,
+    WITHOUT_GENERATOR,
+    device_of,
+    draws,
+    is_on_cpu,
+    place_of_generator,
+    process_generator,
+    with_index,
+)
 from skda._process import SharedSetting
 
-# Beside the CPU's, which is always there.
-WITHOUT_GENERATOR = ("cpu", "meta")
-_CPU = torch.device("cpu")
 # One thread at a time lends its own state to a generator of the process, see OwnGenerators.
 _LENDING = RLock()
 # ``own``: the generators whose modes are suspended in this thread.
 _SUSPENDED = local()
-_KEYWORD_ALONE = 10**6
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def seed_generators(seed: int, device: Any) -> None:
@@ -82,16 +88,6 @@ def drawing() -> Iterator[None]:
     own.n_expected += own.n_draws - n_before
 
 
-@contextmanager
-def noting_draws() -> Iterator[list[int]]:
-    """Within this context of own generators, fill a list with a number if anything draws."""
-    own, noted = current_generators(), []
-    n_before = own.n_draws if own else 0
-    yield noted
-    if own and own.n_draws > n_before:
-        noted.append(own.n_draws - n_before)
-
-
 class OwnGenerators(TorchFunctionMode):
     """Generators of one thread's work, by device, and the mode by which functions draw from them.
 
@@ -136,7 +132,7 @@ class OwnGenerators(TorchFunctionMode):
         self.n_draws = self.n_attributed = self.n_expected = self.n_questions = 0
         self._n_entered = 0
         self.notes: dict[Any, Any] = {}  # of those who know what draws
-        self._is_watching, self._n_elsewhere = False, 0
+        self._watch, self._is_watching, self._n_elsewhere = ExitStack(), False, 0
         self._seed: int | None = None
         self._generators: dict[torch.device, torch.Generator] = {}
 
@@ -152,19 +148,22 @@ class OwnGenerators(TorchFunctionMode):
         if generator is None:
             generator = torch.Generator(device)
             if self._seed is None:
-                generator.set_state(_process_generator(device).get_state())
+                generator.set_state(process_generator(device).get_state())
             else:
                 generator.manual_seed(self._seed)
             self._generators[device] = generator
         return generator
 
     def begin_watch(self) -> None:
-        """Find out which functions draw; operators must not be suspended."""
+        """Begin to look for functions that draw."""
+        if not self.redirection.is_on:
+            self._watch.enter_context(self.redirection)
         self._is_watching, self._n_elsewhere = True, self.n_draws - self.n_attributed
 
     def end_watch(self) -> bool:
         """Return whether anything has drawn that is in no function."""
         self._is_watching = False
+        self._watch.close()
         return self.n_draws - self.n_attributed > self._n_elsewhere
 
     # -- functions ----------------------------------------------------------------------------
@@ -186,7 +185,7 @@ class OwnGenerators(TorchFunctionMode):
         if func in self.drawing:
             if func is F.dropout:
                 return self.dropout(*args, **(kwargs or {}))
-            if func in FUNCTIONS_WITH_GENERATOR and _is_on_cpu(args, kwargs or {}):
+            if func in FUNCTIONS_WITH_GENERATOR and is_on_cpu(args, kwargs or {}):
                 return self._with_generator(func, args, kwargs or {})
             return self._redirected(func, args, kwargs or {})
         if self._is_watching:
@@ -204,7 +203,7 @@ class OwnGenerators(TorchFunctionMode):
         self.n_draws += 1
         self.n_attributed += 1
         noise = torch.empty_like(input, requires_grad=False)
-        noise.bernoulli_(1 - p, generator=self.of(_CPU)).div_(1 - p)
+        noise.bernoulli_(1 - p, generator=self.of(CPU)).div_(1 - p)
         return input.mul_(noise) if inplace else input * noise
 
     def _with_generator(self, func, args, kwargs):
@@ -212,7 +211,7 @@ class OwnGenerators(TorchFunctionMode):
         if kwargs.get("generator") is None:
             self.n_draws += 1
             self.n_attributed += 1
-            kwargs = {**kwargs, "generator": self.of(_CPU)}
+            kwargs = {**kwargs, "generator": self.of(CPU)}
         return func(*args, **kwargs)
 
     def _redirected(self, func, args, kwargs):
@@ -237,10 +236,10 @@ class OwnGenerators(TorchFunctionMode):
 
     def execute(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Run an operator that draws; the redirection is off here, and below it."""
-        device = _device_of(func, args, kwargs)
+        device = device_of(func, args, kwargs)
         if device.type == "meta":
             return func(*args, **kwargs)
-        place = _place_of_generator(func)
+        place = place_of_generator(func)
         if place is not None:
             return self._execute_with_generator(func, args, kwargs, place, device)
         # What is made of other operators: those come here again, one by one.
@@ -273,7 +272,7 @@ class OwnGenerators(TorchFunctionMode):
         For what can draw from no others. No two threads are within it at a time.
         """
         with _LENDING:
-            pairs = [(_process_generator(device), self.of(device)) for device in devices]
+            pairs = [(process_generator(device), self.of(device)) for device in devices]
             before = [process.get_state() for process, _ in pairs]
             for process, own in pairs:
                 process.set_state(own.get_state())
@@ -287,34 +286,37 @@ class OwnGenerators(TorchFunctionMode):
     @contextmanager
     def lent_throughout(self) -> Iterator[None]:
         """Lend the generators for compiled code, which no mode sees, and which modes disturb."""
-        devices = [_CPU]
+        devices = [CPU]
         if self.device.type not in WITHOUT_GENERATOR:
-            devices.append(_with_index(self.device))
-        with self.suspended(functions=True), self.lent(devices):
+            devices.append(with_index(self.device))
+        with self.operators_suspended(), self.functions_suspended(), self.lent(devices):
             yield
 
     @contextmanager
-    def suspended(self, *, functions: bool) -> Iterator[None]:
-        """Within this context operators are not redirected, and functions neither if told so.
-
-        Where other modes have been entered within this one, all stays on.
-        """
-        operators = _last(_get_current_dispatch_mode_stack()) is self.redirection
-        functions = functions and operators
-        functions = functions and _last(_get_current_function_mode_stack()) is self
-        if operators:
-            self.redirection.__exit__(None, None, None)
-        if functions:
-            self.__exit__(None, None, None)
-            _SUSPENDED.own = self
+    def operators_suspended(self) -> Iterator[None]:
+        """Within this context functions alone are seen to, unless other modes came on top."""
+        if _last(_get_current_dispatch_mode_stack()) is not self.redirection:
+            yield
+            return
+        self.redirection.__exit__(None, None, None)
         try:
             yield
         finally:
-            if functions:
-                _SUSPENDED.own = None
-                self.__enter__()
-            if operators:
-                self.redirection.__enter__()
+            self.redirection.__enter__()
+
+    @contextmanager
+    def functions_suspended(self) -> Iterator[None]:
+        """Within this context nothing is seen to but what is within :func:`drawing`."""
+        if _last(_get_current_function_mode_stack()) is not self:
+            yield
+            return
+        self.__exit__(None, None, None)
+        _SUSPENDED.own = self
+        try:
+            yield
+        finally:
+            _SUSPENDED.own = None
+            self.__enter__()
 
 
 class _Redirection(TorchDispatchMode):
@@ -337,83 +339,13 @@ class _Redirection(TorchDispatchMode):
         return super().__exit__(*exception)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        draws = _DRAWS.get(func)
-        if draws is None:
-            draws = _DRAWS[func] = torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
-        if draws:
+        if draws(func):
             return self.own.execute(func, args, kwargs or {})
         return func(*args, **kwargs) if kwargs else func(*args)
 
 
-# By operator, as far as they have been met.
-_DRAWS: dict[Any, bool] = {}
-_PLACES: dict[Any, int | None] = {}
-
-
-def _place_of_generator(func):
-    """Return the position of the argument, a large number if it goes by name, None without one."""
-    if func not in _PLACES:
-        _PLACES[func] = None
-        for position, argument in enumerate(func._schema.arguments):
-            if "Generator" in str(argument.type):
-                _PLACES[func] = _KEYWORD_ALONE if argument.kwarg_only else position
-    return _PLACES[func]
-
-
-def _device_of(func, args, kwargs):
-    """Return the device on which an operator draws: the one that is named, or its tensors'."""
-    device = kwargs.get("device")
-    if device is None:
-        for value in (*args, *kwargs.values()):
-            for entry in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(entry, torch.Tensor):
-                    return entry.device
-    return _CPU if device is None else _with_index(torch.device(device))
-
-
-def _is_on_cpu(args, kwargs):
-    """Whether a function of random numbers makes a plain tensor on the CPU, or fills one."""
-    device = kwargs.get("device")
-    if device is None and args and isinstance(args[0], torch.Tensor):
-        device = args[0].device if type(args[0]) in _PLAIN else "meta"
-    return device is None or torch.device(device).type == "cpu"
-
-
-def _with_index(device):
-    if device.type in WITHOUT_GENERATOR or device.index is not None:
-        return device
-    current = getattr(torch.get_device_module(device), "current_device", int)
-    return torch.device(device.type, current())
-
-
 def _last(stack):
     return stack[-1] if stack else None
-
-
-# -- the generators of the process --------------------------------------------------------------
-
-
-def _process_generator(device):
-    """Return the generator that all draws of this process on a device come from by themselves."""
-    if device.type == "cpu":
-        return torch.default_generator
-    if device.type == "cuda":
-        torch.cuda.init()
-        return tuple.__getitem__(torch.cuda.default_generators, device.index)
-    return _LibraryGenerator(device)
-
-
-class _LibraryGenerator:
-    """The generator of a device whose library has functions for it, and no object."""
-
-    def __init__(self, device):
-        self._library, self._index = torch.get_device_module(device), device.index
-
-    def get_state(self):
-        return self._library.get_rng_state(self._index)
-
-    def set_state(self, state):
-        self._library.set_rng_state(state, self._index)
 
 
 class _StandIn:
@@ -427,7 +359,7 @@ class _StandIn:
     def __getattr__(self, name):
         if own := current_generators():
             own.n_questions += 1
-            return getattr(own.of(_CPU), name)
+            return getattr(own.of(CPU), name)
         return getattr(torch.default_generator, name)
 
 

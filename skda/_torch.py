@@ -107,9 +107,9 @@ def local_torch_state(device, *, draws=True):
         torch.enable_grad(),
         float32_on_cpu(),
         _CUDNN.held_at((True, False)) if is_cuda else nullcontext(),
-        own_generators(device) if draws else nullcontext(),
+        own_generators(device) if draws else nullcontext() as own,
     ):
-        yield
+        yield own
 
 
 def as_given(values: Any, X: Any) -> Any:

@@ -45,7 +45,7 @@ def _warn_of_names(X, X_target, name):
             f"{name} has names of columns, but X has none. If X comes from the steps of a "
             f"pipeline, {name} has not gone through them: build it with skda.make_pipeline, and "
             "fit it with X_target=. If both are as they should be, pass arrays for both.",
-            stacklevel=4,  # past fit and its validation of parameters
+            stacklevel=5,  # past fit and its validation of parameters
         )
 
 
@@ -219,7 +219,19 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
 
         TypeError
             If X can hold no rows, or if a parameter does not exist.
+
+        KeyboardInterrupt
+            If training is interrupted; see `on_interrupt`.
+
+        skda.exceptions.DivergenceError
+            If a loss, a parameter or a statistic is not finite; see `on_divergence`.
         """
+        with self._all_or_nothing():
+            cut = self._fit(X, y, X_target, y_target, sample_domain)
+        self._answer(cut)
+        return self
+
+    def _fit(self, X, y, X_target, y_target, sample_domain):
         self._check_param_names()
         _check_alignment_list(self.alignment)
         if sample_domain is not None and y_target is not None:
@@ -249,11 +261,10 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
                 f"{type(self).__name__} was fitted without target data and trains on the source "
                 "alone; pass unlabeled rows of the target domain as X_target.",
                 NoTargetWarning,
-                stacklevel=2,
+                stacklevel=4,  # past fit and its validation of parameters
             )
         dataset = DomainDataset(X, codes, targets, target_labels)
-        self._train(dataset, start)
-        return self
+        return self._train(dataset, start)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 

@@ -6,35 +6,34 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
-from skda._torch import as_given, float32_on_cpu, local_torch_state, resolve_device, seed_generators
-from skda.backbones import BackboneResolver
 from skda.estimators._assembly import AssemblyMixin
+from skda.estimators._fitting import FittingMixin
+from skda.estimators._forward import ForwardMixin
 from skda.estimators._keywords import NetKeywords
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
 from skda.images import LAYOUTS
-from skda.rows import INPUTS, is_iterable_data, iterate_chunks
+from skda.rows import INPUTS
 from skda.training import (
     PairedBatches,
-    Seeds,
     Stage,
     Training,
-    run_stages,
 )
-
-_ROWS_OF_A_CHUNK = 1024  # of data that come in one order
 
 
 class DeepEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingRowsMixin, AssemblyMixin, NetKeywords
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ForwardMixin,
+    FittingMixin,
+    TrainingRowsMixin,
+    AssemblyMixin,
+    NetKeywords,
 ):
     r"""A backbone that gives features, and a linear head that gives outputs.
 
@@ -161,6 +160,19 @@ class DeepEstimator(
     compile : bool, default=False
         Whether to compile the network with ``torch.compile``.
 
+    on_interrupt : {"raise", "return"}, default="raise"
+        What Ctrl-C does in the middle of training. In both cases no further stage begins, what
+        the whole epochs taught is kept, and using it warns. ``"raise"`` then raises
+        ``KeyboardInterrupt``, so that a search or a script ends; ``"return"``, for notebooks,
+        returns from ``fit`` with a warning. Before the first whole epoch of a network that
+        predicts both raise, and the estimator is what it was before the call.
+
+    on_divergence : {"raise", "restore", "ignore"}, default="raise"
+        What happens if a loss, a parameter or a statistic is not finite, which is looked for at
+        the end of every epoch. ``"raise"`` and ``"restore"`` stop there and keep the last finite
+        epoch, with :class:`skda.exceptions.DivergenceError` or with a warning; without such an
+        epoch both raise. ``"ignore"`` goes on, and predictions that are not finite raise.
+
     callbacks : list of skorch callbacks, default=None
         Copies of them take part in training; ``callbacks__*`` keywords reach them.
 
@@ -197,6 +209,9 @@ class DeepEstimator(
     n_iter_ : int
         Number of epochs.
 
+    interruption_ : str or None
+        What cut training short, in which stage and after how many epochs; None if nothing did.
+
     history_ : skorch.history.History
         One entry per epoch.
 
@@ -227,6 +242,8 @@ class DeepEstimator(
     device: Any = "auto"
     precision: str = "float32"
     compile: bool = False
+    on_interrupt: str = "raise"
+    on_divergence: str = "raise"
     callbacks: list | None = None
     n_jobs: int | None = None
     verbose: int = 0
@@ -282,27 +299,13 @@ class DeepEstimator(
         "device": [str, torch.device],
         "precision": [StrOptions({"float32", "bfloat16", "float16"})],
         "compile": ["boolean"],
+        "on_interrupt": [StrOptions({"raise", "return"})],
+        "on_divergence": [StrOptions({"raise", "restore", "ignore"})],
         "callbacks": [list, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the features: the output of the module.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images as in fit
-            Rows.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out)
-            In float32.
-        """
-        _, features = self._forward(X)
-        return as_given(features.numpy(), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -312,38 +315,6 @@ class DeepEstimator(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
-
-    # -- training -----------------------------------------------------------------------------
-
-    def _draw_seeds(self):
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
-        return Seeds(*seeds.tolist())
-
-    def _start(self):
-        """Build a named network, which says how images become inputs; return what is known."""
-        self._optimizer_class()
-        device, seeds = resolve_device(self.device), self._draw_seeds()
-        keywords = self.params_for("module")
-        resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
-        with local_torch_state(device):
-            seed_generators(seeds.backbone, device)
-            resolver.start()
-        self._reader = self._make_reader(resolver)
-        self._kept = {}  # numbers of the rows that could be read, where some could not
-        return {"device": device, "seeds": seeds, "resolver": resolver}
-
-    def _train(self, dataset, start):
-        """Build the network, train it stage by stage, and keep it."""
-        training = Training(dataset, **start)
-        with local_torch_state(training.device):
-            self._build_backbone(training)
-            self._tell(training.resolver.notes)
-            run_stages(self.make_stages(training), training)
-        self.finish_fit(training)
-
-    def _tell(self, notes):
-        for note in notes if self.verbose else ():
-            print(note)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
@@ -363,46 +334,3 @@ class DeepEstimator(
         """Keep what was trained."""
         self._n_features_out = training.widths["features"]
         self._keep(training.net)
-
-    # -- helpers ------------------------------------------------------------------------------
-
-    def _keep(self, net):
-        self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
-
-    def _forward(self, X):
-        """Return outputs and features of rows of the target domain, on the CPU."""
-        if is_iterable_data(X):
-            chunks = [self._forward(chunk) for chunk in iterate_chunks(X, _ROWS_OF_A_CHUNK)]
-            if not chunks:
-                raise ValueError("X is an iterable with 0 rows; pass at least one.")
-            outputs, features = map(torch.cat, zip(*chunks, strict=True))
-            return outputs, features
-        activations = self.activations_of(X, ("logits", "features"))
-        return self._task.outputs(activations["logits"]), activations["features"]
-
-    def activations_of(
-        self, X: Any, layers: Sequence[str] = ("features",), domain: Any = None
-    ) -> dict[str, torch.Tensor]:
-        """Return the activations of rows of a domain, under the statistics of that domain.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images as in fit
-            Rows.
-
-        layers : sequence of str, default=("features",)
-            ``"features"``, ``"logits"``, and what `layers` of the estimator names.
-
-        domain : {"source", "target"}, int or None, default=None
-            Where the rows come from; a number is that of one of several target domains, None the
-            target.
-
-        Returns
-        -------
-        activations : dict of str to torch.Tensor of shape (n_samples, ...)
-            By layer, on the CPU.
-        """
-        check_is_fitted(self)
-        rows = self._validate_X(X, reset=False)
-        with float32_on_cpu():
-            return self.net_.activations_of(rows, layers, domain)

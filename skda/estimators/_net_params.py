@@ -67,6 +67,7 @@ def common_net_params(estimator, training):
         "head_lr_multiplier": multiplier,
         "precision": estimator.precision,
         "augment": estimator.augment,
+        "on_divergence": "ignore" if estimator.on_divergence == "ignore" else "raise",
         "optimizer": optimizer,
         "lr": estimator.lr,
         "max_epochs": estimator.max_epochs,

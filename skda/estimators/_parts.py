@@ -19,6 +19,13 @@ if TYPE_CHECKING:
         image_reading: dict | None
         n_jobs: Any
         image_store: Any
+        on_interrupt: str
+        on_divergence: str
+        verbose: Any
+        device: Any
+        random_state: Any
+        weights: Any
+        layers: Any
         on_error: str
         optimizer: Any
         n_frozen: int
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
         classes_: np.ndarray
         feature_names_in_: np.ndarray
         history_: Any
+        interruption_: str | None
         input_shape_: tuple[int, ...]
         n_features_in_: int
         n_iter_: int
@@ -39,6 +47,11 @@ if TYPE_CHECKING:
         _task: Any
 
         def params_for(self, prefix: str) -> dict[str, Any]: ...
+        def _optimizer_class(self) -> Any: ...
+        def _make_reader(self, resolver: Any, **options: Any) -> Any: ...
+        def _validate_X(self, X: Any, reset: bool) -> Any: ...
+        def _build_backbone(self, training: Any) -> None: ...
+        def finish_fit(self, training: Any) -> None: ...
         def make_stages(self, training: Any) -> Any: ...
         def name_layers(self, training: Any) -> Any: ...
         def net_params(self, training: Any) -> dict[str, Any]: ...

@@ -19,7 +19,6 @@ from torch import nn
 from tqdm import tqdm
 
 from skda._sklearn_compat import Interval, StrOptions, fit_context
-from skda._random import noting_draws
 from skda._torch import as_trained, local_torch_state, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators import ModuleKeywords
@@ -342,7 +341,7 @@ class DeepFeatureExtractor(
             X = first_rows(X)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         device = self._device_for(X)
-        with local_torch_state(device):
+        with local_torch_state(device) as own:
             seed_generators(seed, device)
             resolver = BackboneResolver(
                 self.module,
@@ -358,11 +357,9 @@ class DeepFeatureExtractor(
             example = self._first_input(self._validate_X(X, reset=True))
             self.input_shape_ = row_shape(example)
             self.module_ = as_trained(resolver.build(self.input_shape_)).to(device).eval()
-            with noting_draws() as draws:
-                features = self._first_features(
-                    map_batch(lambda values: values.to(device), example)
-                )
-            self._draws = bool(draws)  # which few networks do in eval mode
+            n_before = own.n_draws
+            features = self._first_features(map_batch(lambda x: x.to(device), example))
+            self._draws = own.n_draws > n_before  # which few networks do in eval mode
         for note in resolver.notes if self.verbose else ():
             print(note)
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
@@ -417,8 +414,7 @@ class DeepFeatureExtractor(
         unreadable = []
         progress = tqdm(total=len(X), unit=" rows", disable=not self.verbose)
         compute = self._computed if self.cache is None else self._remembered
-        draws = getattr(self, "_draws", False)  # pickles of earlier releases do not have it
-        with local_torch_state(device, draws=draws), torch.inference_mode(), progress:
+        with local_torch_state(device, draws=self._draws), torch.inference_mode(), progress:
             for rows, values, errors in compute(X, device):
                 unreadable += errors
                 if isinstance(features, torch.Tensor):

@@ -147,9 +147,12 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         """
         self._check_param_names()
         y = as_array(self._labels_of(X, y), "y")
-        start = self._start()
-        X = self._validate_X(X, reset=True)
-        self._train(DomainDataset(X, self._encode_labels(self._kept_labels(y), X)), start)
+        with self._all_or_nothing():
+            start = self._start()
+            X = self._validate_X(X, reset=True)
+            codes = self._encode_labels(self._kept_labels(y), X)
+            cut = self._train(DomainDataset(X, codes), start)
+        self._answer(cut)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -186,7 +189,11 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
                 "early_stopping=True needs the whole training in one call; use fit, or "
                 "early_stopping=False with partial_fit."
             )
-        y = self._labels_of(X, y)
+        with self._all_or_nothing():
+            self._go_on(X, self._labels_of(X, y), classes)
+        return self
+
+    def _go_on(self, X, y, classes):
         is_first = not hasattr(self, "net_")
         start = self._start() if is_first else {}
         seeds = start["seeds"] if is_first else self._draw_seeds()
@@ -215,7 +222,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
             seed_generators(seeds.training + n_before, net.device)
             net.partial_fit(dataset, None, epochs=1)
         self._keep(net)
-        return self
+        self.interruption_ = None
 
     def _first_net(self, dataset, start):
         """Return the net that `partial_fit` goes on with from call to call."""

@@ -1,7 +1,7 @@
 """Which steps of a training draw random numbers, and so need the modes of its generators."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -53,14 +53,17 @@ def own_draws(net: Any, iterator: Any, *, training: bool) -> Iterator[Callable[[
 
 
 @contextmanager
-def draws_of_compiled(net: Any) -> Iterator[None]:
-    """Within this context a compiled net draws from the own generators of this thread.
+def draws_of_training(net: Any) -> Iterator[None]:
+    """Within this context a net trains; functions draw from the own generators of this thread.
 
-    Modes of torch disturb its compiler, and do not see what it has compiled; so the process's
-    generators have the states of the own ones meanwhile, and other such trainings wait.
+    Modes of torch disturb its compiler, and do not see what it has compiled. While a compiled net
+    trains the process's generators have the states of the own ones, and other such trainings wait.
     """
     own = current_generators()
-    with own.lent_throughout() if own is not None and net.compile else nullcontext():
+    if own is None:
+        yield
+        return
+    with own.lent_throughout() if net.compile else own.operators_suspended():
         yield
 
 
@@ -140,8 +143,10 @@ class _Epoch:
 
     def _settle(self):
         self.is_settled = True
-        if self.needs != "operators":
-            self.modes.enter_context(self.own.suspended(functions=self.needs == "nothing"))
+        if self.needs == "operators":
+            self.modes.enter_context(self.own.redirection)
+        elif self.needs == "nothing":
+            self.modes.enter_context(self.own.functions_suspended())
 
     def _let_parts_draw(self):
         """Let layers of dropout draw by themselves, and parts of the user's under the mode."""

@@ -2,34 +2,27 @@
 
 import pickle
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
-from skorch.utils import TeeGenerator
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from torch import nn
 
-from skda._random import drawing
 from skda._sklearn_compat import cloudpickle
-from skda.nn import DomainRows
 from skda.training._batches import PairedBatches, RowBatches
-from skda.training._drawing import draws_of_compiled, own_draws
 from skda.training._evaluation import EvaluationMixin, accuracy
-from skda.training._health import effective_classes, gradient_norm, is_adversary, warn_of_failure
+from skda.training._health import is_adversary
+from skda.training._loop import LoopMixin
 from skda.training._module import AdaptationModule
 from skda.training._objective import ObjectiveMixin
 from skda.training._optimizers import OptimizationMixin
-from skda.training._schedules import SCHEDULES, constant
 from skda.training._stages import Stage, StageMixin
 
 
-def _implements(callback, hook):
-    return getattr(type(callback), hook) is not getattr(Callback, hook)
-
-
-class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet):
+class AdaptationNet(
+    LoopMixin, StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet
+):
     r"""A skorch net whose loss is a classification loss plus an alignment of domains.
 
     .. math:: \ell = \ell_c(\text{source}, y)
@@ -87,6 +80,10 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
         transform of torchvision draws once for a batch, within :func:`per_row` for every row.
 
+    on_divergence : {"raise", "ignore"}, default="raise"
+        What becomes of losses, parameters and statistics that are not finite, which are looked
+        for at the end of every epoch.
+
     stages : sequence of Stage, default=()
         What learns in which epochs, see :class:`Stage`. With none, all does that is not frozen.
 
@@ -119,6 +116,8 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
     # Parts that learn against the others, such as ("head",). () is the alignment, if one of its
     # parts is adversarial.
     adversary: ClassVar[tuple[str, ...]] = ()
+    # Whether its outputs are predictions, or what a later stage makes use of.
+    classifies: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -135,6 +134,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         precision: str = "float32",
         valid_metric: Callable = accuracy,
         augment: Any = None,
+        on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
         lr: float = 1e-3,
@@ -155,6 +155,7 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         self.precision = precision
         self.valid_metric = valid_metric
         self.augment = augment
+        self.on_divergence = on_divergence
         self.stages = stages
         super().__init__(
             module,
@@ -252,199 +253,6 @@ class AdaptationNet(StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMix
         if "optimizer" in params:
             kept = {name: v for name, v in kept.items() if not name.startswith("optimizer__")}
         return (net_class or type(self))(**{**kept, **params})
-
-    # -- the loop -----------------------------------------------------------------------------
-
-    def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Prepare what lasts for one call of ``fit``."""
-        super().on_train_begin(net, X, y, **kwargs)
-        hooks = ("on_batch_begin", "on_batch_end")
-        callbacks = [callback for _, callback in self.callbacks_]
-        self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
-            getattr(type(self), hook) is not getattr(NeuralNet, hook) for hook in hooks
-        )
-        self._notifies_gradients = any(_implements(c, "on_grad_computed") for c in callbacks)
-        schedule = self.lr_schedule
-        if any(isinstance(c, LRScheduler) for c in callbacks):
-            schedule = "constant"
-        self._lr_factor = SCHEDULES.get(schedule, schedule)
-        if self._lr_factor is not constant:
-            for group in self._param_groups():
-                group["initial_lr"] = group["lr"]  # set_params may have changed it
-        self._trade_off_factor = SCHEDULES.get(self.trade_off_schedule, self.trade_off_schedule)
-        self._step, self._n_steps = 0, None
-        if not self._needs_target(X):
-            # The target's statistics come at the end; until then callbacks evaluate with those
-            # of the source.
-            self._evaluated_sizes = DomainRows.SOURCE_ALONE
-        self._first_epoch, self._predicted = len(self.history), []
-        self._has_adversary = self._find_adversary()
-        self._scaler = None
-        if self.precision == "float16":
-            self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
-        super().on_train_end(net, X, y, **kwargs)
-        if self._lr_factor is not constant:
-            for group in self._param_groups():
-                group["lr"] = group["initial_lr"]
-        self._scaler = self._evaluated_sizes = None
-        if self.stages:
-            self._end_stages()
-        self._complete_target_statistics(X)
-        if self._has_adversary:
-            warn_of_failure(self.history[self._first_epoch :])
-
-    def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`."""
-        with draws_of_compiled(self):
-            super().partial_fit(X, y, classes, **fit_params)
-        if any(getattr(callback, "load_best", False) for _, callback in self.callbacks_):
-            # The best weights came back with the statistics that they had during training.
-            self._complete_target_statistics(X)
-        return self
-
-    def _complete_target_statistics(self, X):
-        if self._needs_target(X):
-            self._pool_target_statistics()
-        else:
-            self.estimate_target_statistics(X.targets)
-
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run one epoch; losses stay on the device until its end.
-
-        Batch hooks are called only if somebody implements them: they cost more than a step of a
-        small network.
-        """
-        if not training:
-            if iterator is not None:
-                rows = self.module_.rows.of(DomainRows.SOURCE_ALONE)
-                with rows, own_draws(self, iterator, training=False) as begin_step:
-                    begin_step()
-                    super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-            return
-        if self._n_steps is None:
-            self._n_steps = len(iterator) * self.max_epochs
-        self._set_training(True)
-        rows = self.module_.rows.of(getattr(iterator, "sizes", None))
-        with rows, own_draws(self, iterator, training=True) as begin_step:
-            step, losses = self._run_steps(iterator, begin_step, prefix, step_fn, **fit_params)
-            means = torch.stack([torch.stack(row) for row in losses]).cpu().double().mean(dim=0)
-        names = self._loss_names(step)
-        for name, mean in zip(names, means.tolist(), strict=True):
-            self.history.record(f"{prefix}_loss" if name == "loss" else name, mean)
-        if "trade_off" in step:
-            self.history.record("trade_off", step["trade_off"])
-        *earlier, loss = [row[f"{prefix}_loss"] for row in self.history]
-        self.history.record(f"{prefix}_loss_best", all(loss < other for other in earlier))
-        self.history.record(f"{prefix}_batch_count", len(losses))
-        self._pool_target_statistics()
-        self._end_epoch_of_alignment()
-        if not self._notifies_batches:
-            self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
-
-    def _run_steps(self, iterator, begin_step, prefix, step_fn, **fit_params):
-        """Return what the last step of an epoch gave, and the losses of all."""
-        losses, names = [], None
-        for batch in iterator:
-            begin_step()
-            if self._notifies_batches:
-                self.notify("on_batch_begin", batch=batch, training=True)
-            step = step_fn(batch, **fit_params)
-            names = names or self._loss_names(step)
-            losses.append([step[name].detach() for name in names])
-            if self._notifies_batches:
-                self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
-                self.notify("on_batch_end", batch=batch, training=True, **step)
-        return step, losses
-
-    def _end_epoch_of_alignment(self):
-        """Let the alignment's parts finish the epoch, and record their figures and the health."""
-        figures = {}
-        for part in self.alignment_.modules():
-            if hasattr(part, "end_epoch"):
-                for name, value in (part.end_epoch() or {}).items():
-                    figures.setdefault(name, []).append(value)
-        for name, values in figures.items():
-            self.history.record(name, sum(values) / len(values))
-        if self._has_adversary:
-            adversary = [parameter for _, parameter in self.adversary_parameters()]
-            encoder = self.module_.backbone.parameters()
-            # Of the epoch's last step.
-            self.history.record("encoder_gradient_norm", gradient_norm(encoder))
-            self.history.record("adversary_gradient_norm", gradient_norm(adversary))
-            if self._predicted:
-                predicted = torch.cat(self._predicted)
-                self.history.record("target_classes", effective_classes(predicted))
-                self._predicted.clear()
-
-    @staticmethod
-    def _loss_names(step):
-        return [name for name in step if name.endswith("loss")]
-
-    def train_step(self, batch, **fit_params):
-        """Train on one batch.
-
-        Parameters
-        ----------
-        batch : tuple of (torch.Tensor, torch.Tensor)
-            Rows of all domains, source first, and labels of the first of them.
-
-        **fit_params : dict
-            Passed on by skorch; not used.
-
-        Returns
-        -------
-        step : dict
-            ``loss``, its terms ``classification_loss`` and ``alignment_loss``, ``trade_off``, and
-            the logits ``y_pred`` of the labelled rows.
-        """
-        # partial_fit(..., epochs=...) may go on beyond max_epochs.
-        progress = min(self._step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
-        self._step += 1
-        if self._lr_factor is not constant:
-            factor = self._lr_factor(progress)
-            for group in self._param_groups():
-                group["lr"] = group["initial_lr"] * factor
-        self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
-        self.optimizer_.zero_grad()
-        with drawing() if self.augment is not None else nullcontext():
-            batch = self.augmented(batch)
-        step = self.train_step_single(batch, **fit_params)
-        if self._notifies_gradients:
-            if self._scaler is not None:
-                self._scaler.unscale_(self.optimizer_)
-            self.notify(
-                "on_grad_computed",
-                named_parameters=TeeGenerator(self.get_all_learnable_params()),
-                batch=batch,
-                training=True,
-            )
-        self.step_optimizers(self.optimizer_)
-        return step
-
-    def step_optimizers(self, *optimizers: Any) -> None:
-        """Let optimisers take a step, with the scale of float16 taken out of the gradients."""
-        if self._scaler is None:
-            for optimizer in optimizers:
-                optimizer.step()
-            return
-        for optimizer in optimizers:
-            self._scaler.step(optimizer)
-        self._scaler.update()  # once all of them have looked at the scale
-
-    def backward(self, loss: torch.Tensor, inputs: Any = None) -> None:
-        """Add the gradients of a loss, of some parameters alone if `inputs` names them."""
-        (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
-
-    def descend(self, loss: torch.Tensor, *optimizers: Any) -> None:
-        """Take a step of its own on a loss, beside the one of `train_step`."""
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        self.backward(loss)
-        self.step_optimizers(*optimizers)
 
     def __getstate__(self):
         try:

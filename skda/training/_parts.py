@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         # Parameters, and what keywords make of them.
         alignment: nn.Module | None
         trade_off: float
+        trade_off_schedule: Any
+        max_epochs: int
         precision: str
         augment: Any
         valid_metric: Callable
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         head_lr_multiplier: float
         layer_decay: float
         n_transfer: int | None
+        on_divergence: str
         stages: tuple[Stage, ...]
         optimizer: Any
         train_split: Any
@@ -39,6 +42,11 @@ if TYPE_CHECKING:
         # What initialize makes, and training sets.
         module_: AdaptationModule
         alignment_: Any
+        callbacks_: list
+        initialized_: bool
+        _modules: list[str]
+        _criteria: list[str]
+        _optimizers: list[str]
         criterion_: Any
         optimizer_: Any
         _n_steps: Any
@@ -49,7 +57,17 @@ if TYPE_CHECKING:
         _predicted: list
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
+        def _complete_target_statistics(self, X: Any) -> None: ...
+        def _leave_training(self) -> None: ...
         def _unfrozen_later(self) -> set: ...
+        def _param_groups(self) -> Any: ...
+        def _find_adversary(self) -> bool: ...
+        def adversary_parameters(self) -> list: ...
+        def _needs_target(self, dataset: Any) -> bool: ...
+        def _end_stages(self) -> None: ...
+        def _pool_target_statistics(self) -> None: ...
+        def estimate_target_statistics(self, targets: Any) -> None: ...
+        def augmented(self, batch: Any) -> Any: ...
         def backward(self, loss: Any, inputs: Any = None) -> None: ...
 
 else:

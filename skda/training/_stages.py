@@ -11,6 +11,7 @@ from torch import nn
 
 from skda._torch import seed_generators
 from skda.backbones import BackboneResolver, list_blocks
+from skda.exceptions import DivergenceError
 from skda.training._datasets import DomainDataset
 from skda.training._parts import NetPart
 
@@ -150,6 +151,9 @@ class Training:
 
     histories : dict of str to skorch.history.History
         By the name of the (first) stage of every net.
+
+    interruption : str or None
+        What cut the training, and where; None if nothing did.
     """
 
     dataset: DomainDataset
@@ -162,6 +166,7 @@ class Training:
     rows: DomainDataset = _LATER
     net: Any = None
     histories: dict[str, Any] = field(default_factory=dict)
+    interruption: str | None = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -170,24 +175,46 @@ class Training:
 def run_stages(stages: Sequence[Stage], training: Training) -> None:
     """Train as declared; consecutive stages of one net are one call of its ``fit``."""
     for group in _by_net(stages):
-        first = group[0]
-        if first.make_dataset is not None:
-            training.rows = first.make_dataset(training)
-        if first.run is not None:
-            first.run(training)
-            continue
-        net = first.make_net(training)
-        net.stages = tuple(stage.declared() for stage in group)
-        if first.reseed:
-            seed_generators(training.seeds.training, training.device)
-        if _fit(net, training.rows, [stage.max_epochs for stage in group]):
-            training.histories[first.name] = net.history
-        training.net = net
+        try:
+            _run_group(group, training)
+        except (KeyboardInterrupt, DivergenceError) as error:
+            training.interruption = _describe(error, group, training)
+            raise
     if training.net is None:
         raise ValueError(
             "make_stages declares no stage that has a net; begin with those of the parent's "
             "make_stages, or with Stage(..., make_net=self.build_net)."
         )
+
+
+def _run_group(group, training):
+    first = group[0]
+    if first.make_dataset is not None:
+        training.rows = first.make_dataset(training)
+    if first.run is not None:
+        first.run(training)
+        return
+    net = first.make_net(training)
+    net.stages = tuple(stage.declared() for stage in group)
+    if first.reseed:
+        seed_generators(training.seeds.training, training.device)
+    try:
+        has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group])
+    except (KeyboardInterrupt, DivergenceError):
+        if net._has_ended:  # with whole epochs
+            training.net, training.histories[first.name] = net, net.history
+        raise
+    if has_epochs:
+        training.histories[first.name] = net.history
+    training.net = net
+
+
+def _describe(error, group, training):
+    """Say what cut the training of a group, and where."""
+    what = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped when it diverged,"
+    n_whole = len(training.histories.get(group[0].name, ()))
+    stage = stage_at(group, n_whole)
+    return f"{what} in stage {stage.name!r} after {n_whole} whole epoch{'s' * (n_whole != 1)}"
 
 
 def _fit(net, rows, epochs):

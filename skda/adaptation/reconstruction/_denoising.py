@@ -49,6 +49,8 @@ class DenoisingNet(AdaptationNet):
     [torch.Size([40, 2]), torch.Size([40, 2])]
     """
 
+    classifies = False
+
     def __init__(self, module, *, corruption=0.5, **kwargs):
         self.corruption = corruption
         super().__init__(module, _ReconstructionError, **kwargs)

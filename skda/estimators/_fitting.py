@@ -1,0 +1,83 @@
+"""How estimators train: stage by stage, and wholly or not at all."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skda._torch import local_torch_state, resolve_device, seed_generators
+from skda.backbones import BackboneResolver
+from skda.estimators._parts import EstimatorPart
+from skda.exceptions import DivergenceError, IncompleteFitWarning
+from skda.training import Seeds, Training, run_stages
+
+
+class FittingMixin(EstimatorPart):
+    """A training from its seeds to what the estimator keeps."""
+
+    def _draw_seeds(self):
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
+        return Seeds(*seeds.tolist())
+
+    def _start(self):
+        """Build a named network, which says how images become inputs; return what is known."""
+        self._optimizer_class()
+        device, seeds = resolve_device(self.device), self._draw_seeds()
+        keywords = self.params_for("module")
+        resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
+        with local_torch_state(device):
+            seed_generators(seeds.backbone, device)
+            resolver.start()
+        self._reader = self._make_reader(resolver)
+        self._kept = {}  # numbers of the rows that could be read, where some could not
+        return {"device": device, "seeds": seeds, "resolver": resolver}
+
+    def _train(self, dataset, start):
+        """Build the network, train it stage by stage, and keep it; return what cut that."""
+        training, cut = Training(dataset, **start), None
+        with local_torch_state(training.device):
+            self._build_backbone(training)
+            self._tell(training.resolver.notes)
+            try:
+                run_stages(self.make_stages(training), training)
+            except (KeyboardInterrupt, DivergenceError) as error:
+                if training.net is None or not training.net.classifies:
+                    raise
+                cut = error
+        self.finish_fit(training)
+        self.interruption_ = training.interruption
+        return cut
+
+    def _tell(self, notes):
+        for note in notes if self.verbose else ():
+            print(note)
+
+    def _keep(self, net):
+        self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Leave the estimator as it was if an error ends this context."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _answer(self, cut):
+        """Raise what cut a training whose whole epochs are kept, or warn of it, as asked for."""
+        if cut is None:
+            return
+        is_divergence = isinstance(cut, DivergenceError)
+        if (self.on_divergence != "restore") if is_divergence else (self.on_interrupt == "raise"):
+            raise cut
+        detail = f" {cut}" if is_divergence else ""
+        warnings.warn(
+            f"Training was {self.interruption_}; what its whole epochs taught is kept.{detail}",
+            IncompleteFitWarning,
+            stacklevel=4,  # past fit and its validation of parameters
+        )
