@@ -15,7 +15,7 @@ _NAMES = """
     multi_head_attention_forward multinomial native_dropout normal normal_ pca_lowrank poisson
     rand rand_like randint randint_like randn randn_like random_ randperm rnn_relu rnn_tanh rrelu
     rrelu_ rrelu_with_noise rrelu_with_noise_ scaled_dot_product_attention svd_lowrank uniform_
-    _fused_dropout _sample_dirichlet _standard_gamma
+    _fractional_max_pool2d _fractional_max_pool3d _fused_dropout _sample_dirichlet _standard_gamma
     kaiming_normal_ kaiming_uniform_ orthogonal_ sparse_ trunc_normal_ xavier_normal_
     xavier_uniform_
 """.split()
