@@ -19,10 +19,11 @@ _NAMES = """
     kaiming_normal_ kaiming_uniform_ orthogonal_ sparse_ trunc_normal_ xavier_normal_
     xavier_uniform_
 """.split()
-_PLACES = (torch, torch.Tensor, F, torch._C._nn, torch._VF, torch._lowrank, nn.init)
+_TORCH: Any = torch
+_SPACES = (torch, torch.Tensor, F, _TORCH._C._nn, _TORCH._VF, _TORCH._lowrank, nn.init)
 
 FUNCTIONS_THAT_DRAW = frozenset(
-    getattr(place, name) for place in _PLACES for name in _NAMES if hasattr(place, name)
+    getattr(space, name) for space in _SPACES for name in _NAMES if hasattr(space, name)
 )
 # Of these the ones that take the keyword `generator`, in all releases of torch.
 FUNCTIONS_WITH_GENERATOR = frozenset(

@@ -374,7 +374,7 @@ class _CudaStandIns(tuple):
 
 
 _OF_CPU = SharedSetting(
-    lambda: torch.random.default_generator,
+    lambda: vars(torch.random)["default_generator"],
     lambda generator: setattr(torch.random, "default_generator", generator),
 )
 _OF_CUDA = SharedSetting(

@@ -1,5 +1,6 @@
 """Devices, random generators and types of tensors."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -94,7 +95,7 @@ _CUDNN = SharedSetting(_read_cudnn, _write_cudnn)
 
 
 @contextmanager
-def local_torch_state(device, *, draws=True):
+def local_torch_state(device, *, draws=True) -> Iterator[Any]:
     """Let training and inference find torch as it is by itself, and leave it as it was.
 
     Random numbers come from generators of this thread's own, unless nothing `draws`; gradients are
