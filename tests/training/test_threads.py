@@ -25,9 +25,15 @@ from skda.nn import ConvNet, joint
 FEW_EPOCHS = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
 
 
-def noise(X):
-    """Augment, with numbers of torch."""
-    return X + 0.1 * torch.randn_like(X)
+class Noise:
+    """An augmentation that begins to draw in the middle of an epoch."""
+
+    n_calls = 0
+
+    def __call__(self, X):
+        """Return other rows."""
+        self.n_calls += 1
+        return X + 0.1 * torch.randn_like(X) if self.n_calls > 3 else X
 
 
 class Noisy(torch.nn.Module):
@@ -48,7 +54,7 @@ class Noisy(torch.nn.Module):
 METHODS = {
     "plain": partial(DeepCORALClassifier, **FEW_EPOCHS),
     "dropout": partial(DeepCORALClassifier, module__dropout=0.5, **FEW_EPOCHS),
-    "augment": partial(DeepCORALClassifier, augment=noise, **FEW_EPOCHS),
+    "augment": partial(DeepCORALClassifier, augment=Noise(), **FEW_EPOCHS),
     "early stopping": partial(
         DeepCORALClassifier, early_stopping=True, module__dropout=0.2, **FEW_EPOCHS
     ),
@@ -122,10 +128,10 @@ def test_fits_in_threads_are_those_one_after_the_other(name, few):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_callers_generators_stay_at_every_moment(name, few):
     state = torch.get_rng_state()
-    _fit(METHODS[name](), few)
+    _fit(clone(METHODS[name]()), few)
     assert torch.equal(torch.get_rng_state(), state)
     with Watcher() as watcher:
-        _fit(METHODS[name](), few)
+        _fit(clone(METHODS[name]()), few)
     assert watcher.n_draws > 10
     assert watcher.n_wrong == 0
 
@@ -135,7 +141,7 @@ def test_two_hundred_fits_of_all_methods_in_threads(few):
     jobs = [(name, seed) for seed in range(25) for name in METHODS][:200]
 
     def run(job):
-        return _fit(METHODS[job[0]]().set_params(random_state=job[1]), few)
+        return _fit(clone(METHODS[job[0]]()).set_params(random_state=job[1]), few)
 
     serial = [run(job) for job in jobs]
     with ThreadPoolExecutor(8) as pool:
