@@ -1,5 +1,6 @@
 """Devices, random generators and types of tensors."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import torch
 from sklearn import get_config
 
-# Beside the one that is always forked and seeded.
-_WITHOUT_GENERATOR = ("cpu", "meta")
+from skda._process import SharedSetting
+from skda._random import own_generators
+from skda._random import seed_generators as seed_generators  # used with local_torch_state
 
 
 def resolve_device(device):
@@ -54,16 +56,6 @@ def _accelerator():
     return None if found is None else found.type
 
 
-def seed_generators(seed, device):
-    """Seed the generators in use, and no other device's."""
-    torch.default_generator.manual_seed(seed)
-    device = torch.device(device)
-    if device.type not in _WITHOUT_GENERATOR:
-        library = torch.get_device_module(device)
-        with library.device(device) if hasattr(library, "device") else nullcontext():
-            library.manual_seed(seed)
-
-
 # Of weights and inputs, whatever the caller's default; golden values are computed in float64.
 _FLOAT = torch.float32
 
@@ -73,50 +65,52 @@ def as_trained(module):
     return module.to(_FLOAT)
 
 
+_DEFAULT_TYPE = SharedSetting(torch.get_default_dtype, torch.set_default_dtype)
+
+
 @contextmanager
 def float32_on_cpu():
-    """Make tensors as torch does by itself, whatever defaults and modes the caller has set."""
-    default = torch.get_default_dtype()
-    try:
-        if default != _FLOAT:  # of the whole process, hence no sooner than needed
-            torch.set_default_dtype(_FLOAT)
+    """Make tensors as torch does by itself, whatever defaults and modes the caller has set.
+
+    The default type is that of the process: where the caller has another, a thread of his finds
+    float32 while this lasts.
+    """
+    with _DEFAULT_TYPE.held_at(_FLOAT):
         # As a mode it is asked at every call of torch, so only where the caller has set another.
         # A tensor knows it; ``torch.get_default_device`` overlooks a mode before torch 2.5.
         is_cpu = torch.empty(0).device.type == "cpu"
         with nullcontext() if is_cpu else torch.device("cpu"):
             yield
-    finally:
-        if default != _FLOAT:
-            torch.set_default_dtype(default)
+
+
+def _read_cudnn():
+    return torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+
+
+def _write_cudnn(values):
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = values
+
+
+_CUDNN = SharedSetting(_read_cudnn, _write_cudnn)
 
 
 @contextmanager
-def local_torch_state(device):
+def local_torch_state(device, *, draws=True) -> Iterator[Any]:
     """Let training and inference find torch as it is by itself, and leave it as it was.
 
-    Random generators are restored afterwards; gradients are on, tensors are in float32 and on the
-    CPU unless something else is said; on CUDA convolutions are reproducible.
+    Random numbers come from generators of this thread's own, unless nothing `draws`; gradients are
+    on, tensors are in float32 and on the CPU unless something else is said; on CUDA convolutions
+    are reproducible.
     """
-    device = torch.device(device)
-    index = device.index if device.index is not None else 0
-    forked: dict[str, Any] = (
-        {} if device.type in _WITHOUT_GENERATOR else {"device_type": device.type}
-    )
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
+    is_cuda = torch.device(device).type == "cuda"
     with (
-        torch.random.fork_rng(devices=[index] if forked else [], **forked),
         torch.inference_mode(False),
         torch.enable_grad(),
         float32_on_cpu(),
+        _CUDNN.held_at((True, False)) if is_cuda else nullcontext(),
+        own_generators(device) if draws else nullcontext() as own,
     ):
-        try:
-            if device.type == "cuda":
-                cudnn.deterministic, cudnn.benchmark = True, False
-            yield
-        finally:
-            if device.type == "cuda":
-                cudnn.deterministic, cudnn.benchmark = before
+        yield own
 
 
 def as_given(values: Any, X: Any) -> Any:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from skda._random import OwnGenerators
 from skda._torch import StepValues, local_torch_state, resolve_device, seed_generators
 
 
@@ -53,18 +54,35 @@ def test_the_generator_of_the_caller_stays(device):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_generator_of_another_accelerator_is_seeded_and_restored(monkeypatch):
+def test_the_generator_of_another_accelerator_is_seeded_outside_of_a_training(monkeypatch):
+    calls = []
+    library = SimpleNamespace(manual_seed=lambda seed: calls.append(("seed", seed)))
+    monkeypatch.setattr(torch, "get_device_module", lambda device=None: library)
+    with torch.random.fork_rng(devices=[]):
+        seed_generators(3, "xpu:1")
+    assert calls == [("seed", 3)]
+
+
+def test_the_generator_of_an_accelerator_is_lent_and_restored(monkeypatch):
     calls = []
     library = SimpleNamespace(
-        manual_seed=lambda seed: calls.append(("seed", seed)),
         get_rng_state=lambda index: calls.append(("keep", index)) or "state",
-        set_rng_state=lambda state, index: calls.append(("restore", state, index)),
+        set_rng_state=lambda state, index: calls.append(("set", state, index)),
     )
     monkeypatch.setattr(torch, "get_device_module", lambda device=None: library)
-    monkeypatch.setattr(torch, "xpu", library)  # where older releases look
-    with local_torch_state("xpu:1"):
-        seed_generators(3, "xpu:1")
-    assert calls == [("keep", 1), ("seed", 3), ("restore", "state", 1)]
+    own = OwnGenerators("xpu:1")
+    kept = SimpleNamespace(get_state=lambda: "own", set_state=lambda s: calls.append(("own", s)))
+    monkeypatch.setattr(own, "of", lambda device: kept)
+    with own.lent([torch.device("xpu:1")]):
+        calls.append("work")
+    assert calls == [
+        ("keep", 1),
+        ("set", "own", 1),
+        "work",
+        ("keep", 1),
+        ("own", "state"),
+        ("set", "state", 1),
+    ]
 
 
 def test_values_of_steps_are_kept_in_their_order_and_growing():

@@ -31,6 +31,8 @@ _ROWS_PER_LOOKUP = 1024  # of the cache at a time
 class ComputationMixin(ExtractorPart):
     """Features of the chosen layers, by the chosen engine, through the cache."""
 
+    _draws = False  # whether the network does so in eval mode
+
     def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
         self._expect(len(X), device, sizes)

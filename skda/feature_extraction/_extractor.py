@@ -1,7 +1,6 @@
 """Features of any deep network, as a transformer."""
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
@@ -21,7 +20,7 @@ from skda._torch import as_trained, local_torch_state, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators import ModuleKeywords
 from skda.feature_extraction._computation import ComputationMixin
-from skda.feature_extraction._dask import first_rows, is_dask, transform_blocks
+from skda.feature_extraction._dask import first_rows, is_dask
 from skda.feature_extraction._domains import DomainRowsMixin
 from skda.feature_extraction._engines import ENGINES, PRECISIONS
 from skda.feature_extraction._export import ExportMixin
@@ -29,8 +28,7 @@ from skda.feature_extraction._inputs import InputMixin, row_shape
 from skda.feature_extraction._output import OutputMixin
 from skda.feature_extraction._versions import AUGMENTATIONS
 from skda.images import LAYOUTS
-from skda.rows import INPUTS, as_host_array, is_iterable_data, iterate_chunks, map_batch
-from skda.training import RowProgress
+from skda.rows import INPUTS, map_batch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -345,7 +343,7 @@ class DeepFeatureExtractor(
             X = first_rows(X)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         device = self._device_for(X)
-        with local_torch_state(device):
+        with local_torch_state(device) as own:
             seed_generators(seed, device)
             resolver = BackboneResolver(
                 self.module,
@@ -361,7 +359,9 @@ class DeepFeatureExtractor(
             example = self._first_input(self._validate_X(X, reset=True))
             self.input_shape_ = row_shape(example)
             self.module_ = as_trained(resolver.build(self.input_shape_)).to(device).eval()
-            features = self._first_features(map_batch(lambda values: values.to(device), example))
+            n_before = own.n_draws
+            features = self._first_features(map_batch(lambda x: x.to(device), example))
+            self._draws = own.n_draws > n_before  # which few networks do in eval mode
         for note in resolver.notes if self.verbose else ():
             print(note)
         self.layer_sizes_ = {layer: x.shape[1] for layer, x in features.items()}
@@ -403,43 +403,6 @@ class DeepFeatureExtractor(
         """
         check_is_fitted(self)
         return self._transform(X, out, domain)
-
-    def _transform(self, X, out, domain):
-        sizes = self._domain_sizes(domain)
-        if is_iterable_data(X):
-            if out is not None:
-                raise ValueError("out needs the number of rows, which an iterable does not have.")
-            chunks = iterate_chunks(X, self.batch_size)
-            parts = (self._transform(chunk, None, domain) for chunk in chunks)
-            return np.concatenate([as_host_array(part) for part in parts])
-        if is_dask(X):
-            if out is not None:
-                raise ValueError(
-                    "out: features of a dask collection are computed later; store what transform "
-                    "returns, such as with to_zarr or dask.array.store."
-                )
-            return transform_blocks(self, X, self._n_features_out, domain)
-        X = self._validate_X(X, reset=False)
-        features = self._empty_features(X) if out is None else self._check_out(out, len(X))
-        device = self._device_for(X)
-        unreadable = []
-        progress = RowProgress(len(X), self.verbose)
-        compute = self._computed if self.cache is None else self._remembered
-        with local_torch_state(device), torch.inference_mode(), progress:
-            for rows, values, errors in compute(X, device, sizes):
-                unreadable += errors
-                if isinstance(features, torch.Tensor):
-                    features[rows] = torch.as_tensor(values).to(features.device)
-                else:
-                    features[rows] = torch.as_tensor(values).cpu().numpy()
-                progress.update(len(values))
-        if unreadable:
-            warnings.warn(
-                f"{len(unreadable)} of {len(X)} images could not be read, their features are NaN; "
-                f"the first: {unreadable[0]}",
-                stacklevel=4,
-            )
-        return features
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

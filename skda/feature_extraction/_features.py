@@ -1,6 +1,7 @@
 """The part of a network that gives the chosen layers."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from threading import RLock
 
 import torch
@@ -81,7 +82,8 @@ class FeatureModule(nn.Module):
         # Exporters lose their way when a module is left half-way, and drop unused parts themselves.
         may_stop = "features" not in self.layers and not torch.compiler.is_compiling()
         outputs = _Outputs(self.pooling, self._n_runs if may_stop else None, x)
-        with _HOOKS:
+        # Predictions of an estimator run its network too. Always in this order.
+        with self.module.rows.lock if adapted else nullcontext(), _HOOKS:
             handles = record_activations(
                 self.module.backbone if adapted else self.module, inside, outputs
             )

@@ -1,5 +1,6 @@
 """Where features go, and what they are called."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,52 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skda._torch import local_torch_state
+from skda.feature_extraction._dask import is_dask, transform_blocks
 from skda.feature_extraction._parts import ExtractorPart
+from skda.rows import as_host_array, is_iterable_data, iterate_chunks
+from skda.training import RowProgress
 
 
 class OutputMixin(ClassNamePrefixFeaturesOutMixin, ExtractorPart):
     """An array of features, with a name for each."""
+
+    def _transform(self, X, out, domain):
+        sizes = self._domain_sizes(domain)
+        if is_iterable_data(X):
+            if out is not None:
+                raise ValueError("out needs the number of rows, which an iterable does not have.")
+            chunks = iterate_chunks(X, self.batch_size)
+            parts = (self._transform(chunk, None, domain) for chunk in chunks)
+            return np.concatenate([as_host_array(part) for part in parts])
+        if is_dask(X):
+            if out is not None:
+                raise ValueError(
+                    "out: features of a dask collection are computed later; store what transform "
+                    "returns, such as with to_zarr or dask.array.store."
+                )
+            return transform_blocks(self, X, self._n_features_out, domain)
+        X = self._validate_X(X, reset=False)
+        features = self._empty_features(X) if out is None else self._check_out(out, len(X))
+        device = self._device_for(X)
+        unreadable = []
+        progress = RowProgress(len(X), self.verbose)
+        compute = self._computed if self.cache is None else self._remembered
+        with local_torch_state(device, draws=self._draws), torch.inference_mode(), progress:
+            for rows, values, errors in compute(X, device, sizes):
+                unreadable += errors
+                if isinstance(features, torch.Tensor):
+                    features[rows] = torch.as_tensor(values).to(features.device)
+                else:
+                    features[rows] = torch.as_tensor(values).cpu().numpy()
+                progress.update(len(values))
+        if unreadable:
+            warnings.warn(
+                f"{len(unreadable)} of {len(X)} images could not be read, their features are NaN; "
+                f"the first: {unreadable[0]}",
+                stacklevel=4,
+            )
+        return features
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features: class name, layer (if there are several), number.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from skda._random import drawing
 from skda._torch import at_least_float32
 from skda.losses._checks import check_domains
 
@@ -108,7 +109,8 @@ def gradient_penalty(
         raise TypeError(f"critic must be a function or module, got {type(critic).__name__}.")
     source, target = (x.detach() for x in check_domains(source=source, target=target))
     rows = torch.arange(max(len(source), len(target)), device=source.device)
-    share = torch.rand(len(rows), 1, dtype=source.dtype, device=source.device)
+    with drawing():
+        share = torch.rand(len(rows), 1, dtype=source.dtype, device=source.device)
     between = torch.lerp(target[rows % len(target)], source[rows % len(source)], share)
     points = torch.cat([source, target, between]).requires_grad_()
     gradients = _gradients(critic(points), points)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import torch
@@ -33,18 +34,29 @@ class DomainRows:
 
     def __init__(self, sizes: tuple[int, ...] | None = None):
         self.sizes: Any = sizes  # never None while a batch of training is forwarded
+        # Of the network whose layers share this object: one thread at a time runs it. Sizes by
+        # thread would not do, since on CUDA autograd runs layers once more in a thread of its own.
+        self.lock = RLock()
 
     @contextmanager
     def of(self, sizes: tuple[int, ...] | None) -> Iterator[None]:
         """Within this context batches are of these sizes; nothing else ever sets them.
 
         It lasts for the backward pass too: activation checkpoints run a layer once more in it.
+        Other threads wait for its end.
         """
-        before, self.sizes = self.sizes, sizes
-        try:
-            yield
-        finally:
-            self.sizes = before
+        with self.lock:
+            before, self.sizes = self.sizes, sizes
+            try:
+                yield
+            finally:
+                self.sizes = before
+
+    def __getstate__(self):
+        return {"sizes": self.sizes}
+
+    def __setstate__(self, state):
+        self.__init__(state["sizes"])
 
     @staticmethod
     def target_alone(number: int) -> tuple[int, ...]:

@@ -74,7 +74,8 @@ class EvaluationMixin(NetPart):
         n_rows = batch_size(X)
         if n_rows < _ROWS_OF_A_KERNEL and not training:
             X = map_batch(partial(_repeat_last, n_rows=_ROWS_OF_A_KERNEL), X)
-        with self.module_.rows.of(self._evaluated_sizes):
+        rows = self.module_.rows
+        with rows.lock, rows.of(self._evaluated_sizes):
             logits, activations = super().evaluation_step((X, y), training=training)
         return logits[:n_rows], {name: value[:n_rows] for name, value in activations.items()}
 
@@ -157,20 +158,20 @@ class EvaluationMixin(NetPart):
 
     @contextlib.contextmanager
     def statistics_of(self, domain):
-        """Within this context rows are normalised as rows of a domain.
+        """Within this context rows are normalised as rows of a domain; other threads wait.
 
         Parameters
         ----------
         domain : {"source", "target"} or int
             A number is that of one of several target domains; ``"target"`` is the mixture of all.
         """
-        before = self._evaluated_sizes
-        self._evaluated_sizes = _sizes_of(domain)
-        try:
-            with self.module_.rows.of(self._evaluated_sizes):
+        sizes = _sizes_of(domain)
+        with self.module_.rows.of(sizes):
+            before, self._evaluated_sizes = self._evaluated_sizes, sizes
+            try:
                 yield
-        finally:
-            self._evaluated_sizes = before
+            finally:
+                self._evaluated_sizes = before
 
     def source_statistics(self):
         """Within this context rows are normalised as rows of the source, not of the target.
@@ -201,9 +202,14 @@ class EvaluationMixin(NetPart):
         activations : dict of str to torch.Tensor of shape (n, ...)
             By layer.
         """
-        with contextlib.nullcontext() if domain is None else self.statistics_of(domain):
-            for _, activations in self.forward_iter(Dataset(rows, length=len(rows)), device=device):
-                yield {layer: activations[layer] for layer in layers}
+        batches = self.forward_iter(Dataset(rows, length=len(rows)), device=device)
+        while True:
+            # Not around the loop: between two batches other threads may run the network.
+            with contextlib.nullcontext() if domain is None else self.statistics_of(domain):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield {layer: batch[1][layer] for layer in layers}
 
     def activations_of(
         self, rows: Any, layers: Sequence[str] = ("features",), domain: Any = None

@@ -1,6 +1,7 @@
 """The loop over epochs and steps, and what is looked after in it."""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -8,8 +9,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.utils import TeeGenerator
 
+from skda._random import drawing
 from skda._torch import StepValues
 from skda.nn import DomainRows
+from skda.training._drawing import own_draws
 from skda.training._health import effective_classes, gradient_norm, warn_of_failure
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
@@ -90,16 +93,19 @@ class LoopMixin(RecoveryMixin):
         """
         if not training:
             if iterator is not None:
-                with self.module_.rows.of(DomainRows.SOURCE_ALONE):
+                rows = self.module_.rows.of(DomainRows.SOURCE_ALONE)
+                with rows, own_draws(self, iterator, training=False) as begin_step:
+                    begin_step()
                     super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         if self._n_steps is None:
             self._n_steps = len(iterator) * self.max_epochs
         self._set_training(True)
-        with self.module_.rows.of(getattr(iterator, "sizes", None)):
-            step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)
+        rows = self.module_.rows.of(getattr(iterator, "sizes", None))
+        with rows, own_draws(self, iterator, training=True) as begin_step:
+            step, losses = self._run_steps(iterator, begin_step, prefix, step_fn, **fit_params)
+            losses = losses.cpu().double()
         names = self._loss_names(step)
-        losses = losses.cpu().double()
         if self.on_divergence == "raise":
             self._check_finite(names, losses, iterator)
         for name, mean in zip(names, losses.mean(dim=0).tolist(), strict=True):
@@ -114,11 +120,12 @@ class LoopMixin(RecoveryMixin):
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
-    def _run_steps(self, iterator, prefix, step_fn, **fit_params):
+    def _run_steps(self, iterator, begin_step, prefix, step_fn, **fit_params):
         """Return what the last step of an epoch gave, and the losses of all, a row each."""
         losses = StepValues()
         names: list[str] = []
         for batch in iterator:
+            begin_step()
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
             try:
@@ -188,7 +195,8 @@ class LoopMixin(RecoveryMixin):
                 group["lr"] = group["initial_lr"] * factor
         self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
-        batch = self.augmented(batch)
+        with drawing() if self.augment is not None else nullcontext():
+            batch = self.augmented(batch)
         step = self.train_step_single(batch, **fit_params)
         if self._notifies_gradients:
             if self._scaler is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from skda.exceptions import DivergenceError
+from skda.training._drawing import draws_of_training
 from skda.training._parts import NetPart
 from skda.training._statistics import ranges
 
@@ -83,7 +84,8 @@ class RecoveryMixin(NetPart):
             self._check_start()
         self._keep_epoch()
         try:
-            self.fit_loop(X, y, **fit_params)
+            with draws_of_training(self):
+                self.fit_loop(X, y, **fit_params)
         except _StopTraining:
             return None
         except (KeyboardInterrupt, DivergenceError) as error:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skda._random import drawing
 from skda._sklearn_compat import Interval, StrOptions
 from skda.adaptation.adversarial._generator import CoupledGenerator
 from skda.base import DeepAdaptationClassifier, check_keywords
@@ -56,7 +57,9 @@ class CoupledGame(nn.Module):
     def generate(self, n_rows):
         """Return rows of both domains that are made of the same noise."""
         device = self.judge.weight.device
-        return self.generator(torch.randn(n_rows, self.generator.latent_size, device=device))
+        with drawing():
+            noise = torch.randn(n_rows, self.generator.latent_size, device=device)
+        return self.generator(noise)
 
     def generator_loss(self, features, rows, real_rows):
         """Return the generator's loss: the judge's with inverted labels, and that of moments.

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from skda._random import drawing
 from skda.losses import reconstruction_error
 from skda.training import AdaptationModule, AdaptationNet, DomainDataset
 
@@ -71,7 +72,8 @@ class DenoisingNet(AdaptationNet):
             As in :class:`AdaptationNet`, with ``reconstruction_loss`` for the classification's.
         """
         X = AdaptationModule.as_input(batch[0])
-        kept = torch.rand(X.shape, device=X.device) >= self.corruption
+        with drawing():
+            kept = torch.rand(X.shape, device=X.device) >= self.corruption
         step = super().train_step_single((X * kept, X.flatten(1)), **fit_params)
         step["reconstruction_loss"] = step.pop("classification_loss")
         return step
