@@ -80,7 +80,7 @@ class EngineRoom:
     """
 
     def __init__(self):
-        self._made, self._key, self._count = {}, None, _Count()
+        self._made, self._keys, self._counts = {}, {}, {}  # by domain of the rows
         self._lock = Lock()
 
     def expect(self, feature_module: Any, n_rows: int) -> None:
@@ -94,12 +94,12 @@ class EngineRoom:
         n_rows : int
             How many inputs of it.
         """
+        domain = _domain_of(feature_module)
         with self._lock:
-            if self._key is None:
-                self._key = _key_of(feature_module)
-                if self._key:
-                    self._count = _COUNTS.get(self._key, _Count)
-            self._count.n_rows += n_rows
+            if domain not in self._keys:
+                key = self._keys[domain] = _key_of(feature_module)
+                self._counts[domain] = _COUNTS.get(key, _Count) if key else _Count()
+            self._counts[domain].n_rows += n_rows
 
     def engine_for(
         self, feature_module: Any, example: Any, *, engine: str, precision: str, device: Any
@@ -122,47 +122,55 @@ class EngineRoom:
         engine : Engine
             From batches to features.
         """
-        if engine == "auto" and device.type == "cpu" and self._count.n_rows < ROWS_THAT_REPAY:
+        domain = _domain_of(feature_module)
+        n_rows = self._counts[domain].n_rows if domain in self._counts else 0
+        if engine == "auto" and device.type == "cpu" and n_rows < ROWS_THAT_REPAY:
             first, _ = engine_choices(engine, precision, device)[0]
             # What comes later must not differ by more than rounding.
             precision = "float32" if first == "onnxruntime" else precision
             engine = "eager"
         with self._lock:
-            if (device, engine) not in self._made:
-                self._made[device, engine] = make_engine(
+            if (device, engine, domain) not in self._made:
+                key = self._keys.get(domain), tuple(example.shape[1:])
+                self._made[device, engine, domain] = make_engine(
                     feature_module,
                     example,
                     engine=engine,
                     precision=precision,
                     device=device,
-                    share=partial(self._share, tuple(example.shape[1:])),
+                    share=partial(_share, key),
                 )
-            return self._made[device, engine]
+            return self._made[device, engine, domain]
 
-    def _share(self, row_shape, name, precision, make):
-        """Return a converted network, of a clone if there is one."""
-        if not self._key:
-            return make()
 
-        def attempt():
-            try:
-                return make(), None
-            except ImportError:
-                raise
-            except Exception as error:  # which takes as long as success, and comes again
-                return None, error.with_traceback(None)
+def _share(key, name, precision, make):
+    """Return a converted network, of a clone if there is one."""
+    if not key[0]:
+        return make()
 
-        key = self._key, row_shape, name, precision, torch.get_num_threads()
-        run, error = _ENGINES.get(key, attempt)
-        if error is not None:
-            raise error.with_traceback(None)
-        return run
+    def attempt():
+        try:
+            return make(), None
+        except ImportError:
+            raise
+        except Exception as error:  # which takes as long as success, and comes again
+            return None, error.with_traceback(None)
+
+    run, error = _ENGINES.get((*key, name, precision, torch.get_num_threads()), attempt)
+    if error is not None:
+        raise error.with_traceback(None)
+    return run
+
+
+def _domain_of(feature_module):
+    """Return what says which domain's statistics an adapted network has."""
+    return getattr(feature_module, "sizes", None)
 
 
 def _key_of(feature_module):
     """Return a digest of a network, empty if it has none."""
     try:
-        parts = feature_module.layers, feature_module.pooling, feature_module.sizes
-        return digest(feature_module.module, *parts)
+        settings = feature_module.layers, feature_module.pooling, _domain_of(feature_module)
+        return digest(feature_module.module, *settings)
     except TypeError:
         return b""

@@ -93,12 +93,13 @@ class _ManyNetworks(nn.ModuleList):
         """Return weights of shape (n, in_features, out_features) and biases of every layer."""
         numbers = range(len(self.networks)) if classes is None else classes.tolist()
         chosen = torch.stack([self.networks[number] for number in numbers])
-        parts = chosen.split([(n_in + 1) * n_out for n_in, n_out in self.shapes], dim=1)
-        maps = [
-            part.view(-1, n_in + 1, n_out)
-            for part, (n_in, n_out) in zip(parts, self.shapes, strict=True)
+        # Weights and bias of a layer after those of the one before it.
+        sizes = [size for n_in, n_out in self.shapes for size in (n_in * n_out, n_out)]
+        parts = iter(chosen.split(sizes, dim=1))
+        return [
+            (next(parts).view(-1, n_in, n_out), next(parts).view(-1, 1, n_out))
+            for n_in, n_out in self.shapes
         ]
-        return [(both[:, :-1], both[:, -1:]) for both in maps]
 
 
 class ClasswiseDiscriminator(nn.Module):

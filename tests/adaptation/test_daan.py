@@ -144,3 +144,13 @@ def test_errors_of_many_classes_are_counted_by_class():
     masses = adversary._counts[2:].sum(dim=0)
     assert masses[:12].sum().item() == pytest.approx(2 * 48) and masses[12:].max() < 1e-6
     assert 0 <= adversary.end_epoch()["omega"] <= 1
+
+
+def test_classes_that_are_asked_stand_for_those_that_are_not():
+    torch.manual_seed(0)
+    adversary = DynamicAdversary(("features",), {"features": 4, "logits": 40}, omega=0.0).eval()
+    for network in adversary.by_class.parameters():  # all alike
+        network.data.copy_(5 * next(adversary.by_class.parameters()).data.sign())
+    domains = [_domain(torch.randn(30, 4), torch.zeros(30, 40)) for _ in range(2)]
+    logits = [adversary.by_class(d["features"], torch.full((30, 40), 1 / 40)) for d in domains]
+    torch.testing.assert_close(adversary(*domains), domain_cross_entropy(*logits))

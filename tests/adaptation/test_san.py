@@ -107,3 +107,14 @@ def test_of_many_classes_those_with_weight_learn():
     adversary(domain, domain).backward()
     learn = [p.grad is not None and p.grad.any() for p in adversary.by_class.parameters()]
     assert not any(learn[:30]) and all(learn[30:])
+
+
+def test_classes_that_are_asked_stand_for_those_that_are_not():
+    torch.manual_seed(0)
+    adversary = SelectiveAdversary(("features",), {"features": 4, "logits": 40})
+    for network in adversary.by_class.parameters():  # all alike
+        network.data.copy_(next(adversary.by_class.parameters()).data)
+    rows = [{"features": torch.randn(30, 4), "logits": torch.zeros(30, 40)} for _ in range(2)]
+    source, target = (Activations(row, ("features",)) for row in rows)
+    expected = domain_cross_entropy(*(adversary.by_class(row["features"]) for row in rows))
+    torch.testing.assert_close(adversary(source, target), expected)
