@@ -54,10 +54,17 @@ def make_domain_pipeline(
     Notes
     -----
     ``y_target`` goes to its step as it is. Of rows in the ``X, y, sample_domain`` form the earlier
-    steps are fitted on both domains. An adaptation estimator, or a transformer of
-    :mod:`skda.subspace`, may stand before other steps: these learn from source rows as such, and
-    predict target rows as such. ``pipeline.predict(X, domain="source")`` predicts rows of the
-    source.
+    steps are fitted on both domains.
+
+    An adaptation estimator, or a transformer of :mod:`skda.subspace`, may stand before other
+    steps: these learn from source rows as such, and predict target rows as such.
+    ``pipeline.predict(X, domain="source")`` predicts rows of the source. Calibration and stacking
+    belong behind it, as in ``make_domain_pipeline(DANNClassifier(),
+    CalibratedClassifierCV(LogisticRegression()))``: around it they would take held-out rows of the
+    source for rows of the target, and :class:`sklearn.ensemble.StackingClassifier` gives the
+    target to its final estimator too, which raises. Scores of a search whose last step needs the
+    target, ``pipeline.score(X, y, X_target=...)``, get it as it is given: scikit-learn's pipelines
+    transform the input of ``fit`` alone.
 
     Examples
     --------

@@ -211,7 +211,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
 
         sample_domain : array-like of shape (n_samples,), default=None
             The alternative to `X_target`: X and y hold rows of both domains, positive numbers
-            mark source rows, negative ones target rows, whose labels are ignored.
+            mark source rows, negative ones target rows, whose labels are ignored. Better NaN or
+            None than a number, which a meta-estimator takes for a class.
 
         Returns
         -------
@@ -221,7 +222,14 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         Raises
         ------
         ValueError
-            If data or parameters are not as described.
+            If data or parameters are not as described; if all target rows of `sample_domain` have
+            one label that no source row has, the mark of a class that a meta-estimator has made.
+
+        Warns
+        -----
+        DomainScaleWarning
+            If only one of the domains seems to have been scaled or otherwise transformed. With
+            ``standardize="domain"`` only norms of rows are looked at.
 
         TypeError
             If X can hold no rows, or if a parameter does not exist.

@@ -246,7 +246,7 @@ def test_a_fitted_estimator_passes_on_how_it_reads_pictures():
     clear = np.concatenate([PIXELS, np.full((24, 12, 12, 1), 90, np.uint8)], axis=3)
     pictures = [Image.fromarray(picture) for picture in clear]
     clf = quick(image_reading={"background": 0}).fit(pictures, Y, X_target=pictures)
-    features = DeepFeatureExtractor(clf).fit_transform(pictures)
+    features = DeepFeatureExtractor(clf).fit(pictures).transform(pictures)
     np.testing.assert_allclose(features, clf.transform(pictures), atol=1e-5)
 
 

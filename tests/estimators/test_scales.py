@@ -91,6 +91,15 @@ def test_white_and_black_images_are_no_other_scales():
     assert not warns(X, 1 - X)
 
 
+def test_components_that_vary_little_in_the_source_may_vary_in_the_target():
+    """As the last of all principal components of the source do."""
+    rng = np.random.RandomState(0)
+    scales = np.r_[10.0, 5.0, 1.0, np.full(20, 0.01)]
+    X = scales * rng.randn(100, 23)
+    assert not warns(X, np.r_[np.ones(3), np.full(20, 8)] * scales * rng.randn(100, 23))
+    assert warns(X, 8 * scales * rng.randn(100, 23))
+
+
 def test_shifts_of_real_data_are_no_other_scales(data_home):
     digits = np.load(data_home / "mnist_m" / "mnist_m_test_4000_6500.npz")["x"]
     office = np.load(
