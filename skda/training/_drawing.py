@@ -82,7 +82,7 @@ class _Epoch:
             *net.criterion_.modules(),
         ]
         self.modes, self.changed = ExitStack(), []
-        self.is_watching = self.is_settled = False
+        self.is_watching, self.is_settled, self.n_begun = False, False, 0
         self.before = (0, 0)
         # On these alone it depends whether known parts draw; frozen blocks are in eval mode.
         flags = tuple(part.training for part in self.parts) if training else None
@@ -97,17 +97,18 @@ class _Epoch:
             self._let_parts_draw()
         if self.needs is not None:
             self._settle()
+            return
+        self.is_watching, self.before = True, self._unexpected()
+        self.own.begin_watch()
 
     def begin_step(self):
         """Begin a step: the first one is watched, unless one like it has been."""
         if self.is_settled:
             return
-        if self.is_watching:
+        if self.n_begun:
             self._judge()
             self._settle()
-            return
-        self.is_watching, self.before = True, self._unexpected()
-        self.own.begin_watch()
+        self.n_begun += 1
 
     def end(self):
         """End the epoch."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skda._random import drawing
 from skda._torch import as_tensor
 from skda.adaptation.adversarial._row_descent import RowDescent, RowPairs, Rows
 from skda.base import DeepAdaptationClassifier
@@ -133,7 +134,8 @@ class _AugmentedPairs(RowPairs):
         self._make_domains = make_domains
 
     def __iter__(self):
-        self.source, self.targets = self._make_domains()
+        with drawing():
+            self.source, self.targets = self._make_domains()
         yield from super().__iter__()
 
 
