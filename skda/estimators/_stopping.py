@@ -36,7 +36,7 @@ class TargetScore(Callback):
 
     def on_epoch_end(self, net, dataset_train: Any = None, dataset_valid=None, **kwargs):
         """Score the network as it is."""
-        view = _view(self.estimator, net)
+        view: Any = _view(self.estimator, net)
         X = y = None
         if dataset_valid is not None:
             X, y = dataset_valid.X, view.classes_[dataset_valid.y]

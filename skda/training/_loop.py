@@ -50,7 +50,7 @@ class LoopMixin(RecoveryMixin):
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
 
-    def on_train_end(self, net, X=None, y=None, **kwargs):
+    def on_train_end(self, net, X: Any = None, y=None, **kwargs):
         """Drop what lasts for one call of ``fit``, and complete the target's statistics."""
         super().on_train_end(net, X, y, **kwargs)
         self._leave_training()
