@@ -68,7 +68,7 @@ class Progress:
         self.draws = bool(self.verbose) and not nested and is_watched()
         self.prints = not self.draws and self.verbose > nested
         self._n_epochs = self._n_done = 0
-        self._seconds = 0.0
+        self._n_before, self._durations = 0, []
 
     def __enter__(self):
         return self
@@ -76,16 +76,18 @@ class Progress:
     def __exit__(self, *error):
         self.close()
 
-    def begin(self, n_epochs: int) -> None:
-        """Begin with the epochs of another net."""
-        self._n_epochs, self._n_done, self._seconds = n_epochs, 0, 0.0
+    def begin(self, n_epochs: int, n_done: int = 0) -> None:
+        """Begin with the epochs of another net, some of which may be done already."""
+        self._n_epochs, self._n_done, self._durations = max(n_epochs, n_done + 1), n_done, []
         if not self.draws:
             return
         if self._bar is None:
-            self._bar = _bar(n_epochs, self.verbose)
+            self._bar = _bar(self._n_epochs, self.verbose)
         else:  # the net before may have ended early
-            self._bar.total = self._bar.n + n_epochs
+            self._bar.total = self._bar.n + self._n_epochs
         self._n_before = self._bar.n
+        self._bar.n += n_done
+        self._bar.initial += n_done
 
     def begin_epoch(self, name: str) -> None:
         """Tell which stage the epoch belongs to."""
@@ -102,7 +104,7 @@ class Progress:
     def end_epoch(self, row: Any) -> None:
         """Show the figures of an epoch."""
         self._n_done += 1
-        self._seconds += row.get("dur", 0.0)
+        self._durations.append(row.get("dur", 0.0))
         if self._bar is not None:
             self._bar.n = self._n_before + self._n_done
             self._bar.set_postfix_str(_figures(row, _has_best))
@@ -116,7 +118,8 @@ class Progress:
         if "dur" in row:
             line += f" ({row['dur']:.1f} s)"
         if self.verbose > 1:
-            rest = self._seconds / self._n_done * (self._n_epochs - self._n_done)
+            mean = sum(self._durations) / len(self._durations)
+            rest = mean * (self._n_epochs - self._n_done)
             line += f", about {_duration(rest)} left"
         return line
 
@@ -208,7 +211,7 @@ class EpochLog(PrintLog):
         """Begin to count."""
         if net._progress is None:
             net._progress = net._own_progress = Progress(net.verbose)
-        net._progress.begin(net.max_epochs)
+        net._progress.begin(net.max_epochs, len(net.history))
 
     def on_epoch_begin(self, net: Any, dataset_train=None, dataset_valid=None, **kwargs):
         """Name the stage."""

@@ -116,6 +116,14 @@ def test_seconds_become_hours(capsys):
     assert "about 2 h 43 min left" in capsys.readouterr().out
 
 
+def test_training_that_goes_on_counts_on(few, capsys):
+    clf = FineTuneClassifier(max_epochs=2, random_state=0, verbose=2)
+    for _ in range(3):
+        clf.partial_fit(few["X"], few["y"], classes=range(10))
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.search(r"epoch (\d/\d)", line)[1] for line in lines] == ["1/2", "2/2", "3/3"]
+
+
 # -- bars -------------------------------------------------------------------------------------
 
 
