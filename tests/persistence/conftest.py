@@ -1,6 +1,5 @@
 """Files of one's own, and estimators to put into them."""
 
-import json
 import zipfile
 
 import numpy as np
@@ -75,7 +74,3 @@ def change(tmp_path):
         return changed
 
     return rewrite
-
-
-def manifest_of(parts):
-    return json.loads(parts["manifest.json"])
