@@ -141,7 +141,7 @@ class ComputationMixin(ExtractorPart):
                     "and of inputs by name run with engine='eager' and precision='float32'."
                 )
             return self._feature_module(sizes)
-        return self._engine_room(sizes).engine_for(
+        return self._engine_room.engine_for(
             self._feature_module(sizes),
             example,
             engine=self.engine,
@@ -149,15 +149,16 @@ class ComputationMixin(ExtractorPart):
             device=device,
         )
 
-    def _engine_room(self, sizes):
-        return self._engines.setdefault(sizes, EngineRoom())
+    @property
+    def _engine_room(self):
+        return self._engines.setdefault("room", EngineRoom())
 
     def _expect(self, n_rows, device, sizes):
         """Count rows that are about to be computed: many repay the conversion of a network."""
         may_convert = self.engine not in ("eager", "compile") and torch.device(device).type == "cpu"
         if n_rows and may_convert and isinstance(self.input_shape_, tuple):  # no inputs by name
             n_versions = N_VERSIONS[self.augment]
-            self._engine_room(sizes).expect(self._feature_module(sizes), n_rows * n_versions)
+            self._engine_room.expect(self._feature_module(sizes), n_rows * n_versions)
 
     def _features(self, inputs, device, sizes) -> torch.Tensor:
         """Return the finished features of a batch."""
