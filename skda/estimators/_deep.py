@@ -335,6 +335,9 @@ class DeepEstimator(
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
 
+    # scikit-learn's set_output sees what a class itself defines, and nothing of a mixin.
+    transform = ForwardMixin.transform
+
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
     def name_layers(self, training: Training) -> Sequence[str]:
