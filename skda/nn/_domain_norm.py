@@ -34,9 +34,15 @@ class DomainRows:
 
     def __init__(self, sizes: tuple[int, ...] | None = None):
         self.sizes: Any = sizes  # never None while a batch of training is forwarded
-        # Of the network whose layers share this object: one thread at a time runs it. Sizes by
-        # thread would not do, since on CUDA autograd runs layers once more in a thread of its own.
-        self.lock = RLock()
+
+    @property
+    def lock(self) -> Any:
+        """Of the network whose layers share this object: one thread at a time runs it.
+
+        Sizes by thread would not do, since on CUDA autograd runs layers once more in a thread of
+        its own.
+        """
+        return vars(self).setdefault("_lock", RLock())  # not in files
 
     @contextmanager
     def of(self, sizes: tuple[int, ...] | None) -> Iterator[None]:
@@ -54,9 +60,6 @@ class DomainRows:
 
     def __getstate__(self):
         return {"sizes": self.sizes}
-
-    def __setstate__(self, state):
-        self.__init__(state["sizes"])
 
     @staticmethod
     def target_alone(number: int) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ class LoopMixin(RecoveryMixin):
             for group in self._param_groups():
                 group["lr"] = group["initial_lr"]
         self._lr_factor = None
-        self._scaler = self._evaluated_sizes = self._whole_epoch = None
+        self._scaler = self._evaluated_sizes = self._whole_epoch = self._predicted = None
         if self._own_progress is not None:
             self._own_progress.close()
         self._progress = self._own_progress = None

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from skorch import NeuralNet
     from torch import nn
 
-    from skda._torch import StepValues
     from skda.training._module import AdaptationModule
     from skda.training._stages import Stage
 
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
         _trade_off_factor: Any
         current_trade_off: float
         _has_adversary: bool
-        _predicted: StepValues
+        _predicted: Any
         _progress: Any
         _own_progress: Any
 

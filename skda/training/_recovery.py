@@ -44,6 +44,7 @@ class RecoveryMixin(NetPart):
 
     # Number, tensors and their values of the last whole epoch, while training runs.
     _whole_epoch: Any = None
+    _predicted: Any = None
     _masks = frozenset()  # names of buffers that hold infinity by design, such as of attention
     _has_ended = False  # the last training came to its end, be it an early one
 
