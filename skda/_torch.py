@@ -64,6 +64,23 @@ def seed_generators(seed, device):
             library.manual_seed(seed)
 
 
+def get_generator_state(device):
+    """Return where the generators in use stand: that of the CPU, and that of the device."""
+    device = torch.device(device)
+    states = {"cpu": torch.default_generator.get_state()}
+    if device.type not in _WITHOUT_GENERATOR:
+        states[device.type] = torch.get_device_module(device).get_rng_state(device)
+    return states
+
+
+def set_generator_state(device, states):
+    """Let the generators in use go on from where :func:`get_generator_state` found them."""
+    device = torch.device(device)
+    torch.default_generator.set_state(states["cpu"])
+    if device.type in states and device.type not in _WITHOUT_GENERATOR:
+        torch.get_device_module(device).set_rng_state(states[device.type], device)
+
+
 # Of weights and inputs, whatever the caller's default; golden values are computed in float64.
 _FLOAT = torch.float32
 

@@ -167,6 +167,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         "X_target": True,
         "y_target": True,
         "sample_domain": True,
+        "resume": True,
     }
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -178,6 +179,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         X_target: Any = None,
         y_target: Any = None,
         sample_domain: Any = None,
+        resume: bool | str = False,
     ) -> "Self":
         """Train on labelled source rows and adapt to unlabeled target rows.
 
@@ -207,6 +209,12 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
             The alternative to `X_target`: X and y hold rows of both domains, positive numbers
             mark source rows, negative ones target rows, whose labels are ignored.
 
+        resume : bool or "auto", default=False
+            Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
+            from the end of the last epoch that it holds; a training that was over is taken from
+            there. ``"auto"`` begins one if there is none. Rows, labels and parameters must be
+            those with which it began; with a `random_state` of None its seeds are taken over.
+
         Returns
         -------
         self : object
@@ -215,10 +223,12 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         Raises
         ------
         ValueError
-            If data or parameters are not as described.
+            If data or parameters are not as described, or with `resume` not those of the training
+            that is to go on.
 
         TypeError
-            If X can hold no rows, or if a parameter does not exist.
+            If X can hold no rows, if a parameter does not exist, or with `checkpoint` if a
+            callback keeps what cannot be stored.
 
         KeyboardInterrupt
             If training is interrupted; see `on_interrupt`.
@@ -227,11 +237,11 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
             If a loss, a parameter or a statistic is not finite; see `on_divergence`.
         """
         with self._all_or_nothing():
-            cut = self._fit(X, y, X_target, y_target, sample_domain)
+            cut = self._fit(X, y, X_target, y_target, sample_domain, resume)
         self._answer(cut)
         return self
 
-    def _fit(self, X, y, X_target, y_target, sample_domain):
+    def _fit(self, X, y, X_target, y_target, sample_domain, resume):
         self._check_param_names()
         _check_alignment_list(self.alignment)
         if sample_domain is not None and y_target is not None:
@@ -241,7 +251,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
             )
         y = as_array(self._labels_of(X, y), "y")
         X, y, targets = split_domains(X, y, X_target, sample_domain)
-        start = self._start()
+        start = self._start(resume)
         names = ["X_target" if len(targets) == 1 else f"X_target[{n}]" for n in range(len(targets))]
         for rows, name in zip(targets, names, strict=True):
             _warn_of_names(X, rows, name)

@@ -173,6 +173,25 @@ class DeepEstimator(
         epoch, with :class:`skda.exceptions.DivergenceError` or with a warning; without such an
         epoch both raise. ``"ignore"`` goes on, and predictions that are not finite raise.
 
+    warm_start : bool, default=False
+        Whether to fit again begins with the weights and statistics of the last fit, the
+        alignment's among them; optimisers, schedules and the history begin anew. Rows must have
+        the form, and labels the classes, of that fit.
+
+    checkpoint : str or path, default=None
+        Folder in which training leaves what it has come to, so that ``fit(..., resume=True)``
+        goes on after its process is gone. It goes on bit by bit as if nothing had happened, in
+        every stage, whenever the process was killed, and refuses other rows, labels or
+        parameters. The last two checkpoints are kept; every file is whole or not there, and none
+        holds a pickle. A disk that is full is warned of, and ends no training. A callback with a
+        state of its own that is no plain value needs ``state_dict`` and ``load_state_dict``. A
+        fit without `resume` begins anew, and takes the place of what the folder holds. A folder
+        is for one training at a time: leave it at None in a search.
+
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next. Ctrl-C and a divergence leave one of the last
+        whole epoch.
+
     callbacks : list of skorch callbacks, default=None
         Copies of them take part in training; ``callbacks__*`` keywords reach them.
 
@@ -244,6 +263,9 @@ class DeepEstimator(
     compile: bool = False
     on_interrupt: str = "raise"
     on_divergence: str = "raise"
+    warm_start: bool = False
+    checkpoint: Any = None
+    checkpoint_every: int = 1
     callbacks: list | None = None
     n_jobs: int | None = None
     verbose: int = 0
@@ -301,6 +323,9 @@ class DeepEstimator(
         "compile": ["boolean"],
         "on_interrupt": [StrOptions({"raise", "return"})],
         "on_divergence": [StrOptions({"raise", "restore", "ignore"})],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "callbacks": [list, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],

@@ -9,22 +9,23 @@ from sklearn.utils import check_random_state
 
 from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
-from skda.estimators._parts import EstimatorPart
+from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
 from skda.training import Seeds, Training, run_stages
 
 
-class FittingMixin(EstimatorPart):
+class FittingMixin(CheckpointMixin):
     """A training from its seeds to what the estimator keeps."""
 
     def _draw_seeds(self):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
         return Seeds(*seeds.tolist())
 
-    def _start(self):
+    def _start(self, resume=False):
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
-        device, seeds = resolve_device(self.device), self._draw_seeds()
+        begun = self._open_folder(resume)
+        device, seeds = resolve_device(self.device), self._seeds_of(self._draw_seeds(), begun)
         keywords = self.params_for("module")
         resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
         with local_torch_state(device):
@@ -32,11 +33,13 @@ class FittingMixin(EstimatorPart):
             resolver.start()
         self._reader = self._make_reader(resolver)
         self._kept = {}  # numbers of the rows that could be read, where some could not
-        return {"device": device, "seeds": seeds, "resolver": resolver}
+        return {"device": device, "seeds": seeds, "resolver": resolver, "begun": begun}
 
     def _train(self, dataset, start):
         """Build the network, train it stage by stage, and keep it; return what cut that."""
+        begun = start.pop("begun")
         training, cut = Training(dataset, **start), None
+        self._enter_checkpoints(training, begun)
         with local_torch_state(training.device):
             self._build_backbone(training)
             self._tell(training.resolver.notes)
@@ -64,9 +67,12 @@ class FittingMixin(EstimatorPart):
         try:
             yield
         except BaseException:
+            self._close_folder()
             vars(self).clear()
             vars(self).update(before)
             raise
+        finally:
+            self._close_folder()
 
     def _answer(self, cut):
         """Raise what cut a training whose whole epochs are kept, or warn of it, as asked for."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         image_store: Any
         on_interrupt: str
         on_divergence: str
+        warm_start: bool
+        checkpoint: Any
+        checkpoint_every: int
         verbose: Any
         device: Any
         random_state: Any

@@ -120,8 +120,11 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         "layer_decay": [Interval(Real, 0, 1, closed="both")],
     }
 
+    # In a Pipeline or a search it reaches fit without a set_fit_request.
+    __metadata_request__fit = {"resume": True}
+
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any) -> "Self":
+    def fit(self, X: Any, y: Any, *, resume: bool | str = False) -> "Self":
         """Train on labelled rows.
 
         Parameters
@@ -131,6 +134,12 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
 
         y : array-like of shape (n_samples,)
             Labels of any type. None takes those that a data set holds.
+
+        resume : bool or "auto", default=False
+            Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
+            from the end of the last epoch that it holds; a training that was over is taken from
+            there. ``"auto"`` begins one if there is none. Rows, labels and parameters must be
+            those with which it began; with a `random_state` of None its seeds are taken over.
 
         Returns
         -------
@@ -148,7 +157,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         self._check_param_names()
         y = as_array(self._labels_of(X, y), "y")
         with self._all_or_nothing():
-            start = self._start()
+            start = self._start(resume)
             X = self._validate_X(X, reset=True)
             codes = self._encode_labels(self._kept_labels(y), X)
             cut = self._train(DomainDataset(X, codes), start)

@@ -9,6 +9,7 @@ from skda.backbones import Block, list_blocks
 from skda.training._augmentation import augment_of as augment_of
 from skda.training._augmentation import augment_rows, check_augment, per_row
 from skda.training._batches import PairedBatches, RowBatches
+from skda.training._checkpoints import CheckpointFolder as CheckpointFolder
 from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
 from skda.training._evaluation import accuracy

@@ -64,6 +64,7 @@ class LoopMixin(RecoveryMixin):
                 group["lr"] = group["initial_lr"]
         self._lr_factor = None
         self._scaler = self._evaluated_sizes = self._whole_epoch = None
+        self._batches = self._order = None
         if self.stages:
             self._end_stages()
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from skda.exceptions import DivergenceError
-from skda.training._parts import NetPart
+from skda.training._state import StateMixin
 from skda.training._statistics import ranges
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
@@ -25,7 +25,7 @@ def _is_raised(error):
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
 
 
-class RecoveryMixin(NetPart):
+class RecoveryMixin(StateMixin):
     """A net that tells a training that was cut from one that is whole.
 
     Epochs count as a whole. Ctrl-C, an error, or a figure that is not finite take the network
@@ -55,8 +55,9 @@ class RecoveryMixin(NetPart):
         n_before = len(self.history)
         try:
             self.notify("on_train_begin", X=X, y=y)
-            cut = self._run_epochs(X, y, **fit_params)
+            cut = self._run_epochs(X, y, **self._restore(fit_params))
             if cut is None or len(self.history) > n_before:
+                self._keep_place()
                 self.notify("on_train_end", X=X, y=y)
                 self._has_ended = True
         finally:
@@ -68,6 +69,14 @@ class RecoveryMixin(NetPart):
             raise cut
         return self
 
+    def _restore(self, fit_params):
+        """Go back to where a training stood whose process is gone; return what is to be trained."""
+        if self._checkpoints is None:
+            return fit_params
+        self.get_training_state()  # what cannot be stored is an error before training begins
+        n_done = self._checkpoints.restore_epoch(self)
+        return {**fit_params, "epochs": max(0, self.max_epochs - n_done)}
+
     def _run_epochs(self, X, y, **fit_params):
         """Return what cut the training, None if nothing did."""
         self._keep_epoch()
@@ -76,6 +85,8 @@ class RecoveryMixin(NetPart):
         except _StopTraining:
             return None
         except (KeyboardInterrupt, DivergenceError) as error:
+            if self._checkpoints is not None:
+                self._checkpoints.flush(self)
             self._go_back()
             return error
         except BaseException:
@@ -91,6 +102,8 @@ class RecoveryMixin(NetPart):
             if method_name == "on_epoch_end" and _is_raised(error):
                 raise _StopTraining from error
             raise
+        if method_name == "on_epoch_end" and self._checkpoints is not None:
+            self._checkpoints.note_epoch(self)
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Keep what the epoch has come to."""
@@ -116,10 +129,10 @@ class RecoveryMixin(NetPart):
     def _keep_epoch(self):
         # Whole before it takes the place of the one before: an interruption may come in between.
         values = [tensor.detach().clone() for _, tensor in self._tensors()]
-        self._whole_epoch = len(self.history), values
+        self._whole_epoch = len(self.history), self._step, values
 
     def _go_back(self):
-        n_epochs, values = self._whole_epoch
+        n_epochs, self._step, values = self._whole_epoch
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():

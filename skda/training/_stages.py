@@ -12,6 +12,7 @@ from torch import nn
 from skda._torch import seed_generators
 from skda.backbones import BackboneResolver, list_blocks
 from skda.exceptions import DivergenceError
+from skda.training._checkpoints import checkpointed
 from skda.training._datasets import DomainDataset
 from skda.training._parts import NetPart
 
@@ -154,6 +155,9 @@ class Training:
 
     interruption : str or None
         What cut the training, and where; None if nothing did.
+
+    checkpoints : CheckpointFolder or None
+        Where the training leaves what it has come to.
     """
 
     dataset: DomainDataset
@@ -167,6 +171,7 @@ class Training:
     net: Any = None
     histories: dict[str, Any] = field(default_factory=dict)
     interruption: str | None = None
+    checkpoints: Any = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -174,9 +179,9 @@ class Training:
 
 def run_stages(stages: Sequence[Stage], training: Training) -> None:
     """Train as declared; consecutive stages of one net are one call of its ``fit``."""
-    for group in _by_net(stages):
+    for number, group in enumerate(_by_net(stages)):
         try:
-            _run_group(group, training)
+            _run_group(group, training, number)
         except (KeyboardInterrupt, DivergenceError) as error:
             training.interruption = _describe(error, group, training)
             raise
@@ -187,7 +192,7 @@ def run_stages(stages: Sequence[Stage], training: Training) -> None:
         )
 
 
-def _run_group(group, training):
+def _run_group(group, training, number):
     first = group[0]
     if first.make_dataset is not None:
         training.rows = first.make_dataset(training)
@@ -199,7 +204,8 @@ def _run_group(group, training):
     if first.reseed:
         seed_generators(training.seeds.training, training.device)
     try:
-        has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group])
+        checkpoints = training.checkpoints and training.checkpoints.of_group(number)
+        has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group], checkpoints)
     except (KeyboardInterrupt, DivergenceError):
         if net._has_ended:  # with whole epochs
             training.net, training.histories[first.name] = net, net.history
@@ -217,17 +223,20 @@ def _describe(error, group, training):
     return f"{what} in stage {stage.name!r} after {n_whole} whole epoch{'s' * (n_whole != 1)}"
 
 
-def _fit(net, rows, epochs):
+def _fit(net, rows, epochs, checkpoints):
     """Train for the epochs of all stages of a net; return whether there are any."""
-    if None in epochs:
-        net.fit(rows, None)
-        return True
-    if not any(epochs):
+    if not (None in epochs or any(epochs)):
         net.initialize()
         return False
-    own, net.max_epochs = net.max_epochs, sum(epochs)
+    own = net.max_epochs
+    if None not in epochs:
+        net.max_epochs = sum(epochs)
     try:
-        net.fit(rows, None)
+        with checkpointed(net, checkpoints):
+            if checkpoints is None or not checkpoints.restore_end(net):
+                net.fit(rows, None)
+                if checkpoints is not None:
+                    checkpoints.finish(net)
     finally:
         net.max_epochs = own  # what a successor has
     return True
