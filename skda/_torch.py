@@ -67,7 +67,7 @@ def seed_generators(seed, device):
 def get_generator_state(device):
     """Return where the generators in use stand: that of the CPU, and that of the device."""
     device = torch.device(device)
-    states = {"cpu": torch.default_generator.get_state()}
+    states = {"cpu": torch.get_rng_state()}
     if device.type not in _WITHOUT_GENERATOR:
         states[device.type] = torch.get_device_module(device).get_rng_state(device)
     return states
@@ -76,7 +76,7 @@ def get_generator_state(device):
 def set_generator_state(device, states):
     """Let the generators in use go on from where :func:`get_generator_state` found them."""
     device = torch.device(device)
-    torch.default_generator.set_state(states["cpu"])
+    torch.set_rng_state(states["cpu"])
     if device.type in states and device.type not in _WITHOUT_GENERATOR:
         torch.get_device_module(device).set_rng_state(states[device.type], device)
 

@@ -49,6 +49,27 @@ def _warn_of_names(X, X_target, name):
         )
 
 
+def _warn_of_no_target(estimator, stacklevel):
+    warnings.warn(
+        f"{type(estimator).__name__} was fitted without target data and trains on the source "
+        "alone; pass unlabeled rows of the target domain as X_target.",
+        NoTargetWarning,
+        stacklevel=stacklevel,  # past fit and its validation of parameters
+    )
+
+
+def _names_of(targets):
+    return ["X_target" if len(targets) == 1 else f"X_target[{n}]" for n in range(len(targets))]
+
+
+def _check_sample_domain(sample_domain, y_target):
+    if sample_domain is not None and y_target is not None:
+        raise ValueError(
+            "y_target goes with X_target, not with sample_domain; pass the target rows in "
+            "X_target."
+        )
+
+
 def _is_weighted_alignment(entry):
     if not isinstance(entry, tuple) or len(entry) != 3:
         return False
@@ -241,18 +262,81 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         self._answer(cut)
         return self
 
+    # In a Pipeline the target reaches partial_fit too.
+    __metadata_request__partial_fit = {
+        "classes": True,
+        "X_target": True,
+        "y_target": True,
+        "sample_domain": True,
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        *,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_domain: Any = None,
+    ) -> "Self":
+        """Train for one epoch on these rows, going on from where training was.
+
+        Optimisers, schedules, the order of rows and random numbers go on from call to call, and
+        after fit. Progress counts the steps of all calls over `max_epochs` epochs such as the
+        first one, and stays at its end: with one stage of training `max_epochs` calls with the
+        same rows are one fit, bit by bit. With several stages a call goes on with the one that
+        training is in, and what is computed in one go, such as the statistics of AdaBN, comes
+        after every epoch; a network that does not predict yet, such as one that learns to
+        denoise, is not fitted. No row is held out, and checkpoints are written by fit alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images as in fit
+            Source rows.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will come. Needed in the first call, unless fit came before.
+
+        X_target, y_target, sample_domain : as in fit, default=None
+            Target rows, which may be others than before, and of another number of domains: their
+            statistics begin with those of the source then. Without, the network learns from the
+            source alone. The first call must have some if a later one has; what is standardised
+            is so by its moments.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing or changes, if y holds another label, if target rows come too
+            late, or with ``early_stopping=True``.
+        """
+        self._check_goes_on()
+        y = as_array(self._labels_of(X, y), "y")
+        _check_sample_domain(sample_domain, y_target)
+        X, y, targets = split_domains(X, y, X_target, sample_domain)
+        if not targets and not self._has_begun():
+            _warn_of_no_target(self, 3)
+        with self._all_or_nothing():
+            self._go_on(X, y, classes, targets, _names_of(targets), y_target)
+        return self
+
     def _fit(self, X, y, X_target, y_target, sample_domain, resume):
         self._check_param_names()
         _check_alignment_list(self.alignment)
-        if sample_domain is not None and y_target is not None:
-            raise ValueError(
-                "y_target goes with X_target, not with sample_domain; pass the target rows in "
-                "X_target."
-            )
+        _check_sample_domain(sample_domain, y_target)
         y = as_array(self._labels_of(X, y), "y")
         X, y, targets = split_domains(X, y, X_target, sample_domain)
         start = self._start(resume)
-        names = ["X_target" if len(targets) == 1 else f"X_target[{n}]" for n in range(len(targets))]
+        names = _names_of(targets)
         for rows, name in zip(targets, names, strict=True):
             _warn_of_names(X, rows, name)
         X = self._validate_X(X, reset=True)
@@ -267,12 +351,7 @@ class DeepAdaptationEstimator(DeepEstimator, AlignmentKeywords):
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
-            warnings.warn(
-                f"{type(self).__name__} was fitted without target data and trains on the source "
-                "alone; pass unlabeled rows of the target domain as X_target.",
-                NoTargetWarning,
-                stacklevel=4,  # past fit and its validation of parameters
-            )
+            _warn_of_no_target(self, 5)
         dataset = DomainDataset(X, codes, targets, target_labels)
         return self._train(dataset, start)
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from skda._sklearn_compat import Interval, StrOptions
 from skda.estimators._assembly import AssemblyMixin
-from skda.estimators._fitting import FittingMixin
 from skda.estimators._forward import ForwardMixin
+from skda.estimators._going_on import GoingOnMixin
 from skda.estimators._keywords import NetKeywords
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
@@ -30,7 +30,7 @@ class DeepEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ForwardMixin,
-    FittingMixin,
+    GoingOnMixin,
     TrainingRowsMixin,
     AssemblyMixin,
     NetKeywords,

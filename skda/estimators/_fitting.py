@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,11 +12,13 @@ from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
-from skda.training import Seeds, Training, run_stages
+from skda.training import Progress, Seeds, Training, last_group, run_stages
 
 
 class FittingMixin(CheckpointMixin):
     """A training from its seeds to what the estimator keeps."""
+
+    _progress: Any
 
     def _draw_seeds(self):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
@@ -24,7 +27,7 @@ class FittingMixin(CheckpointMixin):
     def _start(self, resume=False):
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
-        begun = self._open_folder(resume)
+        begun = None if resume is None else self._open_folder(resume)
         device, seeds = resolve_device(self.device), self._seeds_of(self._draw_seeds(), begun)
         keywords = self.params_for("module")
         resolver = BackboneResolver(self.module, self.weights, keywords, keep=self.layers)
@@ -43,14 +46,17 @@ class FittingMixin(CheckpointMixin):
         with local_torch_state(training.device):
             self._build_backbone(training)
             self._tell(training.resolver.notes)
+            stages = self.make_stages(training)
             try:
-                run_stages(self.make_stages(training), training)
+                run_stages(stages, training)
             except (KeyboardInterrupt, DivergenceError) as error:
                 if training.net is None or not training.net.classifies:
                     raise
                 cut = error
         self.finish_fit(training)
         self.interruption_ = training.interruption
+        self._progress = Progress(*last_group(stages))
+        self._progress.keep(training)
         return cut
 
     def _tell(self, notes):

@@ -87,6 +87,8 @@ class LoopMixin(RecoveryMixin):
             return
         if self._n_steps is None:
             self._n_steps = len(iterator) * self.max_epochs
+            if self._continued is not None:  # by a net that does not know its steps
+                self._step = len(iterator) * (len(self.history) - 1)
         self._set_training(True)
         with self.module_.rows.of(getattr(iterator, "sizes", None)):
             step, losses = self._run_steps(iterator, prefix, step_fn, **fit_params)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from skda.exceptions import DivergenceError
+from skda.training._continuation import ContinuationMixin
 from skda.training._state import StateMixin
 from skda.training._statistics import ranges
 
@@ -25,7 +26,7 @@ def _is_raised(error):
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
 
 
-class RecoveryMixin(StateMixin):
+class RecoveryMixin(ContinuationMixin, StateMixin):
     """A net that tells a training that was cut from one that is whole.
 
     Epochs count as a whole. Ctrl-C, an error, or a figure that is not finite take the network
@@ -71,6 +72,8 @@ class RecoveryMixin(StateMixin):
 
     def _restore(self, fit_params):
         """Go back to where a training stood whose process is gone; return what is to be trained."""
+        if self._continued is not None:
+            self._continue()
         if self._checkpoints is None:
             return fit_params
         self.get_training_state()  # what cannot be stored is an error before training begins

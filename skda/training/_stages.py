@@ -179,7 +179,7 @@ class Training:
 
 def run_stages(stages: Sequence[Stage], training: Training) -> None:
     """Train as declared; consecutive stages of one net are one call of its ``fit``."""
-    for number, group in enumerate(_by_net(stages)):
+    for number, group in enumerate(group_by_net(stages)):
         try:
             _run_group(group, training, number)
         except (KeyboardInterrupt, DivergenceError) as error:
@@ -242,7 +242,7 @@ def _fit(net, rows, epochs, checkpoints):
     return True
 
 
-def _by_net(stages):
+def group_by_net(stages):
     """Return lists of stages that share a net."""
     stages = _check_list(stages)
     groups = []

@@ -23,6 +23,7 @@ from skda.training._stages import stage_at
 _OTHERWISE = {
     "_batches",
     "_checkpoints",
+    "_continued",
     "_criteria",
     "_fixed",
     "_going_on",
