@@ -7,6 +7,7 @@ what it was and None, or what went wrong. Processes are forked, and die by SIGKI
 
 import argparse
 import errno
+import inspect
 import os
 import random
 import signal
@@ -55,19 +56,17 @@ def trainings() -> dict[str, Callable]:
     found = {}
 
     def add(name, cls, data, **params):
-        found[name] = lambda **more: (cls(**{**common, **params, **more}), data)
+        known = inspect.signature(cls).parameters
+        shared = {name: value for name, value in common.items() if name in known}
+        found[name] = lambda **more: (cls(**{**shared, **params, **more}), data)
 
     pair = dict(X=X, y=Y, X_target=X_TARGET)
     for name in adaptation.__all__:
         cls = getattr(adaptation, name)
         if not (isinstance(cls, type) and issubclass(cls, DeepAdaptationClassifier)):
             continue
-        if "module" in cls.__init__.__signature__.parameters and name != "TLDAClassifier":
-            own = network
-        else:
-            own = {}
-        if name in _OWN:
-            own = _OWN[name]
+        takes_network = "module" in inspect.signature(cls).parameters
+        own = _OWN.get(name, network if takes_network else {})
         data = {**pair, "y_target": Y_TARGET} if name == "LabelEfficientClassifier" else pair
         add(name, cls, data, **own)
     adda, dann = adaptation.ADDAClassifier, adaptation.DANNClassifier
@@ -90,8 +89,7 @@ def trainings() -> dict[str, Callable]:
 
 _OWN = {
     "SDAEClassifier": dict(pretrain_epochs=2, max_epochs=2),
-    "CoGANClassifier": {},
-    "DSNClassifier": {},
+    "TLDAClassifier": {},
 }
 
 

@@ -12,7 +12,7 @@ from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
-from skda.training import Progress, Seeds, Training, last_group, run_stages
+from skda.training import Progress, Seeds, Training, WarmStart, last_group, run_stages
 
 
 class FittingMixin(CheckpointMixin):
@@ -36,12 +36,17 @@ class FittingMixin(CheckpointMixin):
             resolver.start()
         self._reader = self._make_reader(resolver)
         self._kept = {}  # numbers of the rows that could be read, where some could not
-        return {"device": device, "seeds": seeds, "resolver": resolver, "begun": begun}
+        start = {"device": device, "seeds": seeds, "resolver": resolver, "begun": begun}
+        if self._is_warm():
+            start["warm_start"] = WarmStart(self.net_)
+            self._form = getattr(self, "classes_", None), self.input_shape_
+        return start
 
     def _train(self, dataset, start):
         """Build the network, train it stage by stage, and keep it; return what cut that."""
         begun = start.pop("begun")
         training, cut = Training(dataset, **start), None
+        self._check_form()
         self._enter_checkpoints(training, begun)
         with local_torch_state(training.device):
             self._build_backbone(training)
@@ -58,6 +63,22 @@ class FittingMixin(CheckpointMixin):
         self._progress = Progress(*last_group(stages))
         self._progress.keep(training)
         return cut
+
+    def _check_form(self):
+        """Raise if a warm start gets rows or classes of another form than the last fit."""
+        if "_form" not in vars(self):
+            return
+        classes, shape = vars(self).pop("_form")
+        if shape != self.input_shape_:
+            raise ValueError(
+                f"warm_start=True needs rows of the shape of the last fit, {shape}, got "
+                f"{self.input_shape_}."
+            )
+        if classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs the classes of the last fit, {classes.tolist()}, got "
+                f"{self.classes_.tolist()}."
+            )
 
     def _tell(self, notes):
         for note in notes if self.verbose else ():

@@ -75,20 +75,17 @@ class GoingOnMixin(FittingMixin):
             else:
                 self._fit_targets(training.net, dataset)
             stages = self.make_stages(training)
-            run_epoch(stages, training, self._prepared(progress, training))
+            run_epoch(stages, training, progress, self._prepare_for_calls)
         if training.net.classifies:
             self.finish_fit(training)
             self.interruption_ = None
         progress.keep(training)
         self._progress = progress
 
-    def _prepared(self, progress, training):
-        """Let the net of the last call, or of fit, learn as partial_fit does."""
-        if training.net is not None:
-            training.net.train_split = None
-            if not self._schedules_partial_fit:
-                training.net.lr_schedule = "constant"
-        return progress
+    def _prepare_for_calls(self, net):
+        net.train_split = None
+        if not self._schedules_partial_fit:
+            net.lr_schedule = "constant"
 
     def _known(self, dataset):
         """Return what is known of the training so far, with the rows of this call."""

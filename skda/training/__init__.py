@@ -29,6 +29,7 @@ from skda.training._stages import run_stages as run_stages
 from skda.training._statistics import ranges as ranges
 from skda.training._statistics import standardization as standardization
 from skda.training._two_players import TwoPlayerNet
+from skda.training._warm_start import WarmStart as WarmStart
 
 __all__ = [
     "AdaptationModule",

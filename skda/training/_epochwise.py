@@ -1,7 +1,7 @@
 """Stages of a training that goes on from call to call, one epoch in each."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,8 @@ class Progress:
         """Keep what is known of a training, without its rows."""
         without_rows: Any = None
         self.training = training
-        training.dataset = training.rows = training.checkpoints = without_rows
+        training.dataset = training.rows = without_rows
+        training.checkpoints = training.warm_start = None
         self.seeds, self.layers, self.widths = training.seeds, training.layers, training.widths
         self.histories = training.histories
 
@@ -71,7 +72,12 @@ def last_group(stages: Sequence[Stage]) -> tuple[int, str]:
     return number, groups[number][0].name
 
 
-def run_epoch(stages: Sequence[Stage], training: Training, progress: Progress) -> None:
+def run_epoch(
+    stages: Sequence[Stage],
+    training: Training,
+    progress: Progress,
+    prepare: Callable[[Any], None],
+) -> None:
     """Train the epoch that comes next, and compute what comes in one go after it.
 
     A stage with ``run`` is run after every epoch of the net before it; what it put in the place
@@ -87,6 +93,9 @@ def run_epoch(stages: Sequence[Stage], training: Training, progress: Progress) -
 
     progress : Progress
         Where training is; it is brought up to date.
+
+    prepare : callable
+        Called with the net before it learns.
     """
     groups = group_by_net(stages)
     is_new = progress.is_over and _enter_next(groups, training, progress)
@@ -99,6 +108,7 @@ def run_epoch(stages: Sequence[Stage], training: Training, progress: Progress) -
             training.net = net
         net.stages = tuple(stage.declared() for stage in group)
         _put_back(net, progress.apart)
+    prepare(net)
     net.train_epoch(training.rows, training.seeds.training)
     training.histories[group[0].name] = net.history
     epochs = [stage.max_epochs for stage in group]

@@ -8,6 +8,7 @@ import torch
 
 from skda.exceptions import DivergenceError
 from skda.training._continuation import ContinuationMixin
+from skda.training._saved_params import SavedParamsMixin
 from skda.training._state import StateMixin
 from skda.training._statistics import ranges
 
@@ -26,7 +27,7 @@ def _is_raised(error):
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
 
 
-class RecoveryMixin(ContinuationMixin, StateMixin):
+class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
     """A net that tells a training that was cut from one that is whole.
 
     Epochs count as a whole. Ctrl-C, an error, or a figure that is not finite take the network
@@ -105,8 +106,12 @@ class RecoveryMixin(ContinuationMixin, StateMixin):
             if method_name == "on_epoch_end" and _is_raised(error):
                 raise _StopTraining from error
             raise
-        if method_name == "on_epoch_end" and self._checkpoints is not None:
-            self._checkpoints.note_epoch(self)
+        if method_name == "on_epoch_end":
+            self._note_best()
+            if self._checkpoints is not None:
+                self._checkpoints.note_epoch(self)
+        elif method_name == "on_train_end":
+            self._restore_best()
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Keep what the epoch has come to."""

@@ -158,6 +158,9 @@ class Training:
 
     checkpoints : CheckpointFolder or None
         Where the training leaves what it has come to.
+
+    warm_start : WarmStart or None
+        What it begins with.
     """
 
     dataset: DomainDataset
@@ -172,6 +175,7 @@ class Training:
     histories: dict[str, Any] = field(default_factory=dict)
     interruption: str | None = None
     checkpoints: Any = None
+    warm_start: Any = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -201,6 +205,8 @@ def _run_group(group, training, number):
         return
     net = first.make_net(training)
     net.stages = tuple(stage.declared() for stage in group)
+    if training.warm_start is not None:
+        training.warm_start.give(net)
     if first.reseed:
         seed_generators(training.seeds.training, training.device)
     try:
