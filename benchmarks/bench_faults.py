@@ -73,9 +73,7 @@ def trainings() -> dict[str, Callable]:
     add("ADDA, labelled target", adda, {**pair, "y_target": Y_TARGET}, **network)
     add("AutoDIAL, two targets", adaptation.AutoDIALClassifier, _two_targets(pair))
     add("TLDA, logistic", adaptation.TLDAClassifier, pair, classifier="logistic")
-    add(
-        "DANN, early stopping", dann, pair, early_stopping=True, n_iter_no_change=1, max_epochs=6
-    )
+    add("DANN, early stopping", dann, pair, early_stopping=True, n_iter_no_change=1, max_epochs=6)
     add("MCD, held-out rows", adaptation.MCDClassifier, pair, validation_fraction=0.2, **network)
     scheduler = LRScheduler("StepLR", step_size=2)
     add("DANN, scheduler", dann, pair, callbacks=[("rates", scheduler)], **network)
@@ -215,6 +213,11 @@ def kills(n_tries: int, names=None, seed: int = 0) -> Iterator[Outcome]:
                 yield f"{name}, killed at {deaths} of {n_moments}", difference(wanted, result)
 
 
+def warm_up():
+    """Import what a training needs, so that the processes that are forked have it."""
+    _plain(trainings()["DANNClassifier"])
+
+
 def _plain(make):
     estimator, data = make()
     return what_it_learned(estimator.fit(**data))
@@ -332,6 +335,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
+    warm_up()
     print(f"{'fault':45}{'tries':>8}{'survived':>10}{'seconds':>10}")
     for name in options.faults:
         start, n_tries, n_survived, failures = time.perf_counter(), 0, 0, []

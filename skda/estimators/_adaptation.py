@@ -65,8 +65,7 @@ def _names_of(targets):
 def _check_sample_domain(sample_domain, y_target):
     if sample_domain is not None and y_target is not None:
         raise ValueError(
-            "y_target goes with X_target, not with sample_domain; pass the target rows in "
-            "X_target."
+            "y_target goes with X_target, not with sample_domain; pass the target rows in X_target."
         )
 
 

@@ -1,4 +1,4 @@
-"""Trainings that outlive their process: where they leave what they have come to, and what they are."""
+"""Trainings that outlive their process: where they leave what they come to, and what they are."""
 
 import sys
 import warnings

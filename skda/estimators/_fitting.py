@@ -24,7 +24,7 @@ class FittingMixin(CheckpointMixin):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
         return Seeds(*seeds.tolist())
 
-    def _start(self, resume=False):
+    def _start(self, resume: Any = None):
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
         begun = None if resume is None else self._open_folder(resume)

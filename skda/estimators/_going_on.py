@@ -41,7 +41,7 @@ class GoingOnMixin(FittingMixin):
     def _go_on(self, X, y, classes, targets=(), names=(), y_target=None):
         """Train one epoch on these rows."""
         is_first = not self._has_begun()
-        start = self._start(resume=None) if is_first else {}
+        start = self._start() if is_first else {}
         self._kept = {}
         X = self._validate_X(X, reset=is_first)
         if not is_first:

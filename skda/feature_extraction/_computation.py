@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from skda._digest import digest
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
-from skda._digest import digest
 from skda.feature_extraction._engines import engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._inputs import keys_of, row_shape

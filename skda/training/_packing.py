@@ -17,6 +17,7 @@ _SEQUENCES: dict[type, str] = {
     frozenset: "frozenset",
 }
 _MAPPINGS: dict[type, str] = {dict: "dict", OrderedDict: "ordered", Counter: "counter"}
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState)
 _MAKERS: dict[str, Callable] = {
     "tuple": tuple,
     "set": set,
@@ -62,7 +63,7 @@ def pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     Unpackable
         If there is something else in it.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _SCALARS:
         return value
     if kind in _SEQUENCES:
@@ -80,15 +81,19 @@ def pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         name = _put(torch.from_numpy(content), tensors)
         shape = None if isinstance(value, np.generic) else list(value.shape)
         return {"array": [name, value.dtype.str, shape]}
-    if kind is torch.Generator:
-        return {"generator": _put(value.get_state(), tensors)}
-    if kind is np.random.Generator:
-        return {"numpy generator": pack(value.bit_generator.state, tensors)}
-    if kind is np.random.RandomState:
-        return {"random state": pack(value.get_state(legacy=False), tensors)}
+    if kind in _GENERATORS:
+        return _pack_generator(value, tensors)
     if kind is torch.dtype:
         return {"dtype": str(value).removeprefix("torch.")}
     raise Unpackable(f"{kind.__module__}.{kind.__qualname__}")
+
+
+def _pack_generator(value: Any, tensors):
+    if isinstance(value, torch.Generator):
+        return {"generator": _put(value.get_state(), tensors)}
+    if isinstance(value, np.random.Generator):
+        return {"numpy generator": pack(value.bit_generator.state, tensors)}
+    return {"random state": pack(value.get_state(legacy=False), tensors)}
 
 
 def _put(tensor, tensors):
@@ -108,7 +113,7 @@ def unpack(packed: Any, tensors: dict[str, torch.Tensor]) -> Any:
         name, device = content
         return tensors[name].to(device)
     if kind == "array":
-        return _unpack_array(*content, tensors)
+        return _unpack_array(content, tensors)
     if kind == "dtype":
         return getattr(torch, content)
     if kind == "deque":
@@ -133,6 +138,7 @@ def unpack(packed: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return _MAKERS[kind](unpack(part, tensors) for part in content)
 
 
-def _unpack_array(name, dtype, shape, tensors):
+def _unpack_array(content, tensors):
+    name, dtype, shape = content
     values = np.frombuffer(tensors[name].numpy().tobytes(), np.dtype(dtype)).copy()
     return values[0] if shape is None else values.reshape(shape)

@@ -53,10 +53,15 @@ def get_module_state(part: nn.Module) -> dict[str, Any]:
     tensors = {path: owner[name] for path, owner, name in module_tensors(part)}
     return {
         "tensors": {path: None if t is None else t.detach() for path, t in tensors.items()},
-        "attributes": {
-            path: {name: vars(holder)[name] for name in _plain_names(holder)}
-            for path, holder in _holders(part)
-        },
+        "attributes": get_attributes(part),
+    }
+
+
+def get_attributes(part: nn.Module) -> dict[str, Any]:
+    """Return what a module and its parts keep as plain values, by path and name."""
+    return {
+        path: {name: vars(holder)[name] for name in _plain_names(holder)}
+        for path, holder in _holders(part)
     }
 
 
@@ -71,13 +76,14 @@ def set_module_state(part: nn.Module, state: dict[str, Any]) -> None:
     with torch.no_grad():
         for path, value in state["tensors"].items():
             owner, name = places[path]
-            _put_tensor(owner, name, value, path)
+            put_tensor(owner, name, value, path)
     for path, values in state["attributes"].items():
         for name, value in values.items():
             _put_value(vars(holders[path]), name, value)
 
 
-def _put_tensor(owner, name, value, path):
+def put_tensor(owner: dict, name: str, value: Any, path: str) -> None:
+    """Put a tensor in its place: into the memory that is there, unless a buffer has grown."""
     there = owner[name]
     if value is None or there is None:
         owner[name] = value

@@ -8,6 +8,13 @@ import torch
 
 from skda.exceptions import DivergenceError
 from skda.training._continuation import ContinuationMixin
+from skda.training._packing import pack, unpack
+from skda.training._part_state import (
+    get_attributes,
+    module_tensors,
+    put_tensor,
+    set_module_state,
+)
 from skda.training._saved_params import SavedParamsMixin
 from skda.training._state import StateMixin
 from skda.training._statistics import ranges
@@ -134,18 +141,31 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
                 for path, tensor in chain(part.named_parameters(), part.named_buffers()):
                     yield f"{name}.{path}", tensor
 
+    def _places(self):
+        """Yield where every parameter and statistic stands: path, owner and name."""
+        for part_name, part in self._stateful_parts():
+            for path, owner, name in module_tensors(part):
+                yield f"{part_name}.{path}", owner, name
+
     def _keep_epoch(self):
         # Whole before it takes the place of the one before: an interruption may come in between.
-        values = [tensor.detach().clone() for _, tensor in self._tensors()]
-        self._whole_epoch = len(self.history), self._step, values
+        tensors: dict[str, torch.Tensor] = {}
+        attributes = pack(get_attributes(self.alignment_), tensors)
+        values = {
+            path: None if owner[name] is None else owner[name].detach().clone()
+            for path, owner, name in self._places()
+        }
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        self._whole_epoch = len(self.history), self._step, values, (attributes, tensors)
 
     def _go_back(self):
-        n_epochs, self._step, values = self._whole_epoch
+        n_epochs, self._step, values, attributes = self._whole_epoch
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():
-            for (_, tensor), value in zip(self._tensors(), values, strict=True):
-                tensor.copy_(value)
+            for path, owner, name in self._places():
+                put_tensor(owner, name, values.get(path), path)
+        set_module_state(self.alignment_, {"tensors": {}, "attributes": unpack(*attributes)})
         for name in self._optimizers:  # moments belong to steps that are taken back
             getattr(self, f"{name}_").state.clear()
 

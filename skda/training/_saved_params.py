@@ -143,9 +143,7 @@ class SavedParamsMixin(NetPart):
             As in skorch.
         """
         if not use_safetensors:
-            super().load_params(
-                f_params, f_optimizer, f_criterion, f_history, checkpoint, **kwargs
-            )
+            super().load_params(f_params, f_optimizer, f_criterion, f_history, checkpoint, **kwargs)
             return
         files = {"module_": f_params, "criterion_": f_criterion}
         if checkpoint is not None:

@@ -54,7 +54,9 @@ class StateMixin(NetPart):
         """
         return {
             "parts": {name: get_module_state(part) for name, part in self._stateful_parts()},
-            "optimizers": {name: getattr(self, f"{name}_").state_dict() for name in self._optimizers},
+            "optimizers": {
+                name: getattr(self, f"{name}_").state_dict() for name in self._optimizers
+            },
             "callbacks": [
                 [name, get_callback_state(callback, self)] for name, callback in self.callbacks_
             ],
@@ -125,11 +127,15 @@ class StateMixin(NetPart):
         """Remember where training stands, for a call that goes on."""
         tensors: dict[str, torch.Tensor] = {}
         packed = pack(place or self._get_place(), tensors)
-        self._going_on = packed, {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+        # As arrays: tensors of a net are pickled for the device that it is on.
+        self._going_on = packed, {n: tensor.cpu().numpy().copy() for n, tensor in tensors.items()}
 
     def _place(self):
         """Return what :meth:`_keep_place` remembers, None if nothing."""
-        return None if self._going_on is None else unpack(*self._going_on)
+        if self._going_on is None:
+            return None
+        packed, arrays = self._going_on
+        return unpack(packed, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def note_batches(self, iterator: Any) -> Any:
         """Return training batches, which go on in the order that is to be gone on with."""
