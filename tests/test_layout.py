@@ -15,7 +15,7 @@ from skda.training import AdaptationNet, TwoPlayerNet
 ROOT = Path(skda.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # What any room may use: the shims for other libraries, and checks of arguments.
-SHIMS = {"_checks", "_naming", "_optional", "_safetensors", "_sklearn_compat", "_torch"}
+SHIMS = {"_checks", "_digest", "_naming", "_optional", "_safetensors", "_sklearn_compat", "_torch"}
 
 
 def rooms_of(path):

@@ -1,6 +1,7 @@
 """Training that goes on: from call to call of partial_fit, and from fit to fit."""
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,17 @@ from skda.training import (
 )
 
 
+def _prepare(net, lr_schedule):
+    """Let a net learn as partial_fit does."""
+    net.train_split = None
+    if lr_schedule is not None:
+        net.lr_schedule = lr_schedule
+
+
 class GoingOnMixin(FittingMixin):
     """An estimator that can train one epoch more."""
 
     _progress: Any = None
-    # Whether `lr_schedule` counts in partial_fit; else the rate stays at `lr`.
-    _schedules_partial_fit = True
 
     def _check_goes_on(self):
         self._check_param_names()
@@ -38,8 +44,8 @@ class GoingOnMixin(FittingMixin):
     def _has_begun(self):
         return self._progress is not None or hasattr(self, "net_")
 
-    def _go_on(self, X, y, classes, targets=(), names=(), y_target=None):
-        """Train one epoch on these rows."""
+    def _go_on(self, X, y, classes, targets=(), names=(), y_target=None, *, lr_schedule=None):
+        """Train one epoch on these rows, by the schedule of the estimator or by another one."""
         is_first = not self._has_begun()
         start = self._start() if is_first else {}
         self._kept = {}
@@ -60,9 +66,9 @@ class GoingOnMixin(FittingMixin):
         )
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
-        self._train_epoch(DomainDataset(X, codes, targets, target_labels), start)
+        self._train_epoch(DomainDataset(X, codes, targets, target_labels), start, lr_schedule)
 
-    def _train_epoch(self, dataset, start):
+    def _train_epoch(self, dataset, start, lr_schedule):
         if start:
             start.pop("begun")
             training, progress = Training(dataset, **start), Progress()
@@ -75,17 +81,12 @@ class GoingOnMixin(FittingMixin):
             else:
                 self._fit_targets(training.net, dataset)
             stages = self.make_stages(training)
-            run_epoch(stages, training, progress, self._prepare_for_calls)
+            run_epoch(stages, training, progress, partial(_prepare, lr_schedule=lr_schedule))
         if training.net.classifies:
             self.finish_fit(training)
             self.interruption_ = None
         progress.keep(training)
         self._progress = progress
-
-    def _prepare_for_calls(self, net):
-        net.train_split = None
-        if not self._schedules_partial_fit:
-            net.lr_schedule = "constant"
 
     def _known(self, dataset):
         """Return what is known of the training so far, with the rows of this call."""

@@ -110,7 +110,6 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     layer_decay: float = 1.0
 
     net_class = FineTuningNet
-    _schedules_partial_fit = False
 
     _parameter_constraints = {
         "n_transfer": [Interval(Integral, 0, None, closed="left"), None],
@@ -194,7 +193,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         """
         self._check_goes_on()
         with self._all_or_nothing():
-            self._go_on(X, self._labels_of(X, y), classes)
+            self._go_on(X, self._labels_of(X, y), classes, lr_schedule="constant")
         return self
 
     def make_backbone(self, training: Training) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from skda._torch import seed_generators
+from skda._torch import seed_generators, set_generator_state
 from skda.training._parts import NetPart
 
 
@@ -36,6 +36,12 @@ class ContinuationMixin(NetPart):
             self.partial_fit(dataset, None, epochs=1)
         finally:
             self._continued = None
+
+    def go_on_drawing(self) -> None:
+        """Let random numbers go on from where the last call stopped."""
+        place = self._place()
+        if place is not None:
+            set_generator_state(self.device, place["generators"])
 
     def _continue(self):
         """Undo what begins anew with every call."""

@@ -128,6 +128,8 @@ def _group_of(groups, progress):
 
 def _enter_next(groups, training, progress):
     """Make the next net that has epochs to learn in; return False if there is none."""
+    if training.net is not None:
+        training.net.go_on_drawing()
     for number in range(progress.number + 1, len(groups)):
         first = groups[number][0]
         if first.run is not None:

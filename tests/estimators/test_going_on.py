@@ -26,8 +26,14 @@ from skda.adaptation import (
 from skda.base import DeepAdaptationClassifier
 from skda.exceptions import IncompleteFitWarning, NoTargetWarning
 from skda.fine_tuning import FineTuneClassifier
-from tests.estimators.test_resume import BATCHED, DATA, LABELLED, SHORT, X, Y, _assert_same
 
+X = np.random.RandomState(0).randn(40, 5).astype("float32")
+Y = np.where(X[:, 0] > 0, "b", "a")
+X_TARGET = X[:32] + 0.5
+DATA = {"X": X, "y": Y, "X_target": X_TARGET}
+LABELLED = {**DATA, "y_target": np.where(np.arange(32) < 5, Y[:32], None)}
+SHORT = {"max_epochs": 3, "random_state": 0}
+BATCHED = {**SHORT, "batch_size": 16}
 METHODS = [
     cls
     for cls in map(vars(skda.adaptation).get, skda.adaptation.__all__)
@@ -35,6 +41,16 @@ METHODS = [
 ]
 STAGED = [ADDAClassifier, SDAEClassifier]
 CLASSES = ["a", "b"]
+
+
+def _assert_same(first, second):
+    mine, theirs = (dict(clf.net_._tensors()) for clf in (first, second))
+    assert {n for n in mine if not torch.equal(mine[n], theirs[n])} == set()
+    assert list(mine) == list(theirs) and _rows(first) == _rows(second)
+
+
+def _rows(clf):
+    return [{k: v for k, v in row.items() if k != "dur"} for row in clf.history_]
 
 
 def _params(cls):
@@ -225,7 +241,7 @@ def test_a_warm_start_begins_with_the_last_network(cls):
         still["adaptation_lr"] = 1e-30
     clf = cls(**BATCHED).fit(**DATA)
     before = {name: tensor.clone() for name, tensor in clf.net_.module_.named_parameters()}
-    clf.set_params(**still, random_state=7).fit(**DATA)
+    clf.set_params(**{**still, "random_state": 7}).fit(**DATA)
     after = dict(clf.net_.module_.named_parameters())
     learns = ("head",) if cls is MCDClassifier else ()  # by an optimiser of its own
     for name, tensor in before.items():
@@ -262,7 +278,7 @@ def test_without_it_a_fit_begins_anew():
         ({"y": np.where(Y == "a", "c", Y)}, {}, "needs the classes of the last fit"),
         ({"X": X[:, :4], "X_target": X[:, :4]}, {}, "needs rows of the shape of the last fit"),
         ({}, {"module__hidden_layer_sizes": (7,)}, "needs the module of the last fit"),
-        ({}, {"alignment__hidden_layer_sizes": (7,)}, "needs the alignment of the last fit"),
+        ({}, {"discriminator__hidden_layer_sizes": (7,)}, "needs the alignment of the last fit"),
     ],
 )
 def test_another_form_is_an_error_of_a_warm_start(data, params, message):

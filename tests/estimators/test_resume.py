@@ -106,7 +106,7 @@ def _die(monkeypatch, clf, data, *, before, **fit_params):
 
 
 def _assert_goes_on(name, folder, monkeypatch, deaths):
-    """Compare a training that dies in some epochs, and once more in the same one, to a whole one."""
+    """Compare a training that dies in some epochs, in each of them twice, to a whole one."""
     cls, params, data = TRAININGS[name]
     whole = cls(**params)
     n_epochs = _die(monkeypatch, whole, data, before=None)
