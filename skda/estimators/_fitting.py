@@ -62,6 +62,7 @@ class FittingMixin(CheckpointMixin):
         self.interruption_ = training.interruption
         self._progress = Progress(*last_group(stages))
         self._progress.keep(training)
+        self._progress.training.resolver = None  # all nets are made
         return cut
 
     def _check_form(self):

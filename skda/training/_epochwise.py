@@ -153,6 +153,7 @@ def _enter_next(groups, training, progress):
             continue
         progress.number, progress.name = number, first.name
         progress.predecessor, progress.apart = predecessor, {}
+        progress.is_over = False  # if this call fails, the next one is of the same net
         return True
     return False
 

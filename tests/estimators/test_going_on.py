@@ -136,6 +136,20 @@ def test_adda_says_that_it_cannot_go_on_after_fit():
     assert all(torch.equal(before[name], tensor) for name, tensor in clf.net_._tensors())
 
 
+def test_a_call_that_fails_is_made_up_for_by_the_next(monkeypatch):
+    clf = _calls(ADDAClassifier(**BATCHED), n_calls=3)
+
+    def fail(self, *args, **kwargs):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ADDAClassifier.net_class, "run_single_epoch", fail)
+        with pytest.raises(ZeroDivisionError):
+            clf.partial_fit(**DATA)
+    assert clf.n_iter_ == 3 and "adversary_loss" not in clf.history_[-1]
+    assert "adversary_loss" in clf.partial_fit(**DATA).history_[-1]
+
+
 # -- other rows -------------------------------------------------------------------------------
 
 
