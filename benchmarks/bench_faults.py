@@ -1,4 +1,4 @@
-"""Faults put into trainings, and what is left of these: prints a table of what was survived.
+"""Faults put into long work, and what is left of it: prints a table of what was survived.
 
 ``python benchmarks/bench_faults.py`` runs all; names choose some, ``--kills`` says how many. A
 fault is a function in ``FAULTS``: it is called with the number of tries, and yields for every try
@@ -10,6 +10,7 @@ import errno
 import inspect
 import os
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -26,6 +27,7 @@ import skda._safetensors
 from skda import adaptation
 from skda.base import DeepAdaptationClassifier
 from skda.exceptions import DivergenceError
+from skda.feature_extraction import DeepFeatureExtractor
 from skda.fine_tuning import FineTuneClassifier
 from skda.nn import MLP
 from skda.training import AdaptationNet
@@ -125,11 +127,13 @@ def difference(first: dict, second: dict) -> str | None:
 # -- processes that die ---------------------------------------------------------------------------
 
 
-def in_process(work: Callable[[], object], kill_at: float | None = None) -> tuple[object, int]:
+def in_process(
+    work: Callable[[], object], kill_at: int | None = None, kill_after: float | None = None
+) -> tuple[object, int]:
     """Call a function in a forked process, which dies at a moment; return its result, and moments.
 
-    Moments are counted: steps, hooks of the net, and what is done with files. ``None`` stands for
-    the result of a process that died.
+    Moments are counted: steps, hooks of the net, and what is done with files; `kill_after` is a
+    time in seconds. ``None`` stands for the result of a process that died.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.pt"
@@ -146,6 +150,9 @@ def in_process(work: Callable[[], object], kill_at: float | None = None) -> tupl
                 traceback.print_exc()
             finally:
                 os._exit(code)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             return None, 0
@@ -318,9 +325,36 @@ def _diverging(make, folder):
     return fit_in(folder, make, resume=True)
 
 
+def cache_kills(n_tries: int) -> Iterator[Outcome]:
+    """Kill processes that fill one cache of features at random moments, and read it afterwards."""
+    rows = np.random.RandomState(0).rand(2000, 6).astype("float32")
+    network = _Network(6).eval()
+    wanted = torch.from_numpy(DeepFeatureExtractor(network).fit_transform(rows))
+    draw = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def fill():
+            # In small batches, so that a kill finds rows that are written and others.
+            extractor = DeepFeatureExtractor(network, batch_size=8, cache=folder)
+            return torch.from_numpy(extractor.fit_transform(rows))
+
+        start = time.perf_counter()
+        in_process(
+            lambda: bool(DeepFeatureExtractor(network, batch_size=8).fit_transform(rows).size)
+        )
+        seconds = time.perf_counter() - start
+        for _ in range(min(n_tries, 20)):
+            in_process(fill, kill_after=draw.uniform(0, 2 * seconds))
+            features, _ = in_process(fill)
+            same = torch.allclose(features, wanted, atol=1e-6)
+            yield "cache of features", None if same else "features differ"
+            shutil.rmtree(folder)
+
+
 # By name, from the number of tries to outcomes.
 FAULTS: dict[str, Callable[[int], Iterator[Outcome]]] = {
     "kill -9 in training": kills,
+    "kill -9 while features are cached": cache_kills,
     "Ctrl-C": interruptions,
     "full disk while a checkpoint is written": full_disks,
     "divergence": divergences,
