@@ -182,11 +182,11 @@ class DeepEstimator(
         Folder in which training leaves what it has come to, so that ``fit(..., resume=True)``
         goes on after its process is gone. It goes on bit by bit as if nothing had happened, in
         every stage, whenever the process was killed, and refuses other rows, labels or
-        parameters. The last two checkpoints are kept; every file is whole or not there, and none
-        holds a pickle. A disk that is full is warned of, and ends no training. A callback with a
-        state of its own that is no plain value needs ``state_dict`` and ``load_state_dict``. A
-        fit without `resume` begins anew, and takes the place of what the folder holds. A folder
-        is for one training at a time: leave it at None in a search.
+        parameters; the rows are read once more for that. The last two checkpoints are kept; every
+        file is whole or not there, and none holds a pickle. A full disk is warned of, and ends no
+        training. A callback that keeps what is no plain value needs ``state_dict`` and
+        ``load_state_dict``. A fit without `resume` begins anew, and takes the place of what the
+        folder holds. A folder is for one training at a time: leave it at None in a search.
 
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next. Ctrl-C and a divergence leave one of the last

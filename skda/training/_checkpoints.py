@@ -238,7 +238,7 @@ def _packed(state) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
 
 
 @contextlib.contextmanager
-def checkpointed(net: Any, checkpoints: GroupCheckpoints | None):
+def checkpointed(net: Any, checkpoints: GroupCheckpoints):
     """Within this context a net writes checkpoints, and goes on from the last one."""
     net._checkpoints = checkpoints
     try:

@@ -231,21 +231,28 @@ def _describe(error, group, training):
 
 def _fit(net, rows, epochs, checkpoints):
     """Train for the epochs of all stages of a net; return whether there are any."""
-    if not (None in epochs or any(epochs)):
+    if None in epochs:
+        _fit_or_restore(net, rows, checkpoints)
+        return True
+    if not any(epochs):
         net.initialize()
         return False
-    own = net.max_epochs
-    if None not in epochs:
-        net.max_epochs = sum(epochs)
+    own, net.max_epochs = net.max_epochs, sum(epochs)
     try:
-        with checkpointed(net, checkpoints):
-            if checkpoints is None or not checkpoints.restore_end(net):
-                net.fit(rows, None)
-                if checkpoints is not None:
-                    checkpoints.finish(net)
+        _fit_or_restore(net, rows, checkpoints)
     finally:
         net.max_epochs = own  # what a successor has
     return True
+
+
+def _fit_or_restore(net, rows, checkpoints):
+    if checkpoints is None:
+        net.fit(rows, None)
+        return
+    with checkpointed(net, checkpoints):
+        if not checkpoints.restore_end(net):
+            net.fit(rows, None)
+            checkpoints.finish(net)
 
 
 def group_by_net(stages):
