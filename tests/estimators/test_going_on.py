@@ -100,6 +100,13 @@ def test_schedules_stay_at_their_end():
     assert trade_offs[2:] == [trade_offs[2]] * 3
 
 
+def test_progress_counts_the_steps_of_all_calls():
+    clf = _calls(DANNClassifier(**BATCHED), n_calls=1)
+    assert (clf.net_._step, clf.net_._n_steps) == (3, 9)
+    clf.partial_fit(X[:7], Y[:7], X_target=X[:7])
+    assert (clf.net_._step, clf.net_._n_steps) == (4, 9)
+
+
 @pytest.mark.parametrize("cls", [DANNClassifier, MCDClassifier, AdaBNClassifier])
 def test_a_fitted_estimator_goes_on(cls):
     first, second = cls(**BATCHED).fit(**DATA), _calls(cls(**BATCHED))

@@ -17,7 +17,9 @@ from skda.training import (
     AdaptationNet,
     CheckpointFolder,
     DomainDataset,
+    Stage,
     TwoPlayerNet,
+    list_blocks,
 )
 from skda.training._checkpoints import checkpointed
 
@@ -200,3 +202,17 @@ def test_plain_attributes_of_a_net_go_on(folder):
     with pytest.raises(ZeroDivisionError):
         _fit(folder, net=nets[0])
     assert _fit(folder, net=nets[1]).n_seen == 9
+
+
+def test_a_block_that_an_earlier_stage_has_let_learn_learns(folder):
+    stages = (Stage(name="all", max_epochs=1, learns=("0", "head")), Stage(name="head"))
+    nets = []
+    for stop_at in (3, None):
+        backbone = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4))
+        module = AdaptationModule(backbone, nn.Linear(4, 2), frozen=list_blocks(backbone)[:1])
+        params = {"max_epochs": 4, "batch_size": 8, "verbose": 0, "stages": stages}
+        nets.append(AdaptationNet(module, callbacks=[("stop", _Stop(stop_at))], **params))
+    with pytest.raises(ZeroDivisionError):
+        _fit(folder, net=nets[0])
+    assert nets[0].module_.frozen == ()
+    assert _fit(folder, net=nets[1]).module_.frozen == ()
