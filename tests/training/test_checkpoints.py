@@ -205,9 +205,13 @@ def test_plain_attributes_of_a_net_go_on(folder):
 
 
 def test_a_block_that_an_earlier_stage_has_let_learn_learns(folder):
-    stages = (Stage(name="all", max_epochs=1, learns=("0", "head")), Stage(name="head"))
+    stages = (
+        Stage(name="head", max_epochs=1, learns=("head",)),
+        Stage(name="all", max_epochs=1, learns=("0", "head")),
+        Stage(name="head again", learns=("head",)),
+    )
     nets = []
-    for stop_at in (3, None):
+    for stop_at in (4, None):
         backbone = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4))
         module = AdaptationModule(backbone, nn.Linear(4, 2), frozen=list_blocks(backbone)[:1])
         params = {"max_epochs": 4, "batch_size": 8, "verbose": 0, "stages": stages}
