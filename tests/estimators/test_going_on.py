@@ -171,6 +171,17 @@ def test_another_number_of_target_domains(cls):
     assert len(clf.partial_fit(**DATA).history_) == 3 and clf.net_.module_.n_targets == 1
 
 
+def test_new_optimisers_know_what_the_old_ones_knew():
+    net = MCDClassifier(**BATCHED).fit(**DATA).net_
+    before = [getattr(net, f"{name}_") for name in net._optimizers]
+    net.renew_optimizers()
+    after = [getattr(net, f"{name}_") for name in net._optimizers]
+    assert len(before) == 2
+    for old, new in zip(before, after, strict=True):
+        assert old is not new and len(old.state) == len(new.state) > 0
+        assert all(new.state[parameter] is state for parameter, state in old.state.items())
+
+
 def test_without_target_a_call_learns_from_the_source_alone():
     clf = _calls(DANNClassifier(**BATCHED), n_calls=1)
     clf.partial_fit(X, Y)
