@@ -12,13 +12,13 @@ from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
-from skda.training import Progress, Seeds, Training, WarmStart, last_group, run_stages
+from skda.training import Position, Seeds, Training, WarmStart, last_group, run_stages
 
 
 class FittingMixin(CheckpointMixin):
     """A training from its seeds to what the estimator keeps."""
 
-    _progress: Any
+    _position: Any
 
     def _draw_seeds(self):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
@@ -60,9 +60,9 @@ class FittingMixin(CheckpointMixin):
                 cut = error
         self.finish_fit(training)
         self.interruption_ = training.interruption
-        self._progress = Progress(*last_group(stages))
-        self._progress.keep(training)
-        self._progress.training.resolver = None  # all nets are made
+        self._position = Position(*last_group(stages))
+        self._position.keep(training)
+        self._position.training.resolver = None  # all nets are made
         return cut
 
     def _check_form(self):

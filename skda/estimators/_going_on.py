@@ -13,7 +13,7 @@ from skda.exceptions import IncompleteFitWarning
 from skda.rows import Rows
 from skda.training import (
     DomainDataset,
-    Progress,
+    Position,
     Training,
     last_group,
     run_epoch,
@@ -31,7 +31,7 @@ def _prepare(net, lr_schedule):
 class GoingOnMixin(FittingMixin):
     """An estimator that can train one epoch more."""
 
-    _progress: Any = None
+    _position: Any = None
 
     def _check_goes_on(self):
         self._check_param_names()
@@ -42,7 +42,7 @@ class GoingOnMixin(FittingMixin):
             )
 
     def _has_begun(self):
-        return self._progress is not None or hasattr(self, "net_")
+        return self._position is not None or hasattr(self, "net_")
 
     def _go_on(self, X, y, classes, targets=(), names=(), y_target=None, *, lr_schedule=None):
         """Train one epoch on these rows, by the schedule of the estimator or by another one."""
@@ -71,9 +71,9 @@ class GoingOnMixin(FittingMixin):
     def _train_epoch(self, dataset, start, lr_schedule):
         if start:
             start.pop("begun")
-            training, progress = Training(dataset, **start), Progress()
+            training, position = Training(dataset, **start), Position()
         else:
-            training, progress = self._known(dataset)
+            training, position = self._known(dataset)
         with local_torch_state(training.device):
             if start:
                 self._build_backbone(training)
@@ -81,39 +81,39 @@ class GoingOnMixin(FittingMixin):
             else:
                 self._fit_targets(training.net, dataset)
             stages = self.make_stages(training)
-            run_epoch(stages, training, progress, partial(_prepare, lr_schedule=lr_schedule))
+            run_epoch(stages, training, position, partial(_prepare, lr_schedule=lr_schedule))
         if training.net.classifies:
             self.finish_fit(training)
             self.interruption_ = None
-        progress.keep(training)
-        self._progress = progress
+        position.keep(training)
+        self._position = position
 
     def _known(self, dataset):
         """Return what is known of the training so far, with the rows of this call."""
-        progress = self._progress or Progress(number=0)
-        training = progress.training
+        position = self._position or Position(number=0)
+        training = position.training
         if training is None:  # after a pickle
-            training = self._rebuilt(progress, dataset)
+            training = self._rebuilt(position, dataset)
         training.dataset = training.rows = dataset
-        return training, progress
+        return training, position
 
-    def _rebuilt(self, progress, dataset):
+    def _rebuilt(self, position, dataset):
         """Return what is known of a training after a pickle, which leaves out all but the net."""
         if not hasattr(self, "net_"):
             raise ValueError(
-                f"This {type(self).__name__} was pickled in its stage {progress.name!r}, and has "
+                f"This {type(self).__name__} was pickled in its stage {position.name!r}, and has "
                 "lost the network that learned; begin anew with a clone of it."
             )
         net: Any = self.net_
-        seeds, resolver = progress.seeds or self._draw_seeds(), None
+        seeds, resolver = position.seeds or self._draw_seeds(), None
         known: Any = {"device": net.device, "seeds": seeds, "resolver": resolver}
         training = Training(dataset, **known)
         training.backbone, training.net = net.module_.backbone, net
-        training.layers = progress.layers
-        training.widths = progress.widths or {"features": self._n_features_out}
-        training.histories = progress.histories
-        if not progress.name:  # of 0.1.0
-            progress.number, progress.name = last_group(self.make_stages(training))
+        training.layers = position.layers
+        training.widths = position.widths or {"features": self._n_features_out}
+        training.histories = position.histories
+        if not position.name:  # of 0.1.0
+            position.number, position.name = last_group(self.make_stages(training))
         self._renew(net, training)
         return training
 

@@ -12,7 +12,7 @@ from skda.training._batches import PairedBatches, RowBatches
 from skda.training._checkpoints import CheckpointFolder as CheckpointFolder
 from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
-from skda.training._epochwise import Progress as Progress
+from skda.training._epochwise import Position as Position
 from skda.training._epochwise import last_group as last_group
 from skda.training._epochwise import run_epoch as run_epoch
 from skda.training._evaluation import accuracy

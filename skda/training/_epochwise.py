@@ -12,7 +12,7 @@ from skda.training._stages import Seeds, Stage, Training, group_by_net
 
 
 @dataclass
-class Progress:
+class Position:
     """How far a training has come, between two calls.
 
     Attributes
@@ -60,7 +60,7 @@ class Progress:
         return {**vars(self), "training": None, "predecessor": None, "apart": {}}
 
     def __deepcopy__(self, memo):
-        other = Progress()
+        other = Position()
         vars(other).update(copy.deepcopy(vars(self), memo))
         return other
 
@@ -75,7 +75,7 @@ def last_group(stages: Sequence[Stage]) -> tuple[int, str]:
 def run_epoch(
     stages: Sequence[Stage],
     training: Training,
-    progress: Progress,
+    position: Position,
     prepare: Callable[[Any], None],
 ) -> None:
     """Train the epoch that comes next, and compute what comes in one go after it.
@@ -91,49 +91,49 @@ def run_epoch(
     training : Training
         With the rows of this call.
 
-    progress : Progress
+    position : Position
         Where training is; it is brought up to date.
 
     prepare : callable
         Called with the net before it learns.
     """
     groups = group_by_net(stages)
-    is_new = progress.is_over and _enter_next(groups, training, progress)
-    group = _group_of(groups, progress)
+    is_new = position.is_over and _enter_next(groups, training, position)
+    group = _group_of(groups, position)
     net = training.net
     if not is_new:
         if group[0].make_dataset is not None:
-            training.net = progress.predecessor
+            training.net = position.predecessor
             training.rows = group[0].make_dataset(training)
             training.net = net
         net.stages = tuple(stage.declared() for stage in group)
-        _put_back(net, progress.apart)
+        _put_back(net, position.apart)
     prepare(net)
     net.train_epoch(training.rows, training.seeds.training)
     training.histories[group[0].name] = net.history
     epochs = [stage.max_epochs for stage in group]
     n_epochs = net.max_epochs if None in epochs else sum(epochs)
-    progress.is_over = len(net.history) >= n_epochs
-    _run_after(groups, training, progress)
+    position.is_over = len(net.history) >= n_epochs
+    _run_after(groups, training, position)
 
 
-def _group_of(groups, progress):
-    if progress.number < len(groups) and groups[progress.number][0].name == progress.name:
-        return groups[progress.number]
+def _group_of(groups, position):
+    if position.number < len(groups) and groups[position.number][0].name == position.name:
+        return groups[position.number]
     raise ValueError(
-        f"partial_fit is in the stage {progress.name!r}, which there is not for these rows; pass "
+        f"partial_fit is in the stage {position.name!r}, which there is not for these rows; pass "
         "X_target as in the calls before."
     )
 
 
-def _enter_next(groups, training, progress):
+def _enter_next(groups, training, position):
     """Make the next net that has epochs to learn in; return False if there is none."""
     if training.net is not None:
         training.net.go_on_drawing()
-    for number in range(progress.number + 1, len(groups)):
+    for number in range(position.number + 1, len(groups)):
         first = groups[number][0]
         if first.run is not None:
-            if progress.number < 0:
+            if position.number < 0:
                 first.run(training)
             continue
         if first.make_dataset is not None:
@@ -151,21 +151,21 @@ def _enter_next(groups, training, progress):
         if net.max_epochs == 0:
             net.initialize()
             continue
-        progress.number, progress.name = number, first.name
-        progress.predecessor, progress.apart = predecessor, {}
-        progress.is_over = False  # if this call fails, the next one is of the same net
+        position.number, position.name = number, first.name
+        position.predecessor, position.apart = predecessor, {}
+        position.is_over = False  # if this call fails, the next one is of the same net
         return True
     return False
 
 
-def _run_after(groups, training, progress):
+def _run_after(groups, training, position):
     """Run what comes in one go between the net that has learned and the next one."""
-    parameters, progress.apart = dict(training.net.module_.named_parameters()), {}
-    for group in groups[progress.number + 1 :]:
+    parameters, position.apart = dict(training.net.module_.named_parameters()), {}
+    for group in groups[position.number + 1 :]:
         if group[0].run is None:
             return
-        if not progress.apart:
-            progress.apart = {name: p.detach().clone() for name, p in parameters.items()}
+        if not position.apart:
+            position.apart = {name: p.detach().clone() for name, p in parameters.items()}
         if group[0].make_dataset is not None:
             training.rows = group[0].make_dataset(training)
         group[0].run(training)
