@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn import get_config
 
+from skda._drawing_functions import WITHOUT_GENERATOR
 from skda._process import SharedSetting
 from skda._random import own_generators
 from skda._random import seed_generators as seed_generators  # used with local_torch_state
@@ -54,6 +55,23 @@ def _accelerator():
         return None
     found = torch.accelerator.current_accelerator()
     return None if found is None else found.type
+
+
+def get_generator_state(device):
+    """Return where the generators in use stand: that of the CPU, and that of the device."""
+    device = torch.device(device)
+    states = {"cpu": torch.get_rng_state()}
+    if device.type not in WITHOUT_GENERATOR:
+        states[device.type] = torch.get_device_module(device).get_rng_state(device)
+    return states
+
+
+def set_generator_state(device, states):
+    """Let the generators in use go on from where :func:`get_generator_state` found them."""
+    device = torch.device(device)
+    torch.set_rng_state(states["cpu"])
+    if device.type in states and device.type not in WITHOUT_GENERATOR:
+        torch.get_device_module(device).set_rng_state(states[device.type], device)
 
 
 # Of weights and inputs, whatever the caller's default; golden values are computed in float64.

@@ -17,6 +17,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 # What any room may use: the shims for other libraries, and checks of arguments.
 SHIMS = {
     "_checks",
+    "_code",
+    "_digest",
     "_drawing_functions",
     "_naming",
     "_optional",

@@ -1,7 +1,6 @@
 """What every estimator has in common that adapts a network to a target domain."""
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
@@ -14,49 +13,22 @@ from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.backbones import check_keywords, layer_names
 from skda.domains import split_domains
 from skda.estimators._deep import DeepEstimator
+from skda.estimators._domain_checks import (
+    check_alignment_list,
+    check_sample_domain,
+    names_of,
+    warn_of_names,
+    warn_of_no_target,
+)
 from skda.estimators._domain_methods import DomainMethodsMixin
 from skda.estimators._keywords import AlignmentKeywords
 from skda.estimators._scales import warn_of_scales
-from skda.exceptions import NoTargetWarning
 from skda.nn import ALIGNMENTS, JointAlignment, LayerwiseAlignment, WeightedAlignments
 from skda.rows import DESCRIPTIONS
 from skda.training import AdaptationModule, DomainDataset, Stage, Training, standardization
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-def _check_alignment_list(alignment):
-    """Raise unless every entry of a list says what is aligned, where, and how strongly."""
-    if not isinstance(alignment, list):
-        return
-    for number, entry in enumerate(alignment):
-        if not _is_weighted_alignment(entry):
-            raise ValueError(
-                f"alignment[{number}] must be a tuple (alignment, layers, weight) of a name, "
-                "callable or module, a tuple of names of layers, and a number of 0 or more; got "
-                f"{entry!r}. Names are {', '.join(ALIGNMENTS)}."
-            )
-
-
-def _warn_of_names(X, X_target, name):
-    """Warn of a target that has probably not gone through the pipeline that the source has."""
-    is_array = hasattr(X, "shape") and not hasattr(X, "columns")
-    if is_array and hasattr(X_target, "columns"):
-        warnings.warn(
-            f"{name} has names of columns, but X has none. If X comes from the steps of a "
-            f"pipeline, {name} has not gone through them: build it with skda.make_pipeline, and "
-            "fit it with X_target=. If both are as they should be, pass arrays for both.",
-            stacklevel=5,  # past fit and its validation of parameters
-        )
-
-
-def _is_weighted_alignment(entry):
-    if not isinstance(entry, tuple) or len(entry) != 3:
-        return False
-    alignment, layers, weight = entry
-    known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
-    return known and isinstance(layers, tuple) and isinstance(weight, Real) and float(weight) >= 0
 
 
 class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywords):
@@ -173,6 +145,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         "X_target": True,
         "y_target": True,
         "sample_domain": True,
+        "resume": True,
     }
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -184,6 +157,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         X_target: Any = None,
         y_target: Any = None,
         sample_domain: Any = None,
+        resume: bool | str = False,
     ) -> "Self":
         """Train on labelled source rows and adapt to unlabeled target rows.
 
@@ -214,6 +188,12 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             mark source rows, negative ones target rows, whose labels are ignored. Better NaN or
             None than a number, which a meta-estimator takes for a class.
 
+        resume : bool or "auto", default=False
+            Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
+            from the end of the last epoch that it holds; a training that was over is taken from
+            there. ``"auto"`` begins one if there is none. Rows, labels and parameters must be
+            those with which it began; with a `random_state` of None its seeds are taken over.
+
         Returns
         -------
         self : object
@@ -222,7 +202,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         Raises
         ------
         ValueError
-            If data or parameters are not as described; if all target rows of `sample_domain` have
+            If data or parameters are not as described, or with `resume` not those of the training
+            that is to go on; if all target rows of `sample_domain` have
             one label that no source row has, the mark of a class that a meta-estimator has made.
 
         Warns
@@ -232,7 +213,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             ``standardize="domain"`` only norms of rows are looked at.
 
         TypeError
-            If X can hold no rows, or if a parameter does not exist.
+            If X can hold no rows, if a parameter does not exist, or with `checkpoint` if a
+            callback keeps what cannot be stored.
 
         KeyboardInterrupt
             If training is interrupted; see `on_interrupt`.
@@ -241,24 +223,87 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             If a loss, a parameter or a statistic is not finite; see `on_divergence`.
         """
         with self._all_or_nothing():
-            cut = self._fit(X, y, X_target, y_target, sample_domain)
+            cut = self._fit(X, y, X_target, y_target, sample_domain, resume)
         self._answer(cut)
         return self
 
-    def _fit(self, X, y, X_target, y_target, sample_domain):
+    # In a Pipeline the target reaches partial_fit too.
+    __metadata_request__partial_fit = {
+        "classes": True,
+        "X_target": True,
+        "y_target": True,
+        "sample_domain": True,
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        *,
+        X_target: Any = None,
+        y_target: Any = None,
+        sample_domain: Any = None,
+    ) -> "Self":
+        """Train for one epoch on these rows, going on from where training was.
+
+        Optimisers, schedules, the order of rows and random numbers go on from call to call, and
+        after fit. Progress counts the steps of all calls over `max_epochs` epochs such as the
+        first one, and stays at its end: with one stage of training `max_epochs` calls with the
+        same rows are one fit, bit by bit. With several stages a call goes on with the one that
+        training is in, and what is computed in one go, such as the statistics of AdaBN, comes
+        after every epoch; a network that does not predict yet, such as one that learns to
+        denoise, is not fitted. No row is held out, and checkpoints are written by fit alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images as in fit
+            Source rows.
+
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will come. Needed in the first call, unless fit came before.
+
+        X_target, y_target, sample_domain : as in fit, default=None
+            Target rows, which may be others than before, and of another number of domains: their
+            statistics begin with those of the source then. Without, the network learns from the
+            source alone. The first call must have some if a later one has; what is standardised
+            is so by its moments.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing or changes, if y holds another label, if target rows come too
+            late, or with ``early_stopping=True``.
+        """
+        self._check_goes_on()
+        y = as_array(self._labels_of(X, y), "y")
+        check_sample_domain(sample_domain, y_target)
+        X, y, targets = split_domains(X, y, X_target, sample_domain)
+        if not targets and not self._has_begun():
+            warn_of_no_target(self, 3)
+        with self._all_or_nothing():
+            self._go_on(X, y, classes, targets, names_of(targets), y_target)
+        return self
+
+    def _fit(self, X, y, X_target, y_target, sample_domain, resume):
         self._check_param_names()
-        _check_alignment_list(self.alignment)
-        if sample_domain is not None and y_target is not None:
-            raise ValueError(
-                "y_target goes with X_target, not with sample_domain; pass the target rows in "
-                "X_target."
-            )
+        check_alignment_list(self.alignment)
+        check_sample_domain(sample_domain, y_target)
         y = as_array(self._labels_of(X, y), "y")
         X, y, targets = split_domains(X, y, X_target, sample_domain)
-        start = self._start()
-        names = ["X_target" if len(targets) == 1 else f"X_target[{n}]" for n in range(len(targets))]
+        start = self._start(resume)
+        names = names_of(targets)
         for rows, name in zip(targets, names, strict=True):
-            _warn_of_names(X, rows, name)
+            warn_of_names(X, rows, name)
         X = self._validate_X(X, reset=True)
         codes, target_labels = self._encode_labels(self._kept_labels(y), X), None
         if y_target is not None:
@@ -272,12 +317,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
-            warnings.warn(
-                f"{type(self).__name__} was fitted without target data and trains on the source "
-                "alone; pass unlabeled rows of the target domain as X_target.",
-                NoTargetWarning,
-                stacklevel=4,  # past fit and its validation of parameters
-            )
+            warn_of_no_target(self, 5)
         dataset = DomainDataset(X, codes, targets, target_labels)
         return self._train(dataset, start)
 
@@ -285,7 +325,9 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         """Warn of a target that is on another scale than the source."""
         if self._row_kind in ("table", "image", "series"):
             standardized = self.standardize is not None
-            self._source_look = warn_of_scales(X, targets, names, standardized=standardized)
+            self._source_look = warn_of_scales(
+                X, targets, names, standardized=standardized, stacklevel=6
+            )
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 

@@ -13,8 +13,8 @@ from torch import nn
 from skda._sklearn_compat import Interval, StrOptions
 from skda.estimators._assembly import AssemblyMixin
 from skda.estimators._export import ExportMixin
-from skda.estimators._fitting import FittingMixin
 from skda.estimators._forward import ForwardMixin
+from skda.estimators._going_on import GoingOnMixin
 from skda.estimators._keywords import NetKeywords
 from skda.estimators._state import StateMixin
 from skda.estimators._task import Task
@@ -33,7 +33,7 @@ class DeepEstimator(
     StateMixin,
     ExportMixin,
     ForwardMixin,
-    FittingMixin,
+    GoingOnMixin,
     TrainingRowsMixin,
     AssemblyMixin,
     NetKeywords,
@@ -181,6 +181,25 @@ class DeepEstimator(
         epoch, with :class:`skda.exceptions.DivergenceError` or with a warning; without such an
         epoch both raise. ``"ignore"`` goes on, and predictions that are not finite raise.
 
+    warm_start : bool, default=False
+        Whether to fit again begins with the weights and statistics of the last fit, the
+        alignment's among them; optimisers, schedules and the history begin anew. Rows must have
+        the form, and labels the classes, of that fit.
+
+    checkpoint : str or path, default=None
+        Folder in which training leaves what it has come to, so that ``fit(..., resume=True)``
+        goes on after its process is gone. It goes on bit by bit as if nothing had happened, in
+        every stage, whenever the process was killed, and refuses other rows, labels or
+        parameters; the rows are read once more for that. The last two checkpoints are kept; every
+        file is whole or not there, and none holds a pickle. A full disk is warned of, and ends no
+        training. A callback that keeps what is no plain value needs ``state_dict`` and
+        ``load_state_dict``. A fit without `resume` begins anew, and takes the place of what the
+        folder holds. A folder is for one training at a time: leave it at None in a search.
+
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next. Ctrl-C and a divergence leave one of the last
+        whole epoch.
+
     callbacks : list of skorch callbacks, default=None
         Copies of them take part in training; ``callbacks__*`` keywords reach them.
 
@@ -260,6 +279,9 @@ class DeepEstimator(
     compile: bool = False
     on_interrupt: str = "raise"
     on_divergence: str = "raise"
+    warm_start: bool = False
+    checkpoint: Any = None
+    checkpoint_every: int = 1
     callbacks: list | None = None
     n_jobs: int | None = None
     verbose: int = 0
@@ -319,6 +341,9 @@ class DeepEstimator(
         "compile": ["boolean"],
         "on_interrupt": [StrOptions({"raise", "return"})],
         "on_divergence": [StrOptions({"raise", "restore", "ignore"})],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "callbacks": [list, None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],

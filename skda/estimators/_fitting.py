@@ -3,28 +3,41 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
-from skda.estimators._parts import EstimatorPart
+from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
-from skda.training import Progress, Seeds, Training, run_stages, say
+from skda.training import (
+    Position,
+    Progress,
+    Seeds,
+    Training,
+    WarmStart,
+    last_group,
+    run_stages,
+    say,
+)
 
 
-class FittingMixin(EstimatorPart):
+class FittingMixin(CheckpointMixin):
     """A training from its seeds to what the estimator keeps."""
+
+    _position: Any
 
     def _draw_seeds(self):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=5)
         return Seeds(*seeds.tolist())
 
-    def _start(self):
+    def _start(self, resume: Any = None):
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
-        device, seeds = resolve_device(self.device), self._draw_seeds()
+        begun = None if resume is None else self._open_folder(resume)
+        device, seeds = resolve_device(self.device), self._seeds_of(self._draw_seeds(), begun)
         keywords = self.params_for("module")
         resolver = BackboneResolver(
             self.module, self.weights, keywords, sha256=self.weights_sha256, keep=self.layers
@@ -34,24 +47,51 @@ class FittingMixin(EstimatorPart):
             resolver.start()
         self._reader = self._make_reader(resolver)
         self._kept = {}  # numbers of the rows that could be read, where some could not
-        return {"device": device, "seeds": seeds, "resolver": resolver}
+        start = {"device": device, "seeds": seeds, "resolver": resolver, "begun": begun}
+        if self._is_warm():
+            start["warm_start"] = WarmStart(self.net_)
+            self._form = getattr(self, "classes_", None), self.input_shape_
+        return start
 
     def _train(self, dataset, start):
         """Build the network, train it stage by stage, and keep it; return what cut that."""
+        begun = start.pop("begun")
         training, cut = Training(dataset, **start), None
+        self._check_form()
+        self._enter_checkpoints(training, begun)
         with local_torch_state(training.device):
             self._build_backbone(training)
             self._tell(training.resolver.notes)
+            stages = self.make_stages(training)
             try:
                 with Progress(self.verbose) as training.progress:
-                    run_stages(self.make_stages(training), training)
+                    run_stages(stages, training)
             except (KeyboardInterrupt, DivergenceError) as error:
                 if training.net is None or not training.net.classifies:
                     raise
                 cut = error
         self.finish_fit(training)
         self.interruption_ = training.interruption
+        self._position = Position(*last_group(stages))
+        self._position.keep(training)
+        self._position.training.resolver = None  # all nets are made
         return cut
+
+    def _check_form(self):
+        """Raise if a warm start gets rows or classes of another form than the last fit."""
+        if "_form" not in vars(self):
+            return
+        classes, shape = vars(self).pop("_form")
+        if shape != self.input_shape_:
+            raise ValueError(
+                f"warm_start=True needs rows of the shape of the last fit, {shape}, got "
+                f"{self.input_shape_}."
+            )
+        if classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs the classes of the last fit, {classes.tolist()}, got "
+                f"{self.classes_.tolist()}."
+            )
 
     def _tell(self, notes):
         for note in notes if self.verbose else ():
@@ -67,9 +107,12 @@ class FittingMixin(EstimatorPart):
         try:
             yield
         except BaseException:
+            self._close_folder()
             vars(self).clear()
             vars(self).update(before)
             raise
+        finally:
+            self._close_folder()
 
     def _answer(self, cut):
         """Raise what cut a training whose whole epochs are kept, or warn of it, as asked for."""

@@ -40,10 +40,6 @@ _ADVICE = {
     "class_weight": "a list with one weight per class, in the order of classes_",
     "learning_rate": "and lr_schedule says how it changes",
 }
-_WARM_START = (
-    "; to go on training, pass the fitted estimator as module, or call partial_fit of "
-    "skda.fine_tuning.FineTuneClassifier"
-)
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, field_specifiers=(field,))
@@ -214,8 +210,6 @@ class PrefixedParams(BaseEstimator):
 
     def _hint(self, name, valid):
         """Return what to write instead of an unknown name."""
-        if name == "warm_start":
-            return f"{_WARM_START}."
         ours = _OUR_NAMES.get(name)
         if ours in valid or (ours is not None and self._is_prefixed(ours)):
             advice = f", {_ADVICE[name]}" if name in _ADVICE else ""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         image_store: Any
         on_interrupt: str
         on_divergence: str
+        warm_start: bool
+        checkpoint: Any
+        checkpoint_every: int
         verbose: Any
         device: Any
         random_state: Any
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
         n_frozen: int
         freeze: Any
         task_class: ClassVar[type]
+        early_stopping: bool
+        standardize: Any
+        batch_norm: Any
 
         classes_: np.ndarray
         feature_names_in_: np.ndarray
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
         _row_kind: str
         _task: Any
 
+        def _is_warm(self) -> bool: ...
         def params_for(self, prefix: str) -> dict[str, Any]: ...
         def _optimizer_class(self) -> Any: ...
         def _make_reader(self, resolver: Any, **options: Any) -> Any: ...
@@ -58,6 +65,11 @@ if TYPE_CHECKING:
         def _forward(
             self, X: Any, layer: str = ..., finish: Any = ..., domain: Any = ...
         ) -> np.ndarray: ...
+        def _check_param_names(self) -> None: ...
+        def _stored(self, rows: Any, name: str) -> Any: ...
+        def _kept_labels(self, y: Any, name: str = "X") -> Any: ...
+        def _validate_target(self, X_target: Any, source: Any, name: str) -> Any: ...
+        def make_alignment(self, layers: Any, widths: Any) -> Any: ...
 
 else:
     EstimatorPart = object

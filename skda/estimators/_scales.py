@@ -27,7 +27,7 @@ _FEW_ROWS = 8
 
 
 def warn_of_scales(
-    X: Any, targets: Any, names: Any, *, standardized: bool = False
+    X: Any, targets: Any, names: Any, *, standardized: bool = False, stacklevel: int = 5
 ) -> "DomainLook | None":
     """Warn if source and target are on other scales, which a real shift of domains is not.
 
@@ -46,6 +46,9 @@ def warn_of_scales(
     standardized : bool, default=False
         Whether columns are brought to one scale afterwards. Then only what is done to whole rows
         does harm.
+
+    stacklevel : int, default=5
+        Of the warning: past fit and its validation of parameters.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def warn_of_scales(
             "elsewhere transform both alike. If the scales are part of the shift, filter "
             "skda.exceptions.DomainScaleWarning.",
             DomainScaleWarning,
-            stacklevel=5,  # past fit and its validation of parameters
+            stacklevel=stacklevel,
         )
     return source
 

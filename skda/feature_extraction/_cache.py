@@ -39,7 +39,7 @@ class RowCache:
 
     namespace_digest : bytes
         Of all that features depend on beside the row; see
-        :func:`skda.feature_extraction._digests.digest`.
+        :func:`skda._digest.digest`.
 
     n_features : int
         Length of a row.

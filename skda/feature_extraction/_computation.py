@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from skda._code import installed_version
+from skda._digest import digest
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
-from skda.feature_extraction._code import installed_version
-from skda.feature_extraction._digests import digest
 from skda.feature_extraction._engine_room import EngineRoom
 from skda.feature_extraction._engines import engine_choices
 from skda.feature_extraction._export import finish_features

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from skda.feature_extraction._digests import digest
+from skda._digest import digest
 from skda.feature_extraction._engines import engine_choices, make_engine
 
 # Converting MobileNetV2 takes 9 CPU seconds, which fewer images do not repay.

@@ -4,16 +4,13 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import nn
 
 from skda._checks import as_array
 from skda._sklearn_compat import Interval, fit_context
-from skda._torch import local_torch_state, seed_generators
 from skda.backbones import list_blocks
 from skda.estimators import ClassificationMixin, DeepEstimator, frozen_blocks
 from skda.fine_tuning._net import FineTuningNet
-from skda.rows import Rows
 from skda.training import DomainDataset, Stage, Training
 
 if TYPE_CHECKING:
@@ -120,8 +117,11 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         "layer_decay": [Interval(Real, 0, 1, closed="both")],
     }
 
+    # In a Pipeline or a search it reaches fit without a set_fit_request.
+    __metadata_request__fit = {"resume": True}
+
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any) -> "Self":
+    def fit(self, X: Any, y: Any, *, resume: bool | str = False) -> "Self":
         """Train on labelled rows.
 
         Parameters
@@ -131,6 +131,12 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
 
         y : array-like of shape (n_samples,)
             Labels of any type. None takes those that a data set holds.
+
+        resume : bool or "auto", default=False
+            Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
+            from the end of the last epoch that it holds; a training that was over is taken from
+            there. ``"auto"`` begins one if there is none. Rows, labels and parameters must be
+            those with which it began; with a `random_state` of None its seeds are taken over.
 
         Returns
         -------
@@ -148,7 +154,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         self._check_param_names()
         y = as_array(self._labels_of(X, y), "y")
         with self._all_or_nothing():
-            start = self._start()
+            start = self._start(resume)
             X = self._validate_X(X, reset=True)
             codes = self._encode_labels(self._kept_labels(y), X)
             cut = self._train(DomainDataset(X, codes), start)
@@ -159,7 +165,9 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "Self":
         """Train for one epoch on these rows, going on from where training was.
 
-        The learning rate stays at `lr`, and no row is held out.
+        The learning rate stays at `lr`, and no row is held out. Optimisers, the order of rows and
+        random numbers go on from call to call; blocks are unfrozen by the epochs of all calls.
+        Checkpoints are written by fit alone.
 
         Parameters
         ----------
@@ -183,70 +191,10 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
             If `classes` is missing or changes, if y holds another label, or with
             ``early_stopping=True``.
         """
-        self._check_param_names()
-        if self.early_stopping:
-            raise ValueError(
-                "early_stopping=True needs the whole training in one call; use fit, or "
-                "early_stopping=False with partial_fit."
-            )
+        self._check_goes_on()
         with self._all_or_nothing():
-            self._go_on(X, self._labels_of(X, y), classes)
+            self._go_on(X, self._labels_of(X, y), classes, lr_schedule="constant")
         return self
-
-    def _go_on(self, X, y, classes):
-        is_first = not hasattr(self, "net_")
-        start = self._start() if is_first else {}
-        seeds = start["seeds"] if is_first else self._draw_seeds()
-        self._kept = {}
-        X = self._validate_X(X, reset=is_first)
-        if not is_first:
-            X = self._stored(Rows(self._row_kind, X, None), "X").values
-        y = self._kept_labels(y)
-        if is_first:
-            self._task = self.task_class(type(self).__name__)
-        y = self._task.check(y, X)
-        self._set_classes(classes, is_first)
-        strangers = np.setdiff1d(y, self.classes_)
-        if len(strangers):
-            raise ValueError(
-                f"y holds {strangers[:5].tolist()}, which are not among the classes of the first "
-                f"call, {self.classes_[:5].tolist()}, ...; name all of them there."
-            )
-        dataset = DomainDataset(X, np.searchsorted(self.classes_, y))
-        net = self._first_net(dataset, start) if is_first else self.net_
-        n_before = 0 if is_first else self.n_iter_
-        # Not by set_params, which refuses iterator_train__* of an initialised net.
-        net.iterator_train__random_state = seeds.order + n_before
-        net.lr_schedule, net.train_split = "constant", None
-        with local_torch_state(net.device):
-            seed_generators(seeds.training + n_before, net.device)
-            net.partial_fit(dataset, None, epochs=1)
-        self._keep(net)
-        self.interruption_ = None
-
-    def _first_net(self, dataset, start):
-        """Return the net that `partial_fit` goes on with from call to call."""
-        training = Training(dataset, **start)
-        with local_torch_state(training.device):
-            self._build_backbone(training)
-            net = self.build_net(training)
-        net.stages = tuple(stage.declared() for stage in self.make_stages(training))
-        self._n_features_out = training.widths["features"]
-        return net
-
-    def _set_classes(self, classes, is_first):
-        if classes is None:
-            if is_first:
-                raise ValueError("classes must be passed in the first call of partial_fit.")
-            return
-        classes = np.unique(classes)
-        if not is_first and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"classes={classes.tolist()} are not those of the first call, "
-                f"{self.classes_.tolist()}; leave them out."
-            )
-        self._task.set_classes(classes)
-        vars(self).update(self._task.fitted_attributes())
 
     def make_backbone(self, training: Training) -> nn.Module:
         """Return the network, with new weights in the blocks that are not transferred."""

@@ -9,8 +9,12 @@ from skda.backbones import Block, list_blocks
 from skda.training._augmentation import augment_of as augment_of
 from skda.training._augmentation import augment_rows, check_augment, per_row
 from skda.training._batches import PairedBatches, RowBatches
+from skda.training._checkpoints import CheckpointFolder as CheckpointFolder
 from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
+from skda.training._epochwise import Position as Position
+from skda.training._epochwise import last_group as last_group
+from skda.training._epochwise import run_epoch as run_epoch
 from skda.training._evaluation import accuracy
 from skda.training._module import OWN_LAYERS as OWN_LAYERS
 from skda.training._module import AdaptationModule
@@ -28,6 +32,7 @@ from skda.training._stages import run_stages as run_stages
 from skda.training._statistics import ranges as ranges
 from skda.training._statistics import standardization as standardization
 from skda.training._two_players import TwoPlayerNet
+from skda.training._warm_start import WarmStart as WarmStart
 
 __all__ = [
     "AdaptationModule",

@@ -153,6 +153,20 @@ class PairedBatches:
         "multiprocessing_context",
     )
 
+    # What follows from rows and parameters; all else that is plain goes into a checkpoint.
+    SETTINGS = (
+        "dataset",
+        "device",
+        "n_rows",
+        "sizes",
+        "n_steps",
+        "n_labels",
+        "loader",
+        "resident",
+        "rows",
+        "labels",
+    )
+
     def __init__(
         self,
         dataset: DomainDataset,

@@ -75,6 +75,7 @@ class LoopMixin(RecoveryMixin):
         if self._own_progress is not None:
             self._own_progress.close()
         self._progress = self._own_progress = None
+        self._batches = self._order = None
         if self.stages:
             self._end_stages()
 
@@ -100,6 +101,8 @@ class LoopMixin(RecoveryMixin):
             return
         if self._n_steps is None:
             self._n_steps = len(iterator) * self.max_epochs
+            if self._continued is not None:  # by a net that does not know its steps
+                self._step = len(iterator) * (len(self.history) - 1)
         self._set_training(True)
         rows = self.module_.rows.of(getattr(iterator, "sizes", None))
         with rows, own_draws(self, iterator, training=True) as begin_step:

@@ -220,14 +220,16 @@ class AdaptationNet(
         iterator = self.iterator_train
         is_paired = isinstance(iterator, type) and issubclass(iterator, PairedBatches)
         if not (training and is_paired):
-            return super().get_iterator(dataset, training=training)
+            batches = super().get_iterator(dataset, training=training)
+            return self.note_batches(batches) if training else batches
         kwargs = {"batch_size": self.batch_size, **self.get_params_for("iterator_train")}
-        return iterator(
+        batches = iterator(
             dataset,
             device=self.device,
             with_target=self._needs_target(dataset),
             **kwargs,
         )
+        return self.note_batches(batches)
 
     def _needs_target(self, dataset):
         if self.stages:

@@ -10,8 +10,12 @@ import torch
 from torch import nn
 
 from skda.exceptions import DivergenceError
+from skda.training._continuation import ContinuationMixin
 from skda.training._drawing import draws_of_training
-from skda.training._parts import NetPart
+from skda.training._packing import pack, unpack
+from skda.training._part_state import get_attributes, set_module_state
+from skda.training._saved_params import SavedParamsMixin
+from skda.training._state import StateMixin
 from skda.training._statistics import ranges
 
 # Tensors of up to as many numbers are looked at together.
@@ -34,7 +38,7 @@ def _is_raised(error):
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE
 
 
-class RecoveryMixin(NetPart):
+class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
     """A net that tells a training that was cut from one that is whole.
 
     Epochs count as a whole. Ctrl-C, an error, or a figure that is not finite take the network
@@ -66,8 +70,9 @@ class RecoveryMixin(NetPart):
         n_before = len(self.history)
         try:
             self.notify("on_train_begin", X=X, y=y)
-            cut = self._run_epochs(X, y, **fit_params)
+            cut = self._run_epochs(X, y, **self._restore(fit_params))
             if cut is None or len(self.history) > n_before:
+                self._keep_place()
                 self.notify("on_train_end", X=X, y=y)
                 self._has_ended = True
         finally:
@@ -78,6 +83,16 @@ class RecoveryMixin(NetPart):
         if cut is not None:
             raise cut
         return self
+
+    def _restore(self, fit_params):
+        """Go back to where a training stood whose process is gone; return what is to be trained."""
+        if self._continued is not None:
+            self._continue()
+        if self._checkpoints is None:
+            return fit_params
+        self.get_training_state()  # what cannot be stored is an error before training begins
+        n_done = self._checkpoints.restore_epoch(self)
+        return {**fit_params, "epochs": max(0, self.max_epochs - n_done)}
 
     def _run_epochs(self, X, y, **fit_params):
         """Return what cut the training, None if nothing did."""
@@ -90,6 +105,8 @@ class RecoveryMixin(NetPart):
         except _StopTraining:
             return None
         except (KeyboardInterrupt, DivergenceError) as error:
+            if self._checkpoints is not None:
+                self._checkpoints.flush(self)
             self._go_back()
             return error
         except BaseException:
@@ -101,6 +118,8 @@ class RecoveryMixin(NetPart):
         """Call a hook of the net and of its callbacks, which may ask to end training."""
         if method_name != "on_epoch_end":
             super().notify(method_name, **kwargs)
+            if method_name == "on_train_end":
+                self._restore_best()
             return
         stop = None
         try:
@@ -113,8 +132,11 @@ class RecoveryMixin(NetPart):
         if self.on_divergence == "raise":
             self._check_held_out()
         self._keep_epoch()
+        self._note_best()
         if stop is not None:
             raise _StopTraining from stop
+        if self._checkpoints is not None:
+            self._checkpoints.note_epoch(self)
 
     # -- the last whole epoch -----------------------------------------------------------------
 
@@ -147,10 +169,13 @@ class RecoveryMixin(NetPart):
         tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
         with torch.no_grad():
             values = {key: tensor.clone() for key, tensor in tensors.items()}
-        self._whole_epoch = len(self.history), places, values
+        kept: dict[str, torch.Tensor] = {}
+        attributes = pack(get_attributes(self.alignment_), kept)
+        kept = {name: tensor.clone() for name, tensor in kept.items()}
+        self._whole_epoch = len(self.history), self._step, places, values, (attributes, kept)
 
     def _go_back(self):
-        n_epochs, places, values = self._whole_epoch
+        n_epochs, self._step, places, values, attributes = self._whole_epoch
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():
@@ -158,6 +183,7 @@ class RecoveryMixin(NetPart):
                 if tensor is not None:
                     tensor.copy_(values[id(tensor)])
                 store[name] = tensor  # buffers may have been put in the place of others
+        set_module_state(self.alignment_, {"tensors": {}, "attributes": unpack(*attributes)})
         for name in self._optimizers:  # moments belong to steps that are taken back
             getattr(self, f"{name}_").state.clear()
 

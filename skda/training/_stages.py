@@ -12,6 +12,7 @@ from torch import nn
 from skda._torch import seed_generators
 from skda.backbones import BackboneResolver, list_blocks
 from skda.exceptions import DivergenceError
+from skda.training._checkpoints import checkpointed
 from skda.training._datasets import DomainDataset
 from skda.training._parts import NetPart
 
@@ -157,6 +158,11 @@ class Training:
 
     progress : Progress or None
         What shows how far the training is.
+    checkpoints : CheckpointFolder or None
+        Where the training leaves what it has come to.
+
+    warm_start : WarmStart or None
+        What it begins with.
     """
 
     dataset: DomainDataset
@@ -171,6 +177,8 @@ class Training:
     histories: dict[str, Any] = field(default_factory=dict)
     interruption: str | None = None
     progress: Any = None
+    checkpoints: Any = None
+    warm_start: Any = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -178,9 +186,9 @@ class Training:
 
 def run_stages(stages: Sequence[Stage], training: Training) -> None:
     """Train as declared; consecutive stages of one net are one call of its ``fit``."""
-    for group in _by_net(stages):
+    for number, group in enumerate(group_by_net(stages)):
         try:
-            _run_group(group, training)
+            _run_group(group, training, number)
         except (KeyboardInterrupt, DivergenceError) as error:
             training.interruption = _describe(error, group, training)
             raise
@@ -191,7 +199,7 @@ def run_stages(stages: Sequence[Stage], training: Training) -> None:
         )
 
 
-def _run_group(group, training):
+def _run_group(group, training, number):
     first = group[0]
     if first.make_dataset is not None:
         training.rows = first.make_dataset(training)
@@ -201,10 +209,13 @@ def _run_group(group, training):
     net = first.make_net(training)
     net.stages = tuple(stage.declared() for stage in group)
     net._progress = training.progress
+    if training.warm_start is not None:
+        training.warm_start.give(net)
     if first.reseed:
         seed_generators(training.seeds.training, training.device)
     try:
-        has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group])
+        checkpoints = training.checkpoints and training.checkpoints.of_group(number)
+        has_epochs = _fit(net, training.rows, [stage.max_epochs for stage in group], checkpoints)
     except (KeyboardInterrupt, DivergenceError):
         if net._has_ended:  # with whole epochs
             training.net, training.histories[first.name] = net, net.history
@@ -222,23 +233,33 @@ def _describe(error, group, training):
     return f"{what} in stage {stage.name!r} after {n_whole} whole epoch{'s' * (n_whole != 1)}"
 
 
-def _fit(net, rows, epochs):
+def _fit(net, rows, epochs, checkpoints):
     """Train for the epochs of all stages of a net; return whether there are any."""
     if None in epochs:
-        net.fit(rows, None)
+        _fit_or_restore(net, rows, checkpoints)
         return True
     if not any(epochs):
         net.initialize()
         return False
     own, net.max_epochs = net.max_epochs, sum(epochs)
     try:
-        net.fit(rows, None)
+        _fit_or_restore(net, rows, checkpoints)
     finally:
         net.max_epochs = own  # what a successor has
     return True
 
 
-def _by_net(stages):
+def _fit_or_restore(net, rows, checkpoints):
+    if checkpoints is None:
+        net.fit(rows, None)
+        return
+    with checkpointed(net, checkpoints):
+        if not checkpoints.restore_end(net):
+            net.fit(rows, None)
+            checkpoints.finish(net)
+
+
+def group_by_net(stages):
     """Return lists of stages that share a net."""
     stages = _check_list(stages)
     groups = []

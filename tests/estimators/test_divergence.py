@@ -242,7 +242,7 @@ def test_rows_that_are_too_large_are_named(name, few):
     clf = make(DeepCORALClassifier).fit(few["X"], few["y"], X_target=few["X_target"])
     X = few["X"][:5].copy()
     X[3] = 3e38  # beyond float32 in the first sum
-    with pytest.raises(ValueError, match="not finite for 1 of 5 rows, the first of them row 3"):
+    with pytest.raises(ValueError, match="not finite, from row 3 on"):
         getattr(clf, name)(X)
     with pytest.raises(ValueError, match="row 3"):
         clf.activations_of(X, ("features",))

@@ -221,7 +221,6 @@ def test_an_attribute_is_no_parameter(few):
         ("class_weight", "'criterion__weight'"),
         ("solver", "'optimizer'"),
         ("backbone", "'module'"),
-        ("warm_start", "partial_fit"),
         ("modul__dropout", "'module__dropout'"),
         ("bach_size", "'batch_size'"),
     ],

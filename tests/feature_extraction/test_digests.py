@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import nn
 
-from skda.feature_extraction._code import _version_of
-from skda.feature_extraction._digests import content_keys, digest
+from skda._code import _version_of
+from skda._digest import digest
+from skda.feature_extraction._digests import content_keys
 
 IMAGES = np.random.RandomState(0).randint(256, size=(6, 8, 9, 3)).astype(np.uint8)
 
@@ -165,7 +166,7 @@ def test_networks_that_hold_themselves():
 def test_processes_agree():
     code = (
         "from torch import nn; import torch; "
-        "from skda.feature_extraction._digests import digest; "
+        "from skda._digest import digest; "
         "layer = nn.Linear(2, 2); nn.init.ones_(layer.weight); nn.init.ones_(layer.bias); "
         "print(digest(layer, len, {'a', 'b', 'c'}, torch.relu).hex())"
     )

@@ -289,5 +289,10 @@ def _source_alone(training):
 def _encode_source(training):
     """Return the target's rows, with what the first stage's network makes of the source's."""
     dataset = training.dataset
+    if training.net is None:
+        raise ValueError(
+            "partial_fit of ADDAClassifier cannot go on after fit, which keeps no encoder of the "
+            "source; train by partial_fit from the first epoch on, or fit again."
+        )
     encodings = training.net.activations_of(dataset.X, training.layers, domain="source")
     return EncodedSource(encodings, dataset.targets)

@@ -54,6 +54,8 @@ class MCDNet(TwoPlayerNet):
     """
 
     adversary = ("head", "alignment")
+    # What the classifiers were, if the head is their mean.
+    _apart: Any = None
 
     def __init__(self, module, *args, n_generator_steps=4, balance_weight=0.003, **kwargs):
         self.n_generator_steps = n_generator_steps
@@ -99,6 +101,27 @@ class MCDNet(TwoPlayerNet):
             "trade_off": self.current_trade_off,
             "y_pred": logits,
         }
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Part the classifiers again, if training goes on after `merge_classifiers`."""
+        super().on_train_begin(net, X, y, **kwargs)
+        with torch.no_grad():
+            for parameter, value in zip(self._of_classifiers(), self._apart or (), strict=False):
+                parameter.copy_(value)
+        self._apart = None
+
+    def merge_classifiers(self):
+        """Put the mean of both in the place of the first."""
+        first, second = (classifier.parameters() for classifier in self.classifiers())
+        with torch.no_grad():
+            self._apart = [parameter.clone() for parameter in self._of_classifiers()]
+            for mine, other in zip(first, second, strict=True):
+                mine.copy_((mine + other) / 2)
+
+    def _of_classifiers(self):
+        if self.alignment is None:
+            return []
+        return [p for classifier in self.classifiers() for p in classifier.parameters()]
 
     def classifiers(self):
         """Return both classifiers."""
@@ -203,7 +226,4 @@ class MCDClassifier(DeepAdaptationClassifier):
         super().finish_fit(training)
         net: Any = self.net_
         if net.alignment is not None:
-            with torch.no_grad():
-                first, second = (classifier.parameters() for classifier in net.classifiers())
-                for mine, other in zip(first, second, strict=True):
-                    mine.copy_((mine + other) / 2)
+            net.merge_classifiers()

@@ -42,9 +42,10 @@ class ShallowDANNNet(AdaptationNet):
             return super().get_iterator(dataset)
         random_state = self.get_params_for("iterator_train").get("random_state", 0)
         if self.augment is not None:
-            return _AugmentedPairs(partial(self._domains, dataset), random_state)
-        source, targets = self._domains(dataset)
-        return RowPairs(source, targets, random_state)
+            pairs = _AugmentedPairs(partial(self._domains, dataset), random_state)
+        else:
+            pairs = RowPairs(*self._domains(dataset), random_state)
+        return self.note_batches(pairs)
 
     def _domains(self, dataset):
         """Return the rows of the source, and a list of those of every target that is needed."""
