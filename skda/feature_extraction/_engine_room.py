@@ -63,8 +63,18 @@ class Shared:
 
 
 _ENGINES, _COUNTS = Shared(_MOST_ENGINES), Shared(_MOST_COUNTS)
+# Of a forked process: an engine that is let go waits for ever for its threads, which are not there.
+_LEFT_ALONE: list[Any] = []
+
+
+def _begin_after_fork():
+    _LEFT_ALONE.append(vars(_ENGINES).copy())
+    _ENGINES.forget()
+    _COUNTS.forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: (_ENGINES.forget(), _COUNTS.forget()))
+    os.register_at_fork(after_in_child=_begin_after_fork)
 
 
 class _Count:
