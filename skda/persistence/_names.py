@@ -101,7 +101,7 @@ class Names:
     """
 
     def __init__(self, trusted: Iterable[Any] = ()):
-        if isinstance(trusted, str):
+        if isinstance(trusted, str) or callable(trusted):
             trusted = (trusted,)
         self._trusted: dict[str, Any] = {}
         for item in trusted:
