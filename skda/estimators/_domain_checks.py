@@ -28,7 +28,8 @@ def warn_of_names(X, X_target, name):
         warnings.warn(
             f"{name} has names of columns, but X has none. If X comes from the steps of a "
             f"pipeline, {name} has not gone through them: build it with "
-            "skda.make_domain_pipeline, and fit it with X_target=. If both are as they should be, pass arrays for both.",
+            "skda.make_domain_pipeline, and fit it with X_target=. If both are as they should be, "
+            "pass arrays for both.",
             stacklevel=level_of_user(),
         )
 
