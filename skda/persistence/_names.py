@@ -96,7 +96,7 @@ class Names:
 
     Parameters
     ----------
-    trusted : sequence of classes, functions and str
+    trusted : class, function, str or sequence of these
         What may be named beside what is on the lists; a str is ``"package.module.Name"``.
     """
 

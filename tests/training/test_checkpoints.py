@@ -122,7 +122,7 @@ def test_a_training_may_go_on_with_lines_which_count_on(folder, capsys):
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     path = tmp_path / "file"
     path.touch()
-    with pytest.raises(FileExistsError, match="checkpoint='.*file' must be a folder"):
+    with pytest.raises(FileExistsError, match=r"checkpoint='.*file' must be a folder"):
         CheckpointFolder(path, 1).open()
 
 
