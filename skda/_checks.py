@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 
+from skda._callers import level_of_user
 from skda._naming import naming, shortened
 from skda._sklearn_compat import check_array, column_or_1d
 from skda.exceptions import StackedLabelWarning
@@ -348,7 +349,7 @@ def check_stacked_labels(y: np.ndarray, is_source: np.ndarray) -> None:
             "examples of this class: mark them with NaN or None, as skda.stack_domains does, or "
             "pass the target rows as X_target=(Xt,).",
             StackedLabelWarning,
-            stacklevel=5,  # past fit and its validation of parameters
+            stacklevel=level_of_user(),
         )
         return
     raise ValueError(

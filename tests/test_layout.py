@@ -16,6 +16,7 @@ ROOT = Path(skda.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # What any room may use: the shims for other libraries, and checks of arguments.
 SHIMS = {
+    "_callers",
     "_checks",
     "_code",
     "_digest",

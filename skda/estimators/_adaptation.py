@@ -203,14 +203,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         ------
         ValueError
             If data or parameters are not as described, or with `resume` not those of the training
-            that is to go on; if all target rows of `sample_domain` have
-            one label that no source row has, the mark of a class that a meta-estimator has made.
-
-        Warns
-        -----
-        DomainScaleWarning
-            If only one of the domains seems to have been scaled or otherwise transformed. With
-            ``standardize="domain"`` only norms of rows are looked at.
+            that is to go on; if all target rows of `sample_domain` have one label that no source
+            row has, the mark of a class that a meta-estimator has made.
 
         TypeError
             If X can hold no rows, if a parameter does not exist, or with `checkpoint` if a
@@ -221,6 +215,22 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
 
         skda.exceptions.DivergenceError
             If a loss, a parameter or a statistic is not finite; see `on_divergence`.
+
+        Warns
+        -----
+        skda.exceptions.NoTargetWarning
+            If there are no target rows.
+
+        skda.exceptions.DomainScaleWarning
+            If only one of the domains seems to have been scaled or otherwise transformed. With
+            ``standardize="domain"`` only norms of rows are looked at.
+
+        skda.exceptions.IncompleteFitWarning
+            If training was cut and `on_interrupt` or `on_divergence` say that fit returns.
+
+        skda.exceptions.StackedLabelWarning
+            If all target rows of `sample_domain` have one label that a meta-estimator would take
+            for a class.
         """
         with self._all_or_nothing():
             cut = self._fit(X, y, X_target, y_target, sample_domain, resume)
@@ -289,7 +299,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         check_sample_domain(sample_domain, y_target)
         X, y, targets = split_domains(X, y, X_target, sample_domain)
         if not targets and not self._has_begun():
-            warn_of_no_target(self, 3)
+            warn_of_no_target(self)
         with self._all_or_nothing():
             self._go_on(X, y, classes, targets, names_of(targets), y_target)
         return self
@@ -317,7 +327,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
-            warn_of_no_target(self, 5)
+            warn_of_no_target(self)
         dataset = DomainDataset(X, codes, targets, target_labels)
         return self._train(dataset, start)
 
@@ -325,9 +335,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         """Warn of a target that is on another scale than the source."""
         if self._row_kind in ("table", "image", "series"):
             standardized = self.standardize is not None
-            self._source_look = warn_of_scales(
-                X, targets, names, standardized=standardized, stacklevel=6
-            )
+            self._source_look = warn_of_scales(X, targets, names, standardized=standardized)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 

@@ -11,6 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import nn
 
+from skda._callers import level_of_user
 from skda._digest import digest
 from skda.estimators._parts import EstimatorPart
 from skda.rows import as_batch
@@ -139,7 +140,7 @@ class CheckpointMixin(EstimatorPart):
                     f"{folder} holds a training begun with {library} {begun[library]}, which goes "
                     f"on with {library} {now[library]}: its numbers may differ a little from those "
                     "of one without a break.",
-                    stacklevel=2,
+                    stacklevel=level_of_user(),
                 )
 
 

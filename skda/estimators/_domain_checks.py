@@ -3,6 +3,7 @@
 import warnings
 from numbers import Real
 
+from skda._callers import level_of_user
 from skda.exceptions import NoTargetWarning
 from skda.nn import ALIGNMENTS
 
@@ -26,19 +27,20 @@ def warn_of_names(X, X_target, name):
     if is_array and hasattr(X_target, "columns"):
         warnings.warn(
             f"{name} has names of columns, but X has none. If X comes from the steps of a "
-            f"pipeline, {name} has not gone through them: build it with skda.make_pipeline, and "
-            "fit it with X_target=. If both are as they should be, pass arrays for both.",
-            stacklevel=5,  # past fit and its validation of parameters
+            f"pipeline, {name} has not gone through them: build it with "
+            "skda.make_domain_pipeline, and fit it with X_target=. If both are as they should be, "
+            "pass arrays for both.",
+            stacklevel=level_of_user(),
         )
 
 
-def warn_of_no_target(estimator, stacklevel):
+def warn_of_no_target(estimator):
     """Warn that there is nothing to adapt to."""
     warnings.warn(
         f"{type(estimator).__name__} was fitted without target data and trains on the source "
         "alone; pass unlabeled rows of the target domain as X_target.",
         NoTargetWarning,
-        stacklevel=stacklevel,  # past fit and its validation of parameters
+        stacklevel=level_of_user(),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import get_tags
 
+from skda._callers import level_of_user
 from skda._checks import TABLE, as_array, check_column, check_lengths, check_size
 from skda._naming import naming
 from skda._sklearn_compat import check_array, validate_data
@@ -50,7 +51,7 @@ class DomainTransformer(TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} was fitted without target data and {without_target}; pass "
                 "rows of the target domain as X_target.",
                 NoTargetWarning,
-                stacklevel=4,  # past fit and its validation of parameters
+                stacklevel=level_of_user(),
             )
         return X, y if needs_y else None, domains
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skda._callers import level_of_user
 from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
@@ -125,5 +126,5 @@ class FittingMixin(CheckpointMixin):
         warnings.warn(
             f"Training was {self.interruption_}; what its whole epochs taught is kept.{detail}",
             IncompleteFitWarning,
-            stacklevel=4,  # past fit and its validation of parameters
+            stacklevel=level_of_user(),
         )

@@ -10,13 +10,13 @@ import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skda._callers import level_of_user
 from skda._torch import as_given, float32_on_cpu
 from skda.estimators._parts import EstimatorPart
 from skda.exceptions import DivergenceError, IncompleteFitWarning
 from skda.rows import collect_rows, is_iterable_data, iterate_chunks
 
 _ROWS_OF_A_CHUNK = 1024  # of data that come in one order
-_STACK_OF_PREDICT = 5
 _DIVERGED = (
     "The network has parameters or statistics that are not finite: its training diverged, or its "
     "weights came so. Fit again with a lower lr, or with inputs of a scale of about 1."
@@ -71,7 +71,7 @@ class ForwardMixin(TransformerMixin, EstimatorPart):
                 f"The training of this {type(self).__name__} was {self.interruption_}; it "
                 "predicts by what its whole epochs taught.",
                 IncompleteFitWarning,
-                stacklevel=_STACK_OF_PREDICT,
+                stacklevel=level_of_user(),
             )
         rows = self._validate_X(X, reset=False)
         return rows, self._finite(self.net_.iter_activations(rows, layers, domain))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skda._callers import level_of_user
 from skda._torch import local_torch_state
 from skda.domains import encode_target_labels
 from skda.estimators._fitting import FittingMixin
@@ -132,7 +133,7 @@ class GoingOnMixin(FittingMixin):
             warnings.warn(
                 f"Training goes on with new {' and '.join(lost)}: pickles leave them out.",
                 IncompleteFitWarning,
-                stacklevel=6,
+                stacklevel=level_of_user(),
             )
 
     def _fit_targets(self, net, dataset):

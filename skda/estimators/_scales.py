@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from skda._callers import level_of_user
 from skda.exceptions import DomainScaleWarning
 from skda.rows import SparseRows
 
@@ -27,7 +28,7 @@ _FEW_ROWS = 8
 
 
 def warn_of_scales(
-    X: Any, targets: Any, names: Any, *, standardized: bool = False, stacklevel: int = 5
+    X: Any, targets: Any, names: Any, *, standardized: bool = False
 ) -> "DomainLook | None":
     """Warn if source and target are on other scales, which a real shift of domains is not.
 
@@ -46,9 +47,6 @@ def warn_of_scales(
     standardized : bool, default=False
         Whether columns are brought to one scale afterwards. Then only what is done to whole rows
         does harm.
-
-    stacklevel : int, default=5
-        Of the warning: past fit and its validation of parameters.
 
     Returns
     -------
@@ -75,7 +73,7 @@ def warn_of_scales(
             "elsewhere transform both alike. If the scales are part of the shift, filter "
             "skda.exceptions.DomainScaleWarning.",
             DomainScaleWarning,
-            stacklevel=stacklevel,
+            stacklevel=level_of_user(),
         )
     return source
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from skda._callers import level_of_user
 from skda._sklearn_compat import safe_indexing
 from skda.estimators._inputs import RowInputMixin
 from skda.images import ImageRows, decode_rows
@@ -31,7 +32,7 @@ class TrainingRowsMixin(RowInputMixin):
             warnings.warn(
                 f"{len(unreadable)} of {len(images)} images of {name} could not be read and were "
                 f"left out; the first: {next(iter(unreadable.values()))}",
-                stacklevel=2,
+                stacklevel=level_of_user(),
             )
         return Rows(rows.kind, stored, rows.n_features)
 

@@ -96,12 +96,12 @@ class Names:
 
     Parameters
     ----------
-    trusted : sequence of classes, functions and str
+    trusted : class, function, str or sequence of these
         What may be named beside what is on the lists; a str is ``"package.module.Name"``.
     """
 
     def __init__(self, trusted: Iterable[Any] = ()):
-        if isinstance(trusted, str):
+        if isinstance(trusted, str) or callable(trusted):
             trusted = (trusted,)
         self._trusted: dict[str, Any] = {}
         for item in trusted:

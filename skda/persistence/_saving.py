@@ -92,7 +92,7 @@ def load(path: Any, *, trusted: Iterable[Any] = ()) -> Any:
     path : str or path
         Of the file.
 
-    trusted : sequence of classes, functions and str, default=()
+    trusted : class, function, str or sequence of these, default=()
         What the file may name beside that: your own modules and functions, or their names, as
         ``"package.module.Class"``. Trust what you know: with it a file can do whatever these do.
 

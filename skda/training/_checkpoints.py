@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from skda._callers import level_of_user
 from skda._safetensors import load_tensors, save_tensors, write_whole
 from skda.training._packing import pack, unpack
 
@@ -49,7 +50,13 @@ class CheckpointFolder:
 
     def open(self):
         """Make the folder, and keep others out of it until `close`, or the end of the process."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise type(error)(
+                f"checkpoint={os.fspath(self.path)!r} must be a folder, or a path where one can be "
+                "made; there is a file in its place."
+            ) from None
         key = os.path.realpath(self.path)
         with _guard:
             if key in _in_use:
@@ -179,7 +186,7 @@ class GroupCheckpoints:
                 warnings.warn(
                     f"The checkpoint {os.fspath(path)!r} could not be written ({error}); training "
                     "goes on, the one before it is still there, and the next will be tried.",
-                    stacklevel=2,
+                    stacklevel=level_of_user(),
                 )
             self.folder.has_warned = True
             return False
@@ -217,7 +224,7 @@ class GroupCheckpoints:
         except (ValueError, KeyError) as error:
             warnings.warn(
                 f"The checkpoint {os.fspath(path)!r} is damaged and is passed over: {error}",
-                stacklevel=2,
+                stacklevel=level_of_user(),
             )
             return None
 

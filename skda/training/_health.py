@@ -6,6 +6,7 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skda._callers import level_of_user
 from skda.nn import DomainAccuracy
 
 # Fewer epochs show the start of training, not its failure.
@@ -62,7 +63,7 @@ def warn_of_failure(history, source_classes=math.inf):
         return
     for message in (_dead(history), _won(history), _collapsed(history, source_classes)):
         if message:
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            warnings.warn(message, ConvergenceWarning, stacklevel=level_of_user())
 
 
 def _dead(history):

@@ -92,6 +92,8 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
             return fit_params
         self.get_training_state()  # what cannot be stored is an error before training begins
         n_done = self._checkpoints.restore_epoch(self)
+        if self._progress is not None and 0 < n_done < self.max_epochs:
+            self._progress.begin(self.max_epochs, n_done)
         return {**fit_params, "epochs": max(0, self.max_epochs - n_done)}
 
     def _run_epochs(self, X, y, **fit_params):

@@ -83,11 +83,11 @@ class StateMixin(NetPart):
             set_module_state(part, state["parts"][name])
         for name, optimizer in state["optimizers"].items():
             getattr(self, f"{name}_").load_state_dict(optimizer)
-        callbacks = [name for name, _ in self.callbacks_]
-        if callbacks != [name for name, _ in state["callbacks"]]:
-            raise ValueError(f"there are the callbacks {callbacks}")
-        for (_, callback), (_, kept) in zip(self.callbacks_, state["callbacks"], strict=True):
-            set_callback_state(callback, kept)
+        callbacks, kept = _lasting(self.callbacks_), _lasting(state["callbacks"])
+        if list(callbacks) != list(kept):
+            raise ValueError(f"there are the callbacks {list(callbacks)}, not {list(kept)}")
+        for name, callback in callbacks.items():
+            set_callback_state(callback, kept[name])
         vars(self).update(state["net"])
         self._set_place(state)
 
@@ -160,3 +160,8 @@ class StateMixin(NetPart):
             for name, value in vars(self).items()
             if name not in known and "__" not in name and is_packable(value)
         ]
+
+
+def _lasting(callbacks):
+    """Return callbacks, or what is kept of them, by name, but for the one that `verbose` makes."""
+    return {name: value for name, value in callbacks if name != "print_log"}

@@ -450,3 +450,7 @@ def test_trusted_takes_classes_functions_and_names(item, saved):
 
 def test_one_name_is_a_sequence_of_one():
     assert Names("a.b.C").trusted == ["a.b.C"]
+
+
+def test_one_class_is_a_sequence_of_one():
+    assert Names(OwnModule).trusted == [f"{__name__}.OwnModule"]

@@ -109,6 +109,23 @@ def test_a_net_goes_on_as_if_nothing_had_happened(folder, tmp_path):
     _assert_same(_fit(folder), _fit(whole))
 
 
+def test_a_training_may_go_on_with_lines_which_count_on(folder, capsys):
+    _fail(folder, stop_at=3)
+    _fit(folder, net=_net(verbose=1))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "training: epoch 3/4",
+        "training: epoch 4/4",
+    ]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(FileExistsError, match=r"checkpoint='.*file' must be a folder"):
+        CheckpointFolder(path, 1).open()
+
+
 def test_a_training_that_is_over_is_read(folder):
     net = _fit(folder)
     again = _net(stop_at=1)  # would fail if it trained
