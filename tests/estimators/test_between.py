@@ -1,6 +1,8 @@
 """What one way to train leaves for another one: cut, stopped early, stored, or failed."""
 
 import contextlib
+import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -9,9 +11,15 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import skda
-from skda.adaptation import AdaBNClassifier, CoGANClassifier, DeepCORALClassifier, DSNClassifier
+from skda.adaptation import (
+    AdaBNClassifier,
+    CoGANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    DSNClassifier,
+)
 from skda.base import DeepAdaptationClassifier
-from skda.exceptions import DivergenceError
+from skda.exceptions import DivergenceError, IncompleteFitWarning
 from skda.model_selection import InformationMaximizationScorer
 from skda.training import Stage
 
@@ -126,6 +134,16 @@ def test_adabn_learns_after_statistics_that_were_refused():
     with pytest.raises(DivergenceError):
         clf.adapt(np.full_like(X, 3e38))
     _assert_that_it_learns(clf)
+
+
+def test_a_warm_start_tells_what_a_pickle_left_out():
+    clf = DANNClassifier(warm_start=True, **SHORT).fit(**DATA)
+    with pytest.warns(IncompleteFitWarning, match="new alignment"):
+        pickle.loads(pickle.dumps(clf)).fit(**DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IncompleteFitWarning)
+        clf.fit(**DATA)
+        AdaBNClassifier(module=_network, warm_start=True, **SHORT).fit(**DATA).fit(**DATA)
 
 
 def _assert_that_it_learns(clf):
