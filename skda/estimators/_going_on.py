@@ -118,6 +118,9 @@ class GoingOnMixin(FittingMixin):
         training.histories = position.histories
         if not position.name:  # of 0.1.0
             position.number, position.name = last_group(self.make_stages(training))
+            training.layers = tuple(self.name_layers(training))
+            # Its class was another one. What has several nets says by itself how it goes on.
+            net._lacks_alignment = position.number == 0 and net.alignment is not None
         self._renew(net, training)
         return training
 
