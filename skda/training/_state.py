@@ -83,6 +83,7 @@ class StateMixin(NetPart):
             set_module_state(part, state["parts"][name])
         for name, optimizer in state["optimizers"].items():
             getattr(self, f"{name}_").load_state_dict(optimizer)
+            _lay_out(getattr(self, f"{name}_"))
         callbacks = [name for name, _ in self.callbacks_]
         if callbacks != [name for name, _ in state["callbacks"]]:
             raise ValueError(f"there are the callbacks {callbacks}")
@@ -160,3 +161,12 @@ class StateMixin(NetPart):
             for name, value in vars(self).items()
             if name not in known and "__" not in name and is_packable(value)
         ]
+
+
+def _lay_out(optimizer):
+    """Lay out moments as their parameters are: fused steps pass over the memory of both."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                laid_out = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)
+                state[name] = laid_out.copy_(value)

@@ -136,6 +136,15 @@ def test_adabn_learns_after_statistics_that_were_refused():
     _assert_that_it_learns(clf)
 
 
+def test_moments_of_images_are_restored_where_they_belong(tmp_path):
+    images = X.reshape(10, -1)[:, :16].reshape(-1, 1, 4, 4).repeat(2, axis=2).repeat(2, axis=3)
+    data = {"X": images, "y": np.arange(10) % 2, "X_target": images}
+    clfs = [DeepCORALClassifier(checkpoint=tmp_path, **SHORT) for _ in range(2)]
+    for clf, resume in zip(clfs, (False, True), strict=True):
+        clf.fit(**data, resume=resume).partial_fit(**data)
+    assert np.array_equal(*(clf.predict_proba(images) for clf in clfs))
+
+
 def test_a_warm_start_tells_what_a_pickle_left_out():
     clf = DANNClassifier(warm_start=True, **SHORT).fit(**DATA)
     with pytest.warns(IncompleteFitWarning, match="new alignment"):
