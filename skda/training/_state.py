@@ -168,5 +168,5 @@ def _lay_out(optimizer):
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                laid_out = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)
-                state[name] = laid_out.copy_(value)
+                laid_out = torch.empty_like(parameter, dtype=value.dtype, device=value.device)
+                state[name] = laid_out.detach().copy_(value)
