@@ -8,6 +8,7 @@ import re
 import sys
 import types
 from hashlib import blake2b
+from threading import Lock, RLock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from skda._code import class_parts, function_parts, library_version
 
 # Parts of a module that do not change what it returns in eval mode, or hold numbers of a process.
 _IGNORED = {"training", *(name for name in vars(nn.Module()) if "hook" in name)}
+_LOCKS = type(Lock()), type(RLock())
 
 
 def digest(*parts):
@@ -110,6 +112,8 @@ def _parts(value):
         return [value.name]
     if callable(value) and isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
         return [value.__wrapped__]  # of functools.cache
+    if isinstance(value, np.ufunc):  # which has no module before numpy 2
+        return [value.__name__, np.__version__]
     if _is_of_library(value):
         return [value.__name__, value.__module__, library_version(value.__module__)]
     if isinstance(value, os.PathLike):
@@ -123,7 +127,11 @@ def _parts(value):
     if not hasattr(value, "__dict__"):
         raise TypeError(f"{type(value).__name__} objects have no digest.")
     ignored = _IGNORED if isinstance(value, nn.Module) else ()
-    attributes = {key: part for key, part in vars(value).items() if key not in ignored}
+    attributes = {
+        key: part
+        for key, part in vars(value).items()
+        if key not in ignored and not isinstance(part, _LOCKS)
+    }
     return [type(value), attributes]
 
 

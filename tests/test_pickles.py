@@ -56,18 +56,38 @@ def release(version):
     return tuple(int(part) for part in version.partition("+")[0].split(".")[:2])
 
 
-@pytest.mark.parametrize("path", PICKLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_pickles_of_released_versions_load(path):
+def skip_where_it_need_not_be_read(path):
+    """Skip if a library is older than the one that a pickle was made with."""
     made = json.loads(path.with_name("versions.json").read_text(encoding="utf-8"))
     installed = {"torch": torch.__version__, "scikit-learn": sklearn.__version__}
     installed["numpy"] = np.__version__
     for name, version in installed.items():
         if release(version) < release(made[name]):
             pytest.skip(f"made with {name} {made[name]}, which {version} need not read")
+
+
+@pytest.mark.parametrize("path", PICKLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_pickles_of_released_versions_load(path):
+    skip_where_it_need_not_be_read(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sklearn.exceptions.InconsistentVersionWarning)
         stored = pickle.loads(path.read_bytes())
     np.testing.assert_allclose(outputs(stored["estimator"]), stored["outputs"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dann", "adabn", "dsn", "fine_tuning"])
+def test_the_first_pickles_go_on_learning(name):
+    path = FOLDER / "0.1.0" / f"{name}.pkl"
+    skip_where_it_need_not_be_read(path)
+    X, y, X_target = rows()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = pickle.loads(path.read_bytes())["estimator"]
+        before = outputs(estimator)
+        estimator.partial_fit(X, y, **({} if name == "fine_tuning" else {"X_target": X_target}))
+        if name == "adabn":
+            estimator.adapt(X_target)
+    assert estimator.n_iter_ == 3 and not np.array_equal(outputs(estimator), before)
 
 
 def test_this_version_has_pickles():

@@ -114,7 +114,10 @@ class ClassificationMixin(ClassifierMixin):
     # -- of rows of any domain ----------------------------------------------------------------
 
     def _predicted(self, X, domain=None):
-        return as_given(self._forward(X, finish=self._task.decode, domain=domain), X)
+        return as_given(self._forward(X, finish=self._decoded, domain=domain), X)
+
+    def _decoded(self, logits):
+        return self._task.decode(logits)
 
     def _probabilities(self, X, domain=None):
         return as_given(self._forward(X, finish=_probabilities, domain=domain), X)

@@ -14,12 +14,11 @@ from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
 from skda.exceptions import DivergenceError, IncompleteFitWarning
 from skda.training import (
-    Position,
     Progress,
     Seeds,
     Training,
     WarmStart,
-    last_group,
+    position_of,
     run_stages,
     say,
 )
@@ -73,9 +72,10 @@ class FittingMixin(CheckpointMixin):
                 cut = error
         self.finish_fit(training)
         self.interruption_ = training.interruption
-        self._position = Position(*last_group(stages))
+        self._position = position_of(stages, training)
         self._position.keep(training)
-        self._position.training.resolver = None  # all nets are made
+        if cut is None:
+            self._position.training.resolver = None  # all nets are made
         return cut
 
     def _check_form(self):

@@ -1,6 +1,7 @@
 """Training that goes on: from call to call of partial_fit, and from fit to fit."""
 
 import warnings
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from skda._callers import level_of_user
 from skda._torch import local_torch_state
 from skda.domains import encode_target_labels
 from skda.estimators._fitting import FittingMixin
+from skda.estimators._stopping import without_stopping
 from skda.exceptions import IncompleteFitWarning
 from skda.rows import Rows
 from skda.training import (
@@ -25,6 +27,8 @@ from skda.training import (
 def _prepare(net, lr_schedule):
     """Let a net learn as partial_fit does."""
     net.train_split = None
+    if net.initialized_:
+        net.callbacks_ = without_stopping(net.callbacks_)
     if lr_schedule is not None:
         net.lr_schedule = lr_schedule
 
@@ -79,10 +83,10 @@ class GoingOnMixin(FittingMixin):
             if start:
                 self._build_backbone(training)
                 self._tell(training.resolver.notes)
-            else:
-                self._fit_targets(training.net, dataset)
             stages = self.make_stages(training)
-            run_epoch(stages, training, position, partial(_prepare, lr_schedule=lr_schedule))
+            # Of AdaBN rows have no targets by now, since a stage after the epoch sees to them.
+            with nullcontext() if start else self._new_targets(training):
+                run_epoch(stages, training, position, partial(_prepare, lr_schedule=lr_schedule))
         if training.net.classifies:
             self.finish_fit(training)
             self.interruption_ = None
@@ -115,6 +119,9 @@ class GoingOnMixin(FittingMixin):
         training.histories = position.histories
         if not position.name:  # of 0.1.0
             position.number, position.name = last_group(self.make_stages(training))
+            training.layers = tuple(self.name_layers(training))
+            # Its class was another one. What has several nets says by itself how it goes on.
+            net._lacks_alignment = position.number == 0 and net.alignment is not None
         self._renew(net, training)
         return training
 
@@ -136,12 +143,24 @@ class GoingOnMixin(FittingMixin):
                 stacklevel=level_of_user(),
             )
 
-    def _fit_targets(self, net, dataset):
-        """Give a net as many target domains as there are now."""
-        n_targets = len(dataset.targets)
-        if not n_targets or n_targets == net.module_.n_targets:
+    @contextmanager
+    def _new_targets(self, training):
+        """Give the net as many target domains as there are now, or as before if an error comes."""
+        net, n_targets = training.net, len(training.dataset.targets)
+        if n_targets in (0, net.module_.n_targets):
+            yield
             return
-        module = net.module_
+        try:
+            with net.module_.targets_at_stake():
+                self._fit_targets(net, training.dataset)
+                yield
+        except BaseException:
+            training.backbone = net.module_.backbone
+            net.renew_optimizers()
+            raise
+
+    def _fit_targets(self, net, dataset):
+        n_targets, module = len(dataset.targets), net.module_
         if not module.n_targets:
             raise ValueError(
                 "X_target was not passed in the first call, so that the network has no part that "

@@ -45,6 +45,14 @@ class TargetScore(Callback):
         net.history.record("target_score_best", score > self.best_)
         self.best_ = max(self.best_, score)
 
+    def state_dict(self):
+        """Return what a checkpoint holds of it."""
+        return {"best": self.best_}
+
+    def load_state_dict(self, state):
+        """Go on with the best score so far."""
+        self.best_ = state["best"]
+
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Let go of the estimator, which will hold the net and with it this callback."""
         self.estimator = None
@@ -110,6 +118,27 @@ def stopping_callbacks(estimator: Any, training: Any, *, of_target: bool = False
         ("target_score", TargetScore(scorer, estimator)),
         ("early_stopping", EarlyStopping(monitor="target_score", **options)),
     ]
+
+
+def without_stopping(callbacks: list) -> list:
+    """Return callbacks without those of :func:`stopping_callbacks`: a call trains one epoch.
+
+    Parameters
+    ----------
+    callbacks : list of (str, skorch.callbacks.Callback)
+        Of a net.
+
+    Returns
+    -------
+    callbacks : list of (str, skorch.callbacks.Callback)
+        Those that need neither held-out rows nor the scores that a fit had.
+    """
+
+    def stops(callback):
+        monitors = isinstance(callback, EarlyStopping) and callback.monitor
+        return isinstance(callback, TargetScore) or monitors in ("valid_loss", "target_score")
+
+    return [(name, callback) for name, callback in callbacks if not stops(callback)]
 
 
 def check_monitors(callbacks: list) -> None:

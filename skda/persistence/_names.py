@@ -25,6 +25,7 @@ from skorch.dataset import Dataset, ValidSplit
 from skorch.history import History
 from torch import nn
 
+from skda._torch import StepValues
 from skda.training import PairedBatches, RowBatches
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -175,7 +176,7 @@ def _look_up(name):
 def _is_of_a_library(module):
     roots = (*_ROOMS, *_SKLEARN, *_NETWORKS, "torch.nn", "torch.optim", "skorch")
     return (
-        module in ("torch", "numpy", "builtins")
+        module in ("torch", "numpy", "builtins", StepValues.__module__)
         or _is_in(module, (*roots, "sklearn.metrics"))
         or (module.startswith("sklearn.") and any(r.startswith(f"{module}.") for r in _SKLEARN))
     )
@@ -195,7 +196,7 @@ def _may_be_instance(found):
     if not inspect.isclass(found):
         return False
     module = found.__module__
-    if _is_of_skda(found) or found in (History, Dataset, ValidSplit):
+    if _is_of_skda(found) or found in (History, Dataset, ValidSplit, StepValues):
         return True
     if _is_in(module, _SKLEARN):
         return not module.startswith("sklearn.svm") or found.__name__.startswith("Linear")
@@ -243,7 +244,7 @@ def _may_be_named(found):
     if _is_in(module, (_OF_SENTENCES,)):
         return name in _SIMILARITIES
     rooms = [f"skda.{room}" for room in ("adaptation", "losses", "nn", "training")]
-    rooms += ["skda.estimators._net_params", "sklearn.metrics", "sklearn.feature_selection"]
+    rooms += ["skda.estimators._stopping", "sklearn.metrics", "sklearn.feature_selection"]
     rooms += _HARMLESS_NETWORKS
     return _is_in(module, rooms) and "<" not in found.__qualname__
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import sparray, spmatrix
+from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from skda.persistence._arrays import array_to_tensor, flat_tensor
@@ -286,7 +286,7 @@ _DESCRIBE = (
     (torch.Tensor, _describe_tensor),
     (np.ndarray, _describe_array),
     (np.generic, _describe_scalar),
-    ((spmatrix, sparray), _describe_sparse),
+    ((sparse.spmatrix, getattr(sparse, "sparray", sparse.spmatrix)), _describe_sparse),
     ((type, FunctionType, BuiltinFunctionType), _describe_reference),
     (MethodType, _describe_method),
     (partial, _describe_partial),

@@ -14,6 +14,7 @@ from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
 from skda.training._epochwise import Position as Position
 from skda.training._epochwise import last_group as last_group
+from skda.training._epochwise import position_of as position_of
 from skda.training._epochwise import run_epoch as run_epoch
 from skda.training._evaluation import accuracy
 from skda.training._module import OWN_LAYERS as OWN_LAYERS

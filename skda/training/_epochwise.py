@@ -65,6 +65,13 @@ class Position:
         return other
 
 
+def position_of(stages: Sequence[Stage], training: Training) -> Position:
+    """Return where a training stands that ran whole stages, or was cut in one of them."""
+    groups = group_by_net(stages)
+    number = next(n for n, group in enumerate(groups) if group[0].name == training.reached)
+    return Position(number, training.reached, training.is_whole)
+
+
 def last_group(stages: Sequence[Stage]) -> tuple[int, str]:
     """Return the number of the last group of stages that has a net, and the name of its first."""
     groups = group_by_net(stages)
@@ -104,8 +111,10 @@ def run_epoch(
     if not is_new:
         if group[0].make_dataset is not None:
             training.net = position.predecessor
-            training.rows = group[0].make_dataset(training)
-            training.net = net
+            try:
+                training.rows = group[0].make_dataset(training)
+            finally:  # or the next call would train that net
+                training.net = net
         net.stages = tuple(stage.declared() for stage in group)
         _put_back(net, position.apart)
     prepare(net)

@@ -1,6 +1,8 @@
 """The network of every estimator: backbone, features, head, logits."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -176,6 +178,19 @@ class AdaptationModule(nn.Module):
             norm.set_n_domains(n_statistics)
         self.backbone = DomainBatchNorm.convert(self.backbone, n_statistics, self.rows)
         self._record()
+
+    @contextmanager
+    def targets_at_stake(self) -> Iterator[None]:
+        """Within this context an error takes back what became of the target domains.
+
+        Parameters stay the objects that they are: optimisers hold them.
+        """
+        before = copy.deepcopy(self, {id(parameter): parameter for parameter in self.parameters()})
+        try:
+            yield
+        except BaseException:  # half of the norms could know the new target
+            vars(self).update(vars(before))
+            raise
 
     def labelled_logits(self, logits: torch.Tensor, n_rows: int) -> torch.Tensor:
         """Return the logits of the first rows of a batch, by which their labels are learned.

@@ -1,5 +1,6 @@
 """The skorch net behind every adaptation estimator."""
 
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -259,6 +260,14 @@ class AdaptationNet(
         if "optimizer" in params:
             kept = {name: v for name, v in kept.items() if not name.startswith("optimizer__")}
         return (net_class or type(self))(**{**kept, **params})
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        # A pickle of an earlier version lacks the parameters that have come since.
+        for cls in type(self).__mro__:
+            for name, parameter in inspect.signature(cls.__init__).parameters.items():
+                if cls.__module__.startswith("skda.") and parameter.default is not parameter.empty:
+                    vars(self).setdefault(name, parameter.default)
 
     def __getstate__(self):
         try:

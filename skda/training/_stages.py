@@ -153,6 +153,12 @@ class Training:
     histories : dict of str to skorch.history.History
         By the name of the (first) stage of every net.
 
+    reached : str
+        Name of the (first) stage that `net` is of.
+
+    is_whole : bool
+        Whether that net had all of its epochs.
+
     interruption : str or None
         What cut the training, and where; None if nothing did.
 
@@ -175,6 +181,8 @@ class Training:
     rows: DomainDataset = _LATER
     net: Any = None
     histories: dict[str, Any] = field(default_factory=dict)
+    reached: str = ""
+    is_whole: bool = True
     interruption: str | None = None
     progress: Any = None
     checkpoints: Any = None
@@ -219,10 +227,11 @@ def _run_group(group, training, number):
     except (KeyboardInterrupt, DivergenceError):
         if net._has_ended:  # with whole epochs
             training.net, training.histories[first.name] = net, net.history
+            training.reached, training.is_whole = first.name, False
         raise
     if has_epochs:
         training.histories[first.name] = net.history
-    training.net = net
+    training.net, training.reached = net, first.name
 
 
 def _describe(error, group, training):

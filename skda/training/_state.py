@@ -83,6 +83,7 @@ class StateMixin(NetPart):
             set_module_state(part, state["parts"][name])
         for name, optimizer in state["optimizers"].items():
             getattr(self, f"{name}_").load_state_dict(optimizer)
+            _lay_out(getattr(self, f"{name}_"))
         callbacks, kept = _lasting(self.callbacks_), _lasting(state["callbacks"])
         if list(callbacks) != list(kept):
             raise ValueError(f"there are the callbacks {list(callbacks)}, not {list(kept)}")
@@ -165,3 +166,12 @@ class StateMixin(NetPart):
 def _lasting(callbacks):
     """Return callbacks, or what is kept of them, by name, but for the one that `verbose` makes."""
     return {name: value for name, value in callbacks if name != "print_log"}
+
+
+def _lay_out(optimizer):
+    """Lay out moments as their parameters are: fused steps pass over the memory of both."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                laid_out = torch.empty_like(parameter, dtype=value.dtype, device=value.device)
+                state[name] = laid_out.detach().copy_(value)

@@ -1,11 +1,13 @@
 """A training that begins with what an earlier one has learned."""
 
 import re
+import warnings
 from typing import Any
 
 import torch
 from torch import nn
 
+from skda.exceptions import IncompleteFitWarning
 from skda.training._part_state import module_tensors
 
 # A batch norm that is kept per domain, by the number of the domain.
@@ -23,6 +25,7 @@ class WarmStart:
 
     def __init__(self, net: Any):
         self._module, self._alignment = _tensors(net.module_), _tensors(net.alignment_)
+        self._lacks_alignment = getattr(net, "_lacks_alignment", False)
         self._is_given = False
 
     def give(self, net: Any) -> None:
@@ -43,6 +46,13 @@ class WarmStart:
             self._is_given = True
         if net.alignment is not None and self._alignment:
             _put(net.alignment, self._alignment, "alignment")
+        elif net.alignment is not None and self._lacks_alignment:
+            warnings.warn(
+                "warm_start=True begins with the network of the last fit, but with a new alignment:"
+                " pickles leave it out, unless keep_training_state is True.",
+                IncompleteFitWarning,
+                stacklevel=8,
+            )
 
 
 def _tensors(part):

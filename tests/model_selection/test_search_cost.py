@@ -15,9 +15,9 @@ def test_with_the_row_cache_a_search_computes_every_row_once(
     numbers = []
     features = DeepFeatureExtractor._features
 
-    def count(self, inputs, device):
+    def count(self, inputs, device, sizes):
         numbers.append(len(inputs))
-        return features(self, inputs, device)
+        return features(self, inputs, device, sizes)
 
     monkeypatch.setattr(DeepFeatureExtractor, "_features", count)
     pipe = make_pipeline(

@@ -1,6 +1,5 @@
 """AdaBN: a network keeps its weights and takes the target's statistics."""
 
-import copy
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sklearn.utils.validation import check_is_fitted
@@ -156,11 +155,7 @@ class AdaBNClassifier(DeepAdaptationClassifier):
     def _adapt(net, targets):
         module = net.module_
         moments = standardization(targets) if module.standardizer is not None else None
-        before = copy.deepcopy(module)
-        try:
+        with module.targets_at_stake():
             module.set_targets(len(targets), moments)
             net.estimate_target_statistics(targets)
             net.check_target_statistics()
-        except BaseException:  # half of the norms would know the new target
-            vars(module).update(vars(before))
-            raise
