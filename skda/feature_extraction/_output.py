@@ -8,6 +8,7 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skda._callers import level_of_user
 from skda._torch import local_torch_state
 from skda.feature_extraction._dask import is_dask, transform_blocks
 from skda.feature_extraction._parts import ExtractorPart
@@ -51,7 +52,7 @@ class OutputMixin(ClassNamePrefixFeaturesOutMixin, ExtractorPart):
             warnings.warn(
                 f"{len(unreadable)} of {len(X)} images could not be read, their features are NaN; "
                 f"the first: {unreadable[0]}",
-                stacklevel=4,
+                stacklevel=level_of_user(),
             )
         return features
 

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from skda._callers import level_of_user
+
 
 class TolerantCache:
     """A cache that work goes on without, with one warning, when it cannot be used.
@@ -43,5 +45,4 @@ class TolerantCache:
 
     def _give_up(self, error, consequence):
         self.writes = False
-        # Past the generator that computes, and the extractor.
-        warnings.warn(f"{error} Until then {consequence}.", stacklevel=6)
+        warnings.warn(f"{error} Until then {consequence}.", stacklevel=level_of_user())

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from skda._callers import level_of_user
 from skda.exceptions import IncompleteFitWarning
 from skda.training._part_state import module_tensors
 
@@ -51,7 +52,7 @@ class WarmStart:
                 "warm_start=True begins with the network of the last fit, but with a new alignment:"
                 " pickles leave it out, unless keep_training_state is True.",
                 IncompleteFitWarning,
-                stacklevel=8,
+                stacklevel=level_of_user(),
             )
 
 

@@ -122,7 +122,7 @@ def test_training_diverges_or_gives_a_finite_model(cls, way, few):
     assert_finite(clf, few)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", ways({"X": np.ones((200, 64)), "X_target": np.ones((150, 64))}))
 @pytest.mark.parametrize("cls", CLASSIFIERS)
 def test_training_diverges_or_gives_a_finite_model_whatever_the_cause(cls, way, few):

@@ -74,7 +74,7 @@ def test_last_whole_epoch_is_kept(cls, few):
     assert_whole(clf, state, few)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("at", range(1, 13))
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("cls", CLASSIFIERS)

@@ -160,7 +160,8 @@ def test_a_file_is_as_large_as_its_weights(digits, tmp_path):
     clf.set_params(keep_training_state=True)  # of a pickle, not of a file
     skda.save(clf, tmp_path / "a")
     n_bytes = sum(p.numel() * 4 for p in clf.net_.module_.parameters())
-    assert n_bytes < os.path.getsize(tmp_path / "a") < 1.1 * n_bytes
+    # And where the training stands, generators included, however large the network is.
+    assert n_bytes < os.path.getsize(tmp_path / "a") < n_bytes + 60_000
 
 
 def test_the_same_estimator_gives_the_same_file(fitted, tmp_path):
