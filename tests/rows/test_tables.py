@@ -220,7 +220,7 @@ def test_a_target_with_names_beside_a_source_without_is_warned_of():
     # As after a step of a plain pipeline that has not seen the target.
     frame = pd.DataFrame(TARGET, columns=list("abcde"))
     with pytest.warns(
-        UserWarning, match="X_target has names of columns, but X has none.*make_pipeline"
+        UserWarning, match="X_target has names of columns, but X has none.*make_domain_pipeline"
     ):
         fitted(X, Y, frame)
 
