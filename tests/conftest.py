@@ -1,6 +1,7 @@
 """Shared data of the tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ collect_ignore_glob = ["typing/*"]
 
 # Networks this small gain nothing from more threads, and lose much on a busy machine.
 torch.set_num_threads(1)
+
+# A shell lets what it runs in the background ignore Ctrl-C, which tests send to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -635,6 +635,7 @@ def test_predict_checks_the_width(fitted, shape, message):
         fitted.predict(np.zeros(shape))
 
 
+@pytest.mark.slow
 def test_worker_processes_give_back_a_module_class_of_a_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -101,6 +101,7 @@ def test_the_target_starts_from_the_statistics_of_the_source(few):
     torch.testing.assert_close(target.running_mean, expected)
 
 
+@pytest.mark.slow
 def test_an_encoder_that_learns_is_told_apart_less(digits):
     accuracy = {}
     for trade_off in (1e-9, 1.0):

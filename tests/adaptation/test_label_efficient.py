@@ -370,6 +370,7 @@ def test_layers(as_images, params, layers):
 # -- real data --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_better_than_the_labels_alone():
     gains = []
     for seed in SEEDS:

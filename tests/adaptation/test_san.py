@@ -58,6 +58,7 @@ def test_no_gradient_goes_through_the_predictions(adversary, domains):
     assert all(d["logits"].grad is None and d["features"].grad.any() for d in domains)
 
 
+@pytest.mark.slow
 def test_better_than_the_source_alone_on_some_of_its_classes(digits):
     some = digits.y_target < 5
     X_target, y_target = digits.X_target[some], digits.y_target[some]

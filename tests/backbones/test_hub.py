@@ -75,6 +75,7 @@ def run(name, endpoint, home):
     return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
 
 
+@pytest.mark.slow
 def test_network_of_the_hub_is_had_and_then_remembered(hub, tmp_path):
     endpoint, network = hub
     expected = float(network.conv1[0].weight.detach().double().sum())

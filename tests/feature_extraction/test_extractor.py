@@ -168,6 +168,7 @@ def test_tensor_of_features_can_be_trained_on():
     assert head.weight.grad is not None
 
 
+@pytest.mark.slow
 def test_array_api_estimators_go_on_with_tensors():
     pytest.importorskip("scipy", "1.14", reason="scikit-learn needs it for array_api_dispatch")
     code = """

@@ -175,7 +175,7 @@ def test_cells_are_right_or_clear_errors(subject):
     assert not bad, "\n" + "\n".join(bad)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_every_cell_is_right_or_a_clear_error(subject):
     bad = bad_cells(subject)
