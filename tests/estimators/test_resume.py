@@ -35,6 +35,8 @@ X = RANDOM.randn(40, 5).astype("float32")
 Y = np.where(X[:, 0] > 0, "b", "a")
 X_TARGET = X[:32] + 0.5
 DATA = {"X": X, "y": Y, "X_target": X_TARGET}
+IMAGES = RANDOM.rand(24, 1, 12, 12).astype("float32")
+PICTURES = {"X": IMAGES, "y": np.arange(24) % 2, "X_target": IMAGES[::-1] + 0.1}
 LABELLED = {**DATA, "y_target": np.where(np.arange(32) < 5, Y[:32], None)}
 SHORT = {"max_epochs": 3, "random_state": 0}
 BATCHED = {**SHORT, "batch_size": 16}
@@ -46,6 +48,8 @@ TRAININGS = {
         {**BATCHED, "early_stopping": True, "n_iter_no_change": 3},
         DATA,
     ),
+    # Whose moments torch lays out otherwise than a file does.
+    "DANN, images": (DANNClassifier, {**SHORT, "batch_size": 8}, PICTURES),
     "DANN, scheduler": (
         DANNClassifier,
         {**BATCHED, "callbacks": [LRScheduler("StepLR", step_size=1)]},
