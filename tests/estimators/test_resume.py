@@ -143,6 +143,7 @@ def test_a_training_that_is_over_is_not_trained_again(tmp_path, monkeypatch):
 _SCRIPT = """
 import os, signal, sys
 import numpy as np
+import torch
 from skda.adaptation import DANNClassifier
 from skda.training import AdaptationNet
 original, steps = AdaptationNet.train_step, []
@@ -153,6 +154,7 @@ def train_step(self, *args, **kwargs):
     return original(self, *args, **kwargs)
 AdaptationNet.train_step = train_step
 data = np.load(sys.argv[1])
+torch.set_num_threads(1)  # as these tests do: sums over two threads round otherwise
 DANNClassifier(
     max_epochs=3, random_state=0, batch_size=16, checkpoint=sys.argv[2], module__dropout=0.3
 ).fit(**data)
