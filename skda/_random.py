@@ -1,7 +1,7 @@
 """Random generators of a training's own: those of the process stay as they are, at every moment."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from threading import RLock, local
 from typing import Any
 
@@ -86,6 +86,12 @@ def drawing() -> Iterator[None]:
     with nullcontext() if own.is_on else own:
         yield
     own.n_expected += own.n_draws - n_before
+
+
+def not_drawing() -> AbstractContextManager[None]:
+    """Return a context for what draws nothing: its many small calls need no mode of torch."""
+    own = current_generators()
+    return nullcontext() if own is None or not own.is_on else own.functions_suspended()
 
 
 class OwnGenerators(TorchFunctionMode):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from skda._random import not_drawing
 from skda.exceptions import DivergenceError
 from skda.training._continuation import ContinuationMixin
 from skda.training._drawing import draws_of_training
@@ -169,7 +170,7 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         # Whole before it takes the place of the one before: an interruption may come in between.
         places = self._places()
         tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
-        with torch.no_grad():
+        with torch.no_grad(), not_drawing():
             values = {key: tensor.clone() for key, tensor in tensors.items()}
         kept: dict[str, torch.Tensor] = {}
         attributes = pack(get_attributes(self.alignment_), kept)
@@ -215,15 +216,19 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
 
     def _are_finite(self):
         """Tell whether all is finite, masks included: what is asked in every epoch, and cheap."""
-        with torch.no_grad():
+        with torch.no_grad(), not_drawing():
             small, parts = [], []
             for _, _, tensor in self._places():
-                if tensor is not None and tensor.is_floating_point() and tensor.numel():
-                    (small if tensor.numel() <= _SMALL else parts).append(tensor)
+                if tensor is not None and tensor.is_floating_point() and (size := tensor.numel()):
+                    (small if size <= _SMALL else parts).append(tensor)
             if small:
                 parts.append(torch.cat([tensor.reshape(-1) for tensor in small]))
-            sums = [part.sum(dtype=torch.float64).item() for part in parts]
-        return all(map(math.isfinite, sums))
+            # In float64, which takes longer, only where a sum of finite values may have overflown.
+            return all(
+                math.isfinite(part.sum().item())
+                or math.isfinite(part.sum(dtype=torch.float64).item())
+                for part in parts
+            )
 
     def _largest_magnitudes(self):
         """Return the largest magnitude of every parameter and statistic by name, NaN if in it."""
