@@ -3,6 +3,7 @@
     python benchmarks/bench_memory.py predict --rows 300000 --columns 2048
     python benchmarks/bench_memory.py fit --rows 1000000 --columns 256
     python benchmarks/bench_memory.py classes --classes 1000
+    python benchmarks/bench_memory.py soak --fits 500
 
 Rows are in a memory-mapped file. Memory is what the process itself needs (RssAnon of Linux):
 pages of the file come on top, but the system takes them back whenever it needs them.
@@ -18,7 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
+import skda.adaptation
 from skda.adaptation import DAANClassifier, DANNClassifier, SANClassifier
+from skda.datasets import load_shifted_digits
 
 N_FIT = 500
 
@@ -99,16 +102,36 @@ def bench_classes(n_classes, n_rows=2560, n_rounds=3):
         )
 
 
+def bench_soak(n_fits):
+    """Print what a process holds while it fits one estimator after the other, of all kinds."""
+    digits = load_shifted_digits(random_state=0)
+    X, y, X_target = digits.X[:200], digits.y[:200], digits.X_target[:200]
+    known = sorted(skda.adaptation.__all__)
+    classes = [getattr(skda.adaptation, name) for name in known if name.endswith("Classifier")]
+    print("fits   MiB  threads (of Python, all)  handles")
+    for number in range(n_fits + 1):
+        if number % (n_fits // 10) == 0:
+            handles = len(list(Path("/proc/self/fd").iterdir()))
+            print(f"{number:4} {memory_in_use():5.0f} {threading.active_count():4}", end=" ")
+            print(f"{len(list(Path('/proc/self/task').iterdir())):4} {handles:4}", flush=True)
+        clf = classes[number % len(classes)](max_epochs=1, random_state=number)
+        clf.fit(X, y, X_target=X_target).predict(X_target)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["predict", "fit", "classes"])
+    parser.add_argument("what", choices=["predict", "fit", "classes", "soak"])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--columns", type=int, default=1024)
     parser.add_argument("--classes", type=int, default=1000)
+    parser.add_argument("--fits", type=int, default=500)
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "classes":
         bench_classes(args.classes)
+        return
+    if args.what == "soak":
+        bench_soak(args.fits)
         return
     with tempfile.TemporaryDirectory() as folder:
         rows = mapped_rows(folder, args.rows, args.columns)

@@ -135,14 +135,13 @@ def _fit_and_score(cls, seed, source, target, **params):
     return _accuracy(cls(random_state=seed, **params), *source, *target)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "cls, floor_on_usps, floor_on_mnist",
     [
-        (DANNClassifier, 91, 88),
-        (DANClassifier, 88, 82),
-        (JANClassifier, 88, 82),
-        (DeepCORALClassifier, 84, 75),
+        pytest.param(DANNClassifier, 91, 88, marks=pytest.mark.slow),
+        pytest.param(DANClassifier, 88, 82, marks=pytest.mark.slow),
+        pytest.param(JANClassifier, 88, 82, marks=pytest.mark.exhaustive),
+        pytest.param(DeepCORALClassifier, 84, 75, marks=pytest.mark.exhaustive),
     ],
 )
 def test_defaults_adapt_mnist_and_usps(cls, floor_on_usps, floor_on_mnist, mnist, usps):
