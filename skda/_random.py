@@ -370,7 +370,11 @@ class _StandIn:
 
 
 class _CudaStandIns(tuple):
-    """The same for ``torch.cuda.default_generators``."""
+    """The same for ``torch.cuda.default_generators``; never equal to what it stands for."""
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
     def __getitem__(self, index):
         if own := current_generators():

@@ -2,6 +2,7 @@
 
 import inspect
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from skda._drawing_functions import FUNCTIONS_THAT_DRAW
 from skda._process import SharedSetting
-from skda._random import drawing, own_generators, seed_generators
+from skda._random import _CudaStandIns, drawing, own_generators, seed_generators
 
 X = torch.linspace(-1, 1, 1200).view(6, 8, 5, 5)
 SERIES = X[:, :, 0, :].transpose(1, 2).contiguous()
@@ -190,6 +191,19 @@ def test_what_draws_by_itself_draws_while_the_modes_are_suspended(own):
     with own.operators_suspended(), own.functions_suspended(), drawing():
         assert torch.equal(torch.rand(3), first)
     assert torch.equal(torch.default_generator.get_state(), state)
+
+
+def test_what_stands_for_the_generators_of_cuda_takes_their_place():
+    """As a tuple that equals theirs it would not be set, and a training would not go on."""
+    library = SimpleNamespace(default_generators=(torch.default_generator,))
+    setting = SharedSetting(
+        lambda: library.default_generators,
+        lambda generators: setattr(library, "default_generators", generators),
+    )
+    stand_ins = _CudaStandIns(library.default_generators)
+    with setting.held_at(stand_ins):
+        assert library.default_generators is stand_ins
+    assert type(library.default_generators) is tuple
 
 
 def test_a_setting_comes_back_whoever_ends_last():
