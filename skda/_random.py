@@ -372,9 +372,13 @@ class _StandIn:
 class _CudaStandIns(tuple):
     """The same for ``torch.cuda.default_generators``; never equal to what it stands for."""
 
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
-    __hash__ = object.__hash__
+    def __eq__(self, other):
+        return isinstance(other, _CudaStandIns)
+
+    def __ne__(self, other):  # a tuple has its own
+        return not isinstance(other, _CudaStandIns)
+
+    __hash__ = tuple.__hash__
 
     def __getitem__(self, index):
         if own := current_generators():
