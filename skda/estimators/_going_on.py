@@ -48,8 +48,8 @@ class GoingOnMixin(FittingMixin):
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all rows in one call; use fit, or give "
-                "partial_fit a dict such as that of sklearn.utils.class_weight."
-                "compute_class_weight('balanced', classes=classes, y=y)."
+                "partial_fit a dict, such as dict(zip(classes, compute_class_weight('balanced', "
+                "classes=classes, y=y))) of sklearn.utils.class_weight."
             )
 
     def _has_begun(self):

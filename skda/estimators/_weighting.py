@@ -1,6 +1,5 @@
 """How much rows count in the loss: by their own weights, and by those of their classes."""
 
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from skda.domains import UNLABELED
 from skda.estimators._parts import EstimatorPart
 
 # What the parameter class_weight may be.
-CLASS_WEIGHTS: list = [StrOptions({"balanced"}), Mapping, None]
+CLASS_WEIGHTS: list = [StrOptions({"balanced"}), dict, None]
 # Of a class of no weight, whose logarithm would be infinite.
 _SMALLEST_SHARE = 1e-8
 _WANTED = "finite numbers of 0 or more, of shape (n_samples,)"
@@ -97,7 +96,7 @@ class WeightingMixin(EstimatorPart):
     def _class_weights(self, codes, weights):
         """Return the weights of classes, in the order of their numbers."""
         classes = self._task.classes
-        if isinstance(self.class_weight, Mapping):
+        if isinstance(self.class_weight, dict):
             return _chosen_weights(self.class_weight, classes)
         # As if every row were there as often as it counts.
         counts = np.bincount(codes, weights, minlength=len(classes))
