@@ -98,9 +98,9 @@ class ShallowDANNNet(AdaptationNet):
         logits, labels, weights = [], [], []
         for rows in batch[0]:
             logits.append(descent.step(rows))
-            labels.append([label for _, _, label, _ in rows])
-            if rows[0][3] is not None:
-                weights.append([weight for *_, weight in rows])
+            labels.append([row[2] for row in rows])
+            if len(rows[0]) > 3:
+                weights.append([row[3] for row in rows])
         self._set_weights(linear, descent.layers(), lr * len(labels))
 
         # Of shape (rows of a step, steps, outputs).
