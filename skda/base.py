@@ -121,7 +121,8 @@ class DeepAdaptationClassifier(DomainClassificationMixin, DeepAdaptationEstimato
         How much the rows of every class count in the classification loss, times their
         `sample_weight`; a dict by class, with 1 for those that it lacks. ``"balanced"`` lets all
         classes count the same: n_samples / (n_classes * n_samples of the class), where labelled
-        rows are counted, those of the source by `sample_weight`.
+        rows are counted, those of the source by `sample_weight`. The head begins with the shares
+        of classes that these weights make. What aligns domains knows no weights.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         How much the rows of every class count in the loss, times their `sample_weight`; a dict
         by class, with 1 for those that it lacks. ``"balanced"`` lets all classes count the same:
         n_samples / (n_classes * n_samples of the class), where rows are counted by
-        `sample_weight`.
+        `sample_weight`. The head begins with the shares of classes that these weights make.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``criterion__*`` (of

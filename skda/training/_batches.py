@@ -289,7 +289,8 @@ class RowBatches:
     Parameters
     ----------
     dataset : skorch.dataset.Dataset
-        Rows ``dataset.X`` and labels ``dataset.y`` (or None).
+        Rows ``dataset.X`` and labels ``dataset.y`` (or None). Weights, if it has some, come behind
+        the labels.
 
     batch_size : int, default=1024
         Rows of a batch.
