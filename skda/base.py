@@ -17,7 +17,8 @@ Class attributes
     in turns, of :class:`skda.training.TwoPlayerNet`. A net says by skorch's own methods what a step
     of training is (``train_step_single``) and what a forward gives (``infer``), and by its
     attribute ``adversary`` which parts learn against the others. In a step of its own it finds
-    ``current_trade_off``, ``descend(loss, optimizer)``, ``backward(loss)`` and, of two players,
+    ``current_trade_off``, ``get_classification_loss(logits, labels)``, which knows the weights of
+    the rows, ``descend(loss, optimizer)``, ``backward(loss)`` and, of two players,
     ``fixed_adversary()``.
 
 ``iterator_class``
@@ -92,7 +93,12 @@ scikit-learn's ``_parameter_constraints`` of a class are added to those of its p
 """
 
 from skda.backbones import check_keywords
-from skda.estimators import DeepAdaptationEstimator, DomainClassificationMixin, estimator
+from skda.estimators import (
+    CLASS_WEIGHTS,
+    DeepAdaptationEstimator,
+    DomainClassificationMixin,
+    estimator,
+)
 from skda.nn import ALIGNMENTS
 
 __all__ = ["ALIGNMENTS", "DeepAdaptationClassifier", "check_keywords", "estimator"]
@@ -108,6 +114,15 @@ class DeepAdaptationClassifier(DomainClassificationMixin, DeepAdaptationEstimato
     where the alignment compares the activations of source and target rows at chosen layers. Every
     adaptation method of :mod:`skda.adaptation` is this class with an alignment of its own; by
     itself it takes any.
+
+    Parameters
+    ----------
+    class_weight : {"balanced"}, dict or None, default=None
+        How much the rows of every class count in the classification loss, times their
+        `sample_weight`; a dict by class, with 1 for those that it lacks. ``"balanced"`` lets all
+        classes count the same: n_samples / (n_classes * n_samples of the class), where labelled
+        rows are counted, those of the source by `sample_weight`. The head begins with the shares
+        of classes that these weights make. What aligns domains knows no weights.
 
     Attributes
     ----------
@@ -132,3 +147,7 @@ class DeepAdaptationClassifier(DomainClassificationMixin, DeepAdaptationEstimato
     >>> clf.predict(digits.X_target).shape
     (899,)
     """
+
+    class_weight: str | dict | None = None
+
+    _parameter_constraints = {"class_weight": CLASS_WEIGHTS}

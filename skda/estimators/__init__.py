@@ -22,6 +22,7 @@ from skda.estimators._onnx import write_onnx as write_onnx
 from skda.estimators._params import PrefixedParams, estimator
 from skda.estimators._stopping import stopping_callbacks
 from skda.estimators._task import ClassificationTask, Task
+from skda.estimators._weighting import CLASS_WEIGHTS as CLASS_WEIGHTS
 
 __all__ = [
     "FLOATS",

@@ -157,6 +157,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         X_target: Any = None,
         y_target: Any = None,
         sample_domain: Any = None,
+        sample_weight: Any = None,
         resume: bool | str = False,
     ) -> "Self":
         """Train on labelled source rows and adapt to unlabeled target rows.
@@ -187,6 +188,14 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             The alternative to `X_target`: X and y hold rows of both domains, positive numbers
             mark source rows, negative ones target rows, whose labels are ignored. Better NaN or
             None than a number, which a meta-estimator takes for a class.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much every row counts in the classification loss, times the weight of its class
+            (`class_weight`); 0 or more, in any unit. With `sample_domain` those of target rows
+            are ignored. A labelled row of the target counts as much as the source row of mean
+            weight. Held-out rows keep their weights in ``valid_loss`` and ``valid_accuracy``. A
+            row of weight 0 does not change the loss, but stays in batches, in the statistics of
+            batch norms and in the alignment, which knows no weights.
 
         resume : bool or "auto", default=False
             Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
@@ -233,7 +242,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             for a class.
         """
         with self._all_or_nothing():
-            cut = self._fit(X, y, X_target, y_target, sample_domain, resume)
+            cut = self._fit(X, y, X_target, y_target, sample_domain, sample_weight, resume)
         self._answer(cut)
         return self
 
@@ -255,6 +264,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         X_target: Any = None,
         y_target: Any = None,
         sample_domain: Any = None,
+        sample_weight: Any = None,
     ) -> "Self":
         """Train for one epoch on these rows, going on from where training was.
 
@@ -283,6 +293,9 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             source alone. The first call must have some if a later one has; what is standardised
             is so by its moments.
 
+        sample_weight : as in fit, default=None
+            In units of the mean of the rows of this call.
+
         Returns
         -------
         self : object
@@ -292,23 +305,26 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         ------
         ValueError
             If `classes` is missing or changes, if y holds another label, if target rows come too
-            late, or with ``early_stopping=True``.
+            late, with ``early_stopping=True``, or with ``class_weight="balanced"``, for which all
+            rows must be known.
         """
         self._check_goes_on()
         y = as_array(self._labels_of(X, y), "y")
         check_sample_domain(sample_domain, y_target)
+        row_weights = self._source_weights(sample_weight, sample_domain)
         X, y, targets = split_domains(X, y, X_target, sample_domain)
         if not targets and not self._has_begun():
             warn_of_no_target(self)
         with self._all_or_nothing():
-            self._go_on(X, y, classes, targets, names_of(targets), y_target)
+            self._go_on(X, y, classes, targets, names_of(targets), y_target, weights=row_weights)
         return self
 
-    def _fit(self, X, y, X_target, y_target, sample_domain, resume):
+    def _fit(self, X, y, X_target, y_target, sample_domain, sample_weight, resume):
         self._check_param_names()
         check_alignment_list(self.alignment)
         check_sample_domain(sample_domain, y_target)
         y = as_array(self._labels_of(X, y), "y")
+        row_weights = self._source_weights(sample_weight, sample_domain)
         X, y, targets = split_domains(X, y, X_target, sample_domain)
         start = self._start(resume)
         names = names_of(targets)
@@ -328,7 +344,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
             warn_of_no_target(self)
-        dataset = DomainDataset(X, codes, targets, target_labels)
+        row_weights = self._weights_of(row_weights, codes, target_labels)
+        dataset = DomainDataset(X, codes, targets, target_labels, weights=row_weights)
         return self._train(dataset, start)
 
     def _check_scales(self, X, targets, names):

@@ -61,6 +61,7 @@ class AssemblyMixin(EstimatorPart):
         """
         training.backbone.cpu()
         module = self.make_module(training)
+        self._start_head(module.head, training.dataset)
         # What the alignment draws leaves what the network draws as it is.
         seed_generators(training.seeds.alignment, training.device)
         own = self.net_params(training)

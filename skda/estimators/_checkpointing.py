@@ -93,6 +93,7 @@ class CheckpointMixin(EstimatorPart):
             for name, value in self.get_params(deep=False).items()
             if name not in _FREE
         }
+        weights = dataset.weights
         warm = [tensor for _, tensor in self.net_._tensors()] if self._is_warm() else None
         return {
             "estimator": f"{type(self).__module__}.{type(self).__qualname__}",
@@ -106,6 +107,7 @@ class CheckpointMixin(EstimatorPart):
                 "X_target": targets,
                 "y_target": _value_digest(dataset.target_labels),
                 "the weights of the last fit": _value_digest(warm),
+                **({} if weights is None else {"sample_weight": _value_digest(weights)}),
             },
             "parameters": parameters,
         }
@@ -119,7 +121,11 @@ class CheckpointMixin(EstimatorPart):
                     f"{folder} holds a training with the {name} {begun[name]}, not {now[name]}; "
                     f"{_FORGOTTEN}."
                 )
-        if changed := [name for name in now["data"] if now["data"][name] != begun["data"][name]]:
+        is_same = {
+            name: now["data"].get(name) == begun["data"].get(name)
+            for name in {**now["data"], **begun["data"]}
+        }
+        if changed := [name for name in is_same if not is_same[name]]:
             raise ValueError(
                 f"{folder} holds a training on other data: {', '.join(changed)} "
                 f"{'differs' if len(changed) == 1 else 'differ'}; pass what fit was given then, or "

@@ -19,6 +19,7 @@ from skda.estimators._keywords import NetKeywords
 from skda.estimators._state import StateMixin
 from skda.estimators._task import Task
 from skda.estimators._training_rows import TrainingRowsMixin
+from skda.estimators._weighting import WeightingMixin
 from skda.images import LAYOUTS
 from skda.rows import INPUTS
 from skda.training import (
@@ -35,6 +36,7 @@ class DeepEstimator(
     ForwardMixin,
     GoingOnMixin,
     TrainingRowsMixin,
+    WeightingMixin,
     AssemblyMixin,
     NetKeywords,
 ):

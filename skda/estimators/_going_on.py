@@ -45,11 +45,28 @@ class GoingOnMixin(FittingMixin):
                 "early_stopping=True needs the whole training in one call; use fit, or "
                 "early_stopping=False with partial_fit."
             )
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows in one call; use fit, or give "
+                "partial_fit a dict, such as dict(zip(classes, compute_class_weight('balanced', "
+                "classes=classes, y=y))) of sklearn.utils.class_weight."
+            )
 
     def _has_begun(self):
         return self._position is not None or hasattr(self, "net_")
 
-    def _go_on(self, X, y, classes, targets=(), names=(), y_target=None, *, lr_schedule=None):
+    def _go_on(
+        self,
+        X,
+        y,
+        classes,
+        targets=(),
+        names=(),
+        y_target=None,
+        *,
+        weights=None,
+        lr_schedule=None,
+    ):
         """Train one epoch on these rows, by the schedule of the estimator or by another one."""
         is_first = not self._has_begun()
         start = self._start() if is_first else {}
@@ -71,7 +88,9 @@ class GoingOnMixin(FittingMixin):
         )
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
-        self._train_epoch(DomainDataset(X, codes, targets, target_labels), start, lr_schedule)
+        weights = self._weights_of(weights, codes, target_labels, is_whole=False)
+        dataset = DomainDataset(X, codes, targets, target_labels, weights=weights)
+        self._train_epoch(dataset, start, lr_schedule)
 
     def _train_epoch(self, dataset, start, lr_schedule):
         if start:

@@ -1,7 +1,5 @@
 """Rows that are held out of training."""
 
-from skorch.dataset import Dataset
-
 from skda.training import DomainDataset, take_rows
 
 
@@ -27,6 +25,13 @@ class Holdout:
         """Return the training data and the validation data."""
         train, valid = self.task.split(dataset.y, self.fraction, self.random_state)
         training = DomainDataset(
-            take_rows(dataset.X, train), dataset.y[train], dataset.targets, dataset.target_labels
+            take_rows(dataset.X, train),
+            dataset.y[train],
+            dataset.targets,
+            dataset.target_labels,
+            weights=dataset.weights_without(valid),
         )
-        return training, Dataset(take_rows(dataset.X, valid), dataset.y[valid], length=len(valid))
+        held_out = DomainDataset(
+            take_rows(dataset.X, valid), dataset.y[valid], weights=dataset.source_weights(valid)
+        )
+        return training, held_out

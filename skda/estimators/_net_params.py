@@ -92,7 +92,7 @@ def _class_weights(weight, n_classes):
     name = "criterion__weight"
     with naming(name, f"{n_classes} finite numbers of 0 or more, in the order of classes_"):
         if isinstance(weight, str | Mapping):
-            raise TypeError(f"got {shortened(weight)}.")
+            raise TypeError(f"got {shortened(weight)}; class_weight takes a dict or 'balanced'.")
         weights = torch.as_tensor(as_array(weight, name), dtype=torch.float32)
         is_usable = torch.isfinite(weights) & (weights >= 0)
         if weights.shape != (n_classes,) or not is_usable.all():

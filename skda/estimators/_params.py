@@ -25,7 +25,6 @@ T = TypeVar("T")
 _OUR_NAMES = {
     "alpha": "optimizer__weight_decay",
     "backbone": "module",
-    "class_weight": "criterion__weight",
     "epochs": "max_epochs",
     "hidden_layer_sizes": "module__hidden_layer_sizes",
     "lambda_": "trade_off",
@@ -37,7 +36,6 @@ _OUR_NAMES = {
     "weight_decay": "optimizer__weight_decay",
 }
 _ADVICE = {
-    "class_weight": "a list with one weight per class, in the order of classes_",
     "learning_rate": "and lr_schedule says how it changes",
 }
 

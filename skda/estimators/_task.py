@@ -30,7 +30,8 @@ class Task(Protocol):
         The loss of outputs and encoded labels; ``criterion__*`` keywords reach it.
 
     metric : callable
-        From outputs and encoded labels of held-out rows to a scalar tensor, for the history.
+        From outputs and encoded labels of held-out rows to a scalar tensor, for the history; with
+        weights of rows, of shape (n_rows,) and with a mean of 1, as the keyword ``weights``.
     """
 
     n_outputs: int

@@ -9,7 +9,7 @@ from torch import nn
 from skda._checks import as_array
 from skda._sklearn_compat import Interval, fit_context
 from skda.backbones import list_blocks
-from skda.estimators import ClassificationMixin, DeepEstimator, frozen_blocks
+from skda.estimators import CLASS_WEIGHTS, ClassificationMixin, DeepEstimator, frozen_blocks
 from skda.fine_tuning._net import FineTuningNet
 from skda.training import DomainDataset, Stage, Training
 
@@ -53,6 +53,12 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         How much faster the head and the blocks with new weights learn than the others. ``"auto"``
         is 10 for a module that comes with weights (a named network, a file, an instance, a
         fitted estimator) and keeps some of them, and 1 for others.
+
+    class_weight : {"balanced"}, dict or None, default=None
+        How much the rows of every class count in the loss, times their `sample_weight`; a dict
+        by class, with 1 for those that it lacks. ``"balanced"`` lets all classes count the same:
+        n_samples / (n_classes * n_samples of the class), where rows are counted by
+        `sample_weight`. The head begins with the shares of classes that these weights make.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``criterion__*`` (of
@@ -108,6 +114,7 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     n_transfer: int | None = None
     unfreeze_every: int | None = None
     layer_decay: float = 1.0
+    class_weight: str | dict | None = None
 
     net_class = FineTuningNet
 
@@ -115,13 +122,16 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         "n_transfer": [Interval(Integral, 0, None, closed="left"), None],
         "unfreeze_every": [Interval(Integral, 1, None, closed="left"), None],
         "layer_decay": [Interval(Real, 0, 1, closed="both")],
+        "class_weight": CLASS_WEIGHTS,
     }
 
     # In a Pipeline or a search it reaches fit without a set_fit_request.
     __metadata_request__fit = {"resume": True}
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, *, resume: bool | str = False) -> "Self":
+    def fit(
+        self, X: Any, y: Any, *, sample_weight: Any = None, resume: bool | str = False
+    ) -> "Self":
         """Train on labelled rows.
 
         Parameters
@@ -131,6 +141,12 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
 
         y : array-like of shape (n_samples,)
             Labels of any type. None takes those that a data set holds.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much every row counts in the loss, times the weight of its class
+            (`class_weight`); 0 or more, in any unit. Held-out rows keep their weights in
+            ``valid_loss`` and ``valid_accuracy``. A row of weight 0 does not change the loss, but
+            stays in batches and in the statistics of batch norms.
 
         resume : bool or "auto", default=False
             Whether to go on with the training whose checkpoints are in the folder `checkpoint`,
@@ -154,15 +170,18 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         self._check_param_names()
         y = as_array(self._labels_of(X, y), "y")
         with self._all_or_nothing():
-            start = self._start(resume)
+            row_weights, start = self._source_weights(sample_weight), self._start(resume)
             X = self._validate_X(X, reset=True)
             codes = self._encode_labels(self._kept_labels(y), X)
-            cut = self._train(DomainDataset(X, codes), start)
+            dataset = DomainDataset(X, codes, weights=self._weights_of(row_weights, codes))
+            cut = self._train(dataset, start)
         self._answer(cut)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> "Self":
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, *, sample_weight: Any = None
+    ) -> "Self":
         """Train for one epoch on these rows, going on from where training was.
 
         The learning rate stays at `lr`, and no row is held out. Optimisers, the order of rows and
@@ -180,6 +199,9 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         classes : array-like of shape (n_classes,), default=None
             All labels that will come. Needed in the first call, unless fit came before.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in fit, in units of the mean of the rows of this call.
+
         Returns
         -------
         self : object
@@ -188,12 +210,15 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
         Raises
         ------
         ValueError
-            If `classes` is missing or changes, if y holds another label, or with
-            ``early_stopping=True``.
+            If `classes` is missing or changes, if y holds another label, with
+            ``early_stopping=True``, or with ``class_weight="balanced"``, for which all rows must
+            be known.
         """
         self._check_goes_on()
         with self._all_or_nothing():
-            self._go_on(X, self._labels_of(X, y), classes, lr_schedule="constant")
+            row_weights = self._source_weights(sample_weight)
+            y = self._labels_of(X, y)
+            self._go_on(X, y, classes, weights=row_weights, lr_schedule="constant")
         return self
 
     def make_backbone(self, training: Training) -> nn.Module:

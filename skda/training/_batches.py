@@ -17,7 +17,8 @@ class _BatchReader(Dataset):
     """Reads a whole batch of rows of all domains at once."""
 
     def __init__(self, dataset, sizes, n_labels):
-        self.domains, self.labels = dataset.domains[: len(sizes)], dataset.labels
+        self.domains = dataset.domains[: len(sizes)]
+        self.labelled = [x for x in (dataset.labels, dataset.weights) if x is not None]
         self.sizes, self.n_labels = sizes, n_labels
         self.starts = np.cumsum([0, *(len(rows) for rows in self.domains)])
 
@@ -28,7 +29,8 @@ class _BatchReader(Dataset):
             as_batch(domain[part - start])
             for domain, part, start in zip(self.domains, parts, self.starts[:-1], strict=True)
         ]
-        return join_batches(rows), self.labels[torch.from_numpy(indices[: self.n_labels])]
+        numbers = torch.from_numpy(indices[: self.n_labels])
+        return join_batches(rows), *(values[numbers] for values in self.labelled)
 
 
 def _identity(batch):
@@ -84,7 +86,9 @@ def _take(rows, part):
 
 
 class PairedBatches:
-    """Training batches: `batch_size` source rows, then as many target rows.
+    """Training batches: `batch_size` source rows, then as many target rows, and their labels.
+
+    If the dataset has weights, a batch has those of its labelled rows behind the labels.
 
     Every epoch goes through the longest domain once; a shorter one starts again, shuffled anew,
     as often as it takes. All batches are full: the last one is filled with rows drawn anew. A
@@ -165,6 +169,7 @@ class PairedBatches:
         "resident",
         "rows",
         "labels",
+        "weights",
     )
 
     def __init__(
@@ -206,7 +211,9 @@ class PairedBatches:
         self.resident = not loader and dataset.is_resident(device)
         if self.resident:
             self.rows: Any = self._on_device(dataset.domains[: len(self.sizes)])
-            self.labels = dataset.labels.to(device)
+            self.labels, self.weights = dataset.labels.to(device), dataset.weights
+            if self.weights is not None:
+                self.weights = self.weights.to(device)
 
     def _on_device(self, domains):
         if any(isinstance(rows, StoredRows) for rows in domains):
@@ -268,10 +275,12 @@ class PairedBatches:
             )
             return
         for batch in indices.to(self.device).unbind():
-            yield (
-                self.rows.index_select(0, batch),
-                self.labels.index_select(0, batch[: self.n_labels]),
-            )
+            numbers = batch[: self.n_labels]
+            X, y = self.rows.index_select(0, batch), self.labels.index_select(0, numbers)
+            if self.weights is None:
+                yield X, y
+            else:
+                yield X, y, self.weights.index_select(0, numbers)
 
 
 class RowBatches:
@@ -280,7 +289,8 @@ class RowBatches:
     Parameters
     ----------
     dataset : skorch.dataset.Dataset
-        Rows ``dataset.X`` and labels ``dataset.y`` (or None).
+        Rows ``dataset.X`` and labels ``dataset.y`` (or None). Weights, if it has some, come behind
+        the labels.
 
     batch_size : int, default=1024
         Rows of a batch.
@@ -299,6 +309,7 @@ class RowBatches:
 
     def __init__(self, dataset: Any, batch_size: int = 1024, *, n_jobs: int = 1):
         self.X, self.y, self.batch_size = dataset.X, dataset.y, batch_size
+        self.weights = getattr(dataset, "weights", None)
         self.n_jobs = n_jobs
 
     def __len__(self):
@@ -309,7 +320,7 @@ class RowBatches:
         slices = [slice(start, start + self.batch_size) for start in starts]
         for rows, batch in self._read(slices):
             y = torch.zeros(1) if self.y is None else as_tensor(self.y[rows])
-            yield batch, y
+            yield (batch, y) if self.weights is None else (batch, y, self.weights[rows])
 
     def _read(self, slices):
         if not isinstance(self.X, ImageRows):

@@ -8,6 +8,7 @@ import skorch.dataset
 import torch
 
 from skda.images import StoredRows
+from skda.training._weights import relative_weights
 
 
 class DomainDataset(skorch.dataset.Dataset):
@@ -28,6 +29,18 @@ class DomainDataset(skorch.dataset.Dataset):
     target_labels : tuple of ndarrays of int64, default=None
         Class numbers of the target rows, -100 for unlabeled ones.
 
+    weights : array-like of shape (n_source,) or (n_source + n_target,), default=None
+        How much the rows count in the loss of their labels: those of the source and, if there
+        are `target_labels`, those of the targets behind them.
+
+    Attributes
+    ----------
+    labels : torch.Tensor of int64
+        Class numbers of the source and, if there are `target_labels`, of the targets.
+
+    weights : torch.Tensor of float32 or None
+        Of the same rows, in units of their mean.
+
     Examples
     --------
     >>> import numpy as np
@@ -43,6 +56,8 @@ class DomainDataset(skorch.dataset.Dataset):
         y: Any,
         targets: Sequence[Any] = (),
         target_labels: Sequence[np.ndarray] | None = None,
+        *,
+        weights: Any = None,
     ):
         super().__init__(X, y, length=len(X))
         self.targets, self.target_labels = tuple(targets), target_labels
@@ -50,6 +65,23 @@ class DomainDataset(skorch.dataset.Dataset):
         self.labels = torch.from_numpy(
             np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
         )
+        self.weights = relative_weights(weights, self.labels)
+
+    def source_weights(self, numbers: Any = slice(None)) -> torch.Tensor | None:
+        """Return the weights of some rows of the source, None if all count the same."""
+        return None if self.weights is None else self.weights[: len(self.domains[0])][numbers]
+
+    def weights_without(self, numbers: Any) -> torch.Tensor | None:
+        """Return all weights but those of some rows of the source."""
+        return (
+            None
+            if self.weights is None
+            else torch.from_numpy(np.delete(self.weights.numpy(), numbers))
+        )
+
+    def without_targets(self) -> "DomainDataset":
+        """Return the rows of the source, with their labels and weights, alone."""
+        return DomainDataset(self.X, self.y, weights=self.source_weights())
 
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""

@@ -22,9 +22,15 @@ _ROWS_OF_A_KERNEL = 16
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the share of rows whose largest logit is that of their class, a tensor."""
-    return (logits.argmax(dim=1) == labels).float().mean()
+def accuracy(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the share of rows whose largest logit is that of their class, a tensor.
+
+    Weights of rows, of shape (n_rows,), have a mean of 1 over all of the batches that there are.
+    """
+    is_right = (logits.argmax(dim=1) == labels).float()
+    return (is_right if weights is None else weights * is_right).mean()
 
 
 class EvaluationMixin(NetPart):
@@ -82,14 +88,14 @@ class EvaluationMixin(NetPart):
     def validation_step(self, batch, **fit_params):
         """Evaluate one batch of held-out source rows."""
         self._set_training(False)
-        X, y = unpack_data(batch)
+        X, y = self.split_weights(batch)
         y = to_device(y, self.device)
         with torch.no_grad():
             logits, _ = self.infer(X, **fit_params)
             logits = self.module_.labelled_logits(logits, len(y))
-            loss = self.criterion_(logits, y)
+            loss = self.get_classification_loss(logits, y)
         name = f"valid_{self.valid_metric.__name__}"
-        self.history.record_batch(name, self.valid_metric(logits, y).item())
+        self.history.record_batch(name, self.get_metric(logits, y).item())
         return {"loss": loss, "y_pred": logits}
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -108,6 +108,7 @@ class LoopMixin(RecoveryMixin):
         with rows, own_draws(self, iterator, training=True) as begin_step:
             step, losses = self._run_steps(iterator, begin_step, prefix, step_fn, **fit_params)
             losses = losses.cpu().double()
+        self._check_weights_were_used(iterator)
         names = self._loss_names(step)
         if self.on_divergence == "raise":
             self._check_finite(names, losses, iterator)
@@ -199,7 +200,7 @@ class LoopMixin(RecoveryMixin):
         self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
         self.optimizer_.zero_grad()
         with drawing() if self.augment is not None else nullcontext():
-            batch = self.augmented(batch)
+            batch = self.augmented(self.split_weights(batch))
         step = self.train_step_single(batch, **fit_params)
         if self._notifies_gradients:
             if self._scaler is not None:

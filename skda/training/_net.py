@@ -20,10 +20,17 @@ from skda.training._objective import ObjectiveMixin
 from skda.training._optimizers import OptimizationMixin
 from skda.training._progress import EpochLog
 from skda.training._stages import Stage, StageMixin
+from skda.training._weights import WeightsMixin
 
 
 class AdaptationNet(
-    LoopMixin, StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet
+    WeightsMixin,
+    LoopMixin,
+    StageMixin,
+    ObjectiveMixin,
+    EvaluationMixin,
+    OptimizationMixin,
+    NeuralNet,
 ):
     r"""A skorch net whose loss is a classification loss plus an alignment of domains.
 

@@ -35,7 +35,7 @@ class ObjectiveMixin(AugmentationMixin):
         y = to_device(y, self.device)
         logits, activations = self.infer(X, **fit_params)
         labelled = self.module_.labelled_logits(logits, len(y))
-        loss = classification_loss = self.criterion_(labelled, y)
+        loss = classification_loss = self.get_classification_loss(labelled, y)
         step = {
             "y_pred": labelled,
             "classification_loss": classification_loss,

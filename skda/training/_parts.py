@@ -1,6 +1,6 @@
 """What skda's nets use of skorch, and their parts of the whole, as type checkers are to see it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         precision: str
         augment: Any
         valid_metric: Callable
+        classifies: ClassVar[bool]
         lr_schedule: Any
         head_lr_multiplier: float
         layer_decay: float
@@ -78,6 +79,10 @@ if TYPE_CHECKING:
         def _pool_target_statistics(self) -> None: ...
         def estimate_target_statistics(self, targets: Any) -> None: ...
         def augmented(self, batch: Any) -> Any: ...
+        def split_weights(self, batch: Any) -> Any: ...
+        def get_classification_loss(self, outputs: Any, labels: Any) -> Any: ...
+        def get_metric(self, outputs: Any, labels: Any) -> Any: ...
+        def _check_weights_were_used(self, iterator: Any) -> None: ...
         def backward(self, loss: Any, inputs: Any = None) -> None: ...
 
 else:

@@ -218,7 +218,6 @@ def test_an_attribute_is_no_parameter(few):
         ("alpha", "'optimizer__weight_decay'"),
         ("weight_decay", "'optimizer__weight_decay'"),
         ("hidden_layer_sizes", "'module__hidden_layer_sizes'"),
-        ("class_weight", "'criterion__weight'"),
         ("solver", "'optimizer'"),
         ("backbone", "'module'"),
         ("modul__dropout", "'module__dropout'"),

@@ -283,7 +283,7 @@ class ADDAClassifier(DeepAdaptationClassifier):
 
 
 def _source_alone(training):
-    return DomainDataset(training.dataset.X, training.dataset.y)
+    return training.dataset.without_targets()
 
 
 def _encode_source(training):

@@ -125,7 +125,7 @@ class CoGANNet(TwoPlayerNet):
 
         logits, activations = self.infer(X, **fit_params)
         labelled = self.module_.labelled_logits(logits, len(y))
-        classification_loss = self.criterion_(labelled, y)
+        classification_loss = self.get_classification_loss(labelled, y)
         alignment_loss = self.alignment_(
             activations["features"].split(by_domain), self._features([x.detach() for x in pair])
         )

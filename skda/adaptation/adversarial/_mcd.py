@@ -128,7 +128,9 @@ class MCDNet(TwoPlayerNet):
         return self.module_.head, self.alignment_.loss
 
     def _classification_loss(self, features, y) -> Any:
-        return sum(self.criterion_(classify(features), y) for classify in self.classifiers())
+        return sum(
+            self.get_classification_loss(classify(features), y) for classify in self.classifiers()
+        )
 
     def _target_losses(self, features):
         """Return the discrepancy, the weighted balance, and the logits of the first classifier."""

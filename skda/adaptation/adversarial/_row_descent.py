@@ -53,10 +53,10 @@ class RowDescent:
 
         Parameters
         ----------
-        rows : sequence of (columns, values, label)
+        rows : sequence of (columns, values, label) or (columns, values, label, weight)
             A source row, and a target row if there is a domain unit. Either all values and None
-            for the columns, or the non-zero values and the columns that hold them; and a class
-            number, negative for an unlabeled target row.
+            for the columns, or the non-zero values and the columns that hold them; a class
+            number, negative for an unlabeled target row; and how much that class counts.
 
         Returns
         -------
@@ -66,13 +66,14 @@ class RowDescent:
         weights, outputs, n_classes = self.weights, self.outputs, self.widths[0]
         hidden, errors = self._hidden[: len(rows)], self._errors[: len(rows)]
         units = hidden[:, :-1]
-        for (columns, values, _), sums in zip(rows, units, strict=True):
-            np.dot(values, weights if columns is None else weights[columns], out=sums)
+        for row, sums in zip(rows, units, strict=True):
+            np.dot(row[1], weights if row[0] is None else weights[row[0]], out=sums)
         units += self.biases
         expit(units, out=units)
         logits = hidden @ outputs
 
-        for (_, _, label), scores, error in zip(rows, logits, errors, strict=True):
+        for row, scores, error in zip(rows, logits, errors, strict=True):
+            label = row[2]
             if label < 0:
                 error[:n_classes] = 0
                 continue
@@ -81,6 +82,8 @@ class RowDescent:
             probabilities = np.exp(scores - np.maximum.reduce(scores))
             probabilities /= np.add.reduce(probabilities)
             probabilities[label] -= 1
+            if len(row) > 3:
+                probabilities *= row[3]
             error[:n_classes] = probabilities
         if len(self.widths) > 1:
             domain_errors = expit(logits[:, n_classes])
@@ -93,7 +96,8 @@ class RowDescent:
         changes *= -self.lr
         outputs -= hidden.T @ (self.lr * errors)
         self.biases += np.add.reduce(changes)
-        for (columns, values, _), change in zip(rows, changes, strict=True):
+        for row, change in zip(rows, changes, strict=True):
+            columns, values = row[:2]
             if columns is None:
                 self._add_outer(1, change, values, a=weights.T, overwrite_a=True)  # in place
             else:
@@ -115,9 +119,10 @@ class RowDescent:
 class Rows:
     """Rows of one domain as :class:`RowDescent` wants them."""
 
-    def __init__(self, rows, labels):
+    def __init__(self, rows, labels, weights=None):
         self.values: Any = rows
         self.labels = labels.tolist()
+        self.weights = None if weights is None else weights.tolist()
         self.sparse = None
         if np.count_nonzero(rows) < _DENSE * rows.size:
             self.sparse = csr_array(rows)
@@ -128,9 +133,11 @@ class Rows:
 
     def __getitem__(self, number):
         if self.sparse is None:
-            return None, self.values[number], self.labels[number]
-        part = slice(*self.sparse.indptr[number : number + 2])
-        return self.sparse.indices[part], self.sparse.data[part], self.labels[number]
+            row = None, self.values[number], self.labels[number]
+        else:
+            part = slice(*self.sparse.indptr[number : number + 2])
+            row = self.sparse.indices[part], self.sparse.data[part], self.labels[number]
+        return row if self.weights is None else (*row, self.weights[number])
 
 
 class RowPairs:

@@ -53,7 +53,14 @@ class ShallowDANNNet(AdaptationNet):
         if not self._needs_target(dataset):
             targets = []
         labels = dataset.target_labels or [np.full(len(rows), -100) for rows in targets]
-        return Rows(source, dataset.y), list(map(Rows, targets, labels))
+        if dataset.weights is None:
+            return Rows(source, dataset.y), list(map(Rows, targets, labels))
+        of_source = dataset.source_weights()
+        if dataset.target_labels is None:
+            of_targets = [torch.ones(len(rows)) for rows in targets]  # of no label
+        else:
+            of_targets = dataset.weights[len(of_source) :].split(list(map(len, labels)))
+        return Rows(source, dataset.y, of_source), list(map(Rows, targets, labels, of_targets))
 
     def _inputs(self, domain, rows):
         """Return the rows of a domain as the hidden layer gets them."""
@@ -88,10 +95,12 @@ class ShallowDANNNet(AdaptationNet):
         layers = [(_to_array(layer.weight), _to_array(layer.bias)) for layer in linear]
         lr = float(self.optimizer_.param_groups[0]["lr"])
         descent = RowDescent(layers, lr, float(self.trade_off))
-        logits, labels = [], []
+        logits, labels, weights = [], [], []
         for rows in batch[0]:
             logits.append(descent.step(rows))
-            labels.append([label for _, _, label in rows])
+            labels.append([row[2] for row in rows])
+            if len(rows[0]) > 3:
+                weights.append([row[3] for row in rows])
         self._set_weights(linear, descent.layers(), lr * len(labels))
 
         # Of shape (rows of a step, steps, outputs).
@@ -99,7 +108,10 @@ class ShallowDANNNet(AdaptationNet):
         logits, domain_logits = logits.tensor_split([module.head.out_features], dim=2)
         labels = torch.tensor(labels).T
         is_known = labels >= 0
-        loss = classification_loss = self.criterion_(logits[is_known], labels[is_known])
+        self._weights = torch.tensor(weights).T[is_known] if weights else None
+        loss = classification_loss = self.get_classification_loss(
+            logits[is_known], labels[is_known]
+        )
         step = {"classification_loss": classification_loss, "trade_off": self.trade_off}
         if adversary is not None:
             source_logits, target_logits = domain_logits

@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skda.base import DeepAdaptationClassifier
 from skda.domains import as_target_tuple, name_of
-from skda.training import DomainDataset, Stage, standardization
+from skda.training import Stage, standardization
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,7 +138,7 @@ class AdaBNClassifier(DeepAdaptationClassifier):
                 "it out, or stack the labelled target rows into X and y."
             )
         # The network learns as if there were no target, with plain batch norms.
-        training.dataset = training.rows = DomainDataset(dataset.X, dataset.y)
+        training.dataset = training.rows = dataset.without_targets()
         stages = [Stage(name="source", batches="source", make_net=self.build_net)]
         if dataset.targets:
             statistics = Stage(

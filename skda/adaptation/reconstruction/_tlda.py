@@ -184,8 +184,10 @@ def _replace_label_layer(training):
         if len(known):
             features.append(_features_of(net, take_rows(rows, known)))
             labels.append(codes[known])
-    regression = LogisticRegression(max_iter=1000)
-    regression.fit(np.concatenate(features), np.concatenate(labels))
+    regression, weights = LogisticRegression(max_iter=1000), dataset.weights
+    if weights is not None:
+        weights = weights[dataset.labels >= 0].numpy()
+    regression.fit(np.concatenate(features), np.concatenate(labels), sample_weight=weights)
     coef, intercept = regression.coef_, regression.intercept_
     if len(coef) == 1:  # of the second class against the first
         coef, intercept = np.vstack([0 * coef, coef]), np.append(0, intercept)
