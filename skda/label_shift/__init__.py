@@ -1,0 +1,20 @@
+"""Shares of the classes among unlabelled rows, and predictions that follow them."""
+
+from skda.label_shift._calibration import Calibration, calibrate
+from skda.label_shift._checks import check_probabilities
+from skda.label_shift._estimates import (
+    black_box_shares,
+    maximum_likelihood_shares,
+    regularized_shares,
+)
+from skda.label_shift._posteriors import reweight_probabilities
+
+__all__ = [
+    "Calibration",
+    "black_box_shares",
+    "calibrate",
+    "check_probabilities",
+    "maximum_likelihood_shares",
+    "regularized_shares",
+    "reweight_probabilities",
+]
