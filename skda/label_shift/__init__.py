@@ -2,11 +2,13 @@
 
 from skda.label_shift._calibration import Calibration, calibrate
 from skda.label_shift._checks import check_probabilities
+from skda.label_shift._class_shares import class_shares
 from skda.label_shift._estimates import (
     black_box_shares,
     maximum_likelihood_shares,
     regularized_shares,
 )
+from skda.label_shift._noise import shrink_shares
 from skda.label_shift._posteriors import reweight_probabilities
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
     "black_box_shares",
     "calibrate",
     "check_probabilities",
+    "class_shares",
     "maximum_likelihood_shares",
     "regularized_shares",
     "reweight_probabilities",
+    "shrink_shares",
 ]

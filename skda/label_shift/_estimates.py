@@ -96,21 +96,15 @@ def maximum_likelihood_shares(
     if not prior_rows >= 0:
         raise ValueError(f"prior_rows must be a number of 0 or more, got {prior_rows!r}.")
     likelihoods = likelihoods_of_classes(posteriors, source)
-    n_rows = len(likelihoods)
-    shares = source.copy()
-    for _ in range(max_iter):
-        gradient = n_rows * (likelihoods / (likelihoods @ shares)[:, None]).mean(axis=0)
-        # The rows of the prior are each of a known class.
-        prior = np.divide(prior_rows * source, shares, out=np.zeros_like(shares), where=shares > 0)
-        gradient = (gradient + prior) / (n_rows + prior_rows)
-        shares = shares * gradient
-        shares /= shares.sum()
-        # The likelihood is concave: it lies below its tangent, whose maximum is at a corner.
-        if gradient.max() - 1 <= tol:
-            return shares
+    known = source > 0
+    likelihoods, prior = likelihoods[:, known], prior_rows * source[known]
+    shares = np.zeros_like(source)
+    shares[known], distance = _ascend(likelihoods, prior, source[known], max_iter, tol)
+    if distance <= tol:
+        return shares
     warnings.warn(
         f"EM has not converged in max_iter={max_iter} steps: the mean log likelihood of a row may "
-        f"be up to {gradient.max() - 1:.1g} below its maximum; allow more steps or a larger tol.",
+        f"be up to {distance:.1g} below its maximum; allow more steps or a larger tol.",
         ConvergenceWarning,
         stacklevel=level_of_user(),
     )
@@ -282,6 +276,47 @@ def regularized_shares(
     shares = np.zeros(len(counts))
     shares[known] = found
     return shares
+
+
+def _ascend(likelihoods, prior, shares, max_iter, tol):
+    """Return the shares after EM, and how far their mean log likelihood may be from its maximum.
+
+    EM crawls where a class has almost no share, or is much like another one. Two steps show in
+    which direction it crawls, and the next one goes there at once (SQUAREM, Varadhan and Roland
+    2008), unless that is no gain. Of 5000 rows with 7 of 10 classes missing, 1000 plain steps are
+    not enough.
+    """
+    n_rows = len(likelihoods) + prior.sum()
+
+    def step(shares):
+        totals = likelihoods @ shares
+        # The rows of the prior are each of a known class.
+        gradient = (likelihoods.T @ (1 / totals) + prior / shares) / n_rows
+        value = np.log(totals).sum() + prior @ np.log(shares)
+        after = np.maximum(shares * gradient, _LEAST)
+        # The likelihood is concave: it lies below its tangent, whose maximum is at a corner.
+        return after / after.sum(), value, gradient.max() - 1
+
+    best, longest, fallback = -np.inf, 1.0, shares
+    for _ in range(-(-max_iter // 2)):
+        first, value, distance = step(shares)
+        if value < best:  # the leap was none
+            longest = max(longest / 4, 1.0)
+            first, value, distance = step(fallback)
+            shares = fallback
+        if distance <= tol:
+            break
+        best = value
+        second, _, _ = step(first)
+        logs = np.log([shares, first, second])
+        speed, bend = logs[1] - logs[0], logs[2] - 2 * logs[1] + logs[0]
+        length = max(1.0, np.linalg.norm(speed) / max(np.linalg.norm(bend), 1e-12))
+        if length >= longest:
+            length, longest = longest, 4 * longest
+        leap = logs[0] + 2 * length * speed + length**2 * bend
+        leap = np.maximum(np.exp(leap - leap.max()), _LEAST)
+        shares, fallback = leap / leap.sum(), second
+    return first, distance
 
 
 def likelihoods_of_classes(posteriors: np.ndarray, shares: np.ndarray) -> np.ndarray:
