@@ -3,6 +3,7 @@
 from skda.label_shift._calibration import Calibration, calibrate
 from skda.label_shift._checks import check_probabilities
 from skda.label_shift._class_shares import class_shares
+from skda.label_shift._classifier import PriorShiftClassifier
 from skda.label_shift._estimates import (
     black_box_shares,
     maximum_likelihood_shares,
@@ -13,6 +14,7 @@ from skda.label_shift._posteriors import reweight_probabilities
 
 __all__ = [
     "Calibration",
+    "PriorShiftClassifier",
     "black_box_shares",
     "calibrate",
     "check_probabilities",

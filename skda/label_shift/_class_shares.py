@@ -171,10 +171,10 @@ def _stacked(values):
 
 def _check_options(level, n_bootstraps, random_state):
     """Return a random state, if these are what they must be."""
-    if not isinstance(level, Real) or not 0 < level < 1:
+    if not isinstance(level, Real) or not 0 < float(level) < 1:
         raise ValueError(f"level must be a number between 0 and 1, got {shortened(repr(level))}.")
     is_count = isinstance(n_bootstraps, Integral) and not isinstance(n_bootstraps, bool)
-    if n_bootstraps is not None and not (is_count and n_bootstraps >= 2):
+    if n_bootstraps is not None and not (is_count and int(n_bootstraps) >= 2):
         raise ValueError(
             "n_bootstraps must be a whole number of 2 or more, or None for no intervals, got "
             f"{shortened(repr(n_bootstraps))}."
