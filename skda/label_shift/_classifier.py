@@ -17,8 +17,9 @@ from skda._checks import as_array, check_column, check_domain
 from skda._naming import naming
 from skda._sklearn_compat import HasMethods, StrOptions, clone, fit_context, safe_indexing
 from skda.domains import as_target_tuple, name_of
-from skda.exceptions import NoTargetWarning
+from skda.exceptions import LabelShiftWarning, NoTargetWarning
 from skda.label_shift._calibration import calibrate
+from skda.label_shift._consistency import check_label_shift
 from skda.label_shift._methods import METHODS, estimate_of
 from skda.label_shift._posteriors import reweight_probabilities
 from skda.label_shift._predictions import predict_domain
@@ -26,6 +27,10 @@ from skda.label_shift._predictions import predict_domain
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Where p-values are below the first the domains differ in more than shares; where two estimates
+# differ by more than the second (in L1), it matters. Digits turned by 5 degrees have 0.13 to 0.29,
+# those that are not turned 0.02 to 0.14.
+_REJECTED, _DISAGREE = 0.01, 0.1
 _TARGET = "rows as the estimator takes them, or a tuple of such"
 
 
@@ -36,8 +41,8 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ones. This one estimates how frequent they are in the target, from what it predicts for
     unlabeled target rows and from cross-validated predictions for source rows, and weights its
     probabilities by the ratio. Nothing is trained on the target: if rows of a class look otherwise
-    there, the estimate may be far off, see :func:`skda.metrics.class_shares` for a test, and an
-    adaptation method is what helps.
+    there, estimates are far off and do harm. Where :func:`check_label_shift` shows that, the
+    shares of the source are kept, with a warning; an adaptation method is what helps then.
 
     Parameters
     ----------
@@ -54,6 +59,10 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         How source rows are held out, one part after the other: the classifier is fitted once for
         every part, and then to all rows. A number is one of stratified folds.
 
+    fallback : bool, default=True
+        Whether the shares of the source are kept, and predictions are not weighted, for a target
+        whose p-value is below 0.01 and for which two estimates differ by more than 0.1.
+
     Attributes
     ----------
     estimator_ : estimator
@@ -68,6 +77,10 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     target_shares_ : ndarray of shape (n_classes,) or (n_targets, n_classes)
         Estimated shares, with a row for each of several target domains; those of the source
         without a target.
+
+    p_value_ : float, ndarray of shape (n_targets,), or None
+        Of :func:`check_label_shift`, whether other shares explain what is predicted for the
+        target; None without one.
 
     calibration_ : Calibration or None
         What makes the probabilities of `estimator_` honest before they are weighted, see
@@ -121,6 +134,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit"])],
         "method": [StrOptions(set(METHODS)), callable],
         "cv": ["cv_object"],
+        "fallback": ["boolean"],
     }
 
     # In a Pipeline or a search the target reaches fit, and the domain the predictions.
@@ -129,10 +143,18 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     __metadata_request__predict_proba = {"domain": True}
     __metadata_request__score = {"domain": True}
 
-    def __init__(self, estimator: Any, *, method: str | Callable = "em", cv: Any = 5):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: str | Callable = "em",
+        cv: Any = 5,
+        fallback: bool = True,
+    ):
         self.estimator = estimator
         self.method = method
         self.cv = cv
+        self.fallback = fallback
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, *, X_target: Any = None) -> "Self":
@@ -164,6 +186,9 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         -----
         skda.exceptions.NoTargetWarning
             If there are no target rows.
+
+        skda.exceptions.LabelShiftWarning
+            If rows of a class look different in the target; see `fallback`.
         """
         with naming("X_target", _TARGET):
             targets = as_target_tuple(as_array(X_target, "X_target"))
@@ -186,7 +211,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 NoTargetWarning,
                 stacklevel=level_of_user(),
             )
-            self.target_shares_, self._n_rows = self.source_shares_, ()
+            self.target_shares_, self.p_value_, self._n_rows = self.source_shares_, None, ()
             return self
         probabilities, rows = self._predict_held_out(X, y, labels, params)
         self._held_out = probabilities, codes[rows]
@@ -214,6 +239,11 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ValueError
             If it was fitted without a target: held-out predictions of the source are made with
             one alone.
+
+        Warns
+        -----
+        skda.exceptions.LabelShiftWarning
+            If rows of a class look different in the target; see `fallback`.
         """
         check_is_fitted(self)
         if self._held_out is None:
@@ -330,16 +360,37 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _estimate(self, targets, source, codes):
         """Set the shares of the targets, from held-out predictions for the source."""
-        estimate, shares = estimate_of(self.method), []
-        n_rows = []
+        estimate, n_targets = estimate_of(self.method), len(targets)
+        shares, p_values, n_rows = [], [], []
         for number, rows in enumerate(targets):
-            domain = number if len(targets) > 1 else "target"
+            domain = number if n_targets > 1 else "target"
             name = name_of("X_target", number, targets)
-            target = predict_domain(self.estimator_, rows, name, domain, len(targets))
-            shares.append(estimate(target, source, codes))
+            target = predict_domain(self.estimator_, rows, name, domain, n_targets)
             n_rows.append(len(target))
-        self.target_shares_ = np.array(shares) if len(targets) > 1 else shares[0]
+            shares.append(estimate(target, source, codes))
+            check = check_label_shift(target, source, codes)
+            p_values.append(check.p_value)
+            if check.p_value < _REJECTED and check.disagreement > _DISAGREE:
+                self._warn_of_other_look(name, check)
+                shares[-1] = self.source_shares_ if self.fallback else shares[-1]
+        self.target_shares_ = np.array(shares) if n_targets > 1 else shares[0]
+        self.p_value_ = np.array(p_values) if n_targets > 1 else p_values[0]
         self._n_rows = tuple(n_rows)
+
+    def _warn_of_other_look(self, name, check):
+        kept = (
+            "The shares of the source are kept; fallback=False takes the estimates all the same."
+            if self.fallback
+            else "The estimates are used all the same, with fallback=False."
+        )
+        warnings.warn(
+            f"Other shares of the classes do not explain what {type(self.estimator).__name__} "
+            f"predicts for {name} (p = {check.p_value:.1g}; two estimates differ by "
+            f"{check.disagreement:.2f} in L1): rows of a class look different there, and an "
+            f"adaptation method may help. {kept}",
+            LabelShiftWarning,
+            stacklevel=level_of_user(),
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -179,7 +179,7 @@ def black_box_shares(
     shares = np.zeros(len(counts))
     residual = confusion - mean[:, None]  # of shares with a sum of 1
     tie_break = _TIE_BREAK * (np.eye(len(source)) - source[:, None])
-    shares[known] = _nearest_on_simplex(np.vstack([residual, tie_break]))
+    shares[known] = nearest_on_simplex(np.vstack([residual, tie_break]))
     return shares
 
 
@@ -267,7 +267,7 @@ def regularized_shares(
         # Norms without squares, by least squares: ||r|| is at most (||r||^2 / a + a) / 2 for
         # every a, and equal for a = ||r||.
         previous = found
-        found = _nearest_on_simplex(np.vstack([misfit, np.sqrt(weight) * change]))
+        found = nearest_on_simplex(np.vstack([misfit, np.sqrt(weight) * change]))
         distance = np.linalg.norm(change @ found)
         weight = bound * np.linalg.norm(misfit @ found) / max(distance, 1e-12)
         weight = min(max(weight, _TIE_BREAK**2), 1e6)
@@ -357,8 +357,8 @@ def _confusion(target_probabilities, source_probabilities, source_labels, soft):
     return source.T @ members / counts[counts > 0], target.mean(axis=0), counts
 
 
-def _nearest_on_simplex(matrix):
-    """Return the shares of the columns whose mean has the least norm.
+def nearest_on_simplex(matrix: np.ndarray) -> np.ndarray:
+    """Return the shares of the columns of a matrix whose mean has the least norm.
 
     The non-negative u that minimises ||A u||^2 + (sum(u) - 1)^2 has the optimality conditions of
     this problem, up to its sum.
