@@ -4,7 +4,7 @@ from skda.label_shift._calibration import Calibration, calibrate
 from skda.label_shift._checks import check_probabilities
 from skda.label_shift._class_shares import class_shares
 from skda.label_shift._classifier import PriorShiftClassifier
-from skda.label_shift._consistency import check_label_shift
+from skda.label_shift._consistency import label_shift_test
 from skda.label_shift._estimates import (
     black_box_shares,
     maximum_likelihood_shares,
@@ -18,9 +18,9 @@ __all__ = [
     "PriorShiftClassifier",
     "black_box_shares",
     "calibrate",
-    "check_label_shift",
     "check_probabilities",
     "class_shares",
+    "label_shift_test",
     "maximum_likelihood_shares",
     "regularized_shares",
     "reweight_probabilities",

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from skda._checks import as_array
 from skda._naming import naming, shortened
 from skda.domains import as_target_tuple, name_of
-from skda.label_shift._consistency import check_label_shift
+from skda.label_shift._consistency import label_shift_test
 from skda.label_shift._methods import estimate_of
 from skda.label_shift._predictions import check_is_classifier, class_numbers, predict_domain
 
@@ -88,7 +88,7 @@ def class_shares(
         source_shares : ndarray of shape (n_classes,)
             Shares in `y`.
         p_value, disagreement : floats or ndarrays of shape (n_targets,)
-            Of :func:`~skda.label_shift.check_label_shift`. With a p-value below 0.01 rows of a
+            Of :func:`~skda.label_shift.label_shift_test`. With a p-value below 0.01 rows of a
             class look different in the target, and the shares are not to be trusted, most
             of all if the disagreement of two estimates is more than 0.1. A larger p-value is no
             proof of the contrary.
@@ -126,7 +126,9 @@ def class_shares(
     >>> X = X / 16
     >>> clf = LogisticRegression().fit(X[:600], y[:600])
     >>> target = np.flatnonzero(y[1200:] < 5) + 1200  # of five digits there are none
-    >>> result = class_shares(clf, X[600:1200], y[600:1200], X[target], random_state=0)
+    >>> result = class_shares(
+    ...     clf, X[600:1200], y[600:1200], X[target], n_bootstraps=20, random_state=0
+    ... )
     >>> result.shares.round(2)
     array([0.2 , 0.21, 0.19, 0.18, 0.2 , 0.  , 0.  , 0.  , 0.01, 0.  ])
     """
@@ -154,7 +156,7 @@ def class_shares(
         if n_bootstraps is not None:
             draws = _draw(estimate, target, source, codes, n_bootstraps, rng)
             lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        shares, check = estimate(target, source, codes), check_label_shift(target, source, codes)
+        shares, check = estimate(target, source, codes), label_shift_test(target, source, codes)
         results.append(Bunch(shares=shares, lower=lower, upper=upper, **check))
     counts = np.bincount(codes, minlength=source.shape[1])
     stacked = {

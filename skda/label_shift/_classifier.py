@@ -19,7 +19,7 @@ from skda._sklearn_compat import HasMethods, StrOptions, clone, fit_context, saf
 from skda.domains import as_target_tuple, name_of
 from skda.exceptions import LabelShiftWarning, NoTargetWarning
 from skda.label_shift._calibration import calibrate
-from skda.label_shift._consistency import check_label_shift
+from skda.label_shift._consistency import label_shift_test
 from skda.label_shift._methods import METHODS, estimate_of
 from skda.label_shift._posteriors import reweight_probabilities
 from skda.label_shift._predictions import predict_domain
@@ -41,7 +41,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ones. This one estimates how frequent they are in the target, from what it predicts for
     unlabeled target rows and from cross-validated predictions for source rows, and weights its
     probabilities by the ratio. Nothing is trained on the target: if rows of a class look otherwise
-    there, estimates are far off and do harm. Where :func:`check_label_shift` shows that, the
+    there, estimates are far off and do harm. Where :func:`label_shift_test` shows that, the
     shares of the source are kept, with a warning; an adaptation method is what helps then.
 
     Parameters
@@ -79,7 +79,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         without a target.
 
     p_value_ : float, ndarray of shape (n_targets,), or None
-        Of :func:`check_label_shift`, whether other shares explain what is predicted for the
+        Of :func:`label_shift_test`, whether other shares explain what is predicted for the
         target; None without one.
 
     calibration_ : Calibration or None
@@ -368,7 +368,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             target = predict_domain(self.estimator_, rows, name, domain, n_targets)
             n_rows.append(len(target))
             shares.append(estimate(target, source, codes))
-            check = check_label_shift(target, source, codes)
+            check = label_shift_test(target, source, codes)
             p_values.append(check.p_value)
             if check.p_value < _REJECTED and check.disagreement > _DISAGREE:
                 self._warn_of_other_look(name, check)

@@ -19,7 +19,7 @@ from skda.label_shift._estimates import (
 _LEAST_VARIANCE = 1e-3
 
 
-def check_label_shift(
+def label_shift_test(
     target_probabilities: Any, source_probabilities: Any, source_labels: Any
 ) -> Bunch:
     r"""Test whether other shares of the classes explain what is predicted for the target.
@@ -77,15 +77,15 @@ def check_label_shift(
     Examples
     --------
     >>> import numpy as np
-    >>> from skda.label_shift import check_label_shift
+    >>> from skda.label_shift import label_shift_test
     >>> rng = np.random.default_rng(0)
     >>> def predict(x):
     ...     return np.stack([1 / (1 + np.exp(4 * x)), 1 / (1 + np.exp(-4 * x))], axis=1)
     >>> y, y_target = np.repeat([0, 1], 300), np.repeat([0, 1], [50, 250])
     >>> x, x_target = (rng.normal(2 * labels - 1, 1) for labels in (y, y_target))
-    >>> check_label_shift(predict(x_target), predict(x), y).p_value > 0.1
+    >>> label_shift_test(predict(x_target), predict(x), y).p_value > 0.1
     True
-    >>> check_label_shift(predict(0.3 * x_target), predict(x), y).p_value < 0.001
+    >>> label_shift_test(predict(0.3 * x_target), predict(x), y).p_value < 0.001
     True
     """
     source = check_probabilities(source_probabilities, "source_probabilities")

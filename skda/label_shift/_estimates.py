@@ -12,6 +12,8 @@ from skda.label_shift._checks import check_codes, check_probabilities, check_sha
 
 # A probability of 0 in every class with a share would have no likelihood.
 _LEAST = 1e-30
+# Less is nothing: EM approaches the share of a missing class forever.
+_NOTHING = 1e-12
 # Of two mixtures of classes that predictions cannot tell apart, the one nearer to the source.
 _TIE_BREAK = 1e-5
 
@@ -59,7 +61,8 @@ def maximum_likelihood_shares(
     Returns
     -------
     shares : ndarray of shape (n_classes,), dtype=float64
-        Numbers of 0 or more with a sum of 1. A class that the target lacks tends to 0.
+        Numbers of 0 or more with a sum of 1. A class that the target lacks has 0, or
+        almost.
 
     Raises
     ------
@@ -99,7 +102,9 @@ def maximum_likelihood_shares(
     known = source > 0
     likelihoods, prior = likelihoods[:, known], prior_rows * source[known]
     shares = np.zeros_like(source)
-    shares[known], distance = _ascend(likelihoods, prior, source[known], max_iter, tol)
+    found, distance = _ascend(likelihoods, prior, source[known], max_iter, tol)
+    shares[known] = np.where(found < _NOTHING, 0.0, found)
+    shares /= shares.sum()
     if distance <= tol:
         return shares
     warnings.warn(
