@@ -5,6 +5,10 @@ class NoTargetWarning(UserWarning):
     """An adaptation estimator was fitted without target data: it trains on the source alone."""
 
 
+class LabelShiftWarning(UserWarning):
+    """Shares of the classes do not explain how the target differs from the source."""
+
+
 class TargetLabelWarning(UserWarning):
     """Labels of the target were used to score a model, which only a benchmark may do."""
 

@@ -1,5 +1,6 @@
 """Distances between domains, and how well features of one task will serve another."""
 
+from skda.label_shift import class_shares
 from skda.metrics._backbones import select_backbone
 from skda.metrics._classwise import classwise_discrepancy
 from skda.metrics._coral import coral_distance
@@ -13,6 +14,7 @@ from skda.metrics._transrate import transrate_score
 
 __all__ = [
     "DomainReport",
+    "class_shares",
     "classwise_discrepancy",
     "coral_distance",
     "domain_report",

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from skda._checks import check_column, check_lengths, check_table
+from skda._checks import check_column, check_lengths
 from skda._naming import naming, shortened
+from skda.label_shift import check_probabilities
 from skda.metrics._checks import check_draws, check_features, check_labels
 
 
@@ -100,17 +101,9 @@ def leep_score(probabilities: Any, y: Any) -> float:
     >>> round(leep_score([[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]], y), 3)
     -0.693
     """
-    theta = check_table(probabilities, "probabilities")
+    theta = check_probabilities(probabilities, "probabilities")
     codes, n_classes = check_labels(y)
     check_lengths("probabilities", theta, "y", codes)
-    sums = theta.sum(axis=1)
-    if theta.min() < 0 or np.abs(sums - 1).max() > 1e-3:
-        worst = np.argmax(np.abs(sums - 1))
-        raise ValueError(
-            "probabilities must hold rows of numbers of 0 or more with a sum of 1, but row "
-            f"{worst} has a sum of {sums[worst]:.3g} and the least number is {theta.min():.3g}; "
-            "pass what predict_proba gives, or the softmax of logits."
-        )
     theta = theta[:, theta.any(axis=0)]
     given = np.stack([theta[codes == number].sum(axis=0) for number in range(n_classes)])
     given /= given.sum(axis=0)

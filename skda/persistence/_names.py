@@ -37,7 +37,7 @@ _NEVER_IMPORTED = {"__main__", "conftest", "test", "tests", "setup", "cli", "com
 _ROOMS = (
     *(f"skda.{room}" for room in ("adaptation", "base", "estimators", "feature_extraction")),
     *(f"skda.{room}" for room in ("fine_tuning", "subspace", "model_selection", "nn", "training")),
-    *(f"skda.{room}" for room in ("images", "text", "rows", "backbones", "losses")),
+    *(f"skda.{room}" for room in ("images", "text", "rows", "backbones", "losses", "label_shift")),
 )
 # Of these modules nothing: they open, write and remove files.
 _CLOSED = (

@@ -66,6 +66,12 @@ def network():
     return clf.fit(rows(18), labels(18), X_target=rows(12, seed=1))
 
 
+@cache
+def plain_classifier():
+    """Return a fitted classifier of scikit-learn for rows of four columns."""
+    return LogisticRegression().fit(rows(18) + np.eye(4)[labels(18)], labels(18))
+
+
 def candidates():
     """Return transformers to choose from."""
     return {"components": PCA(2), "columns": StandardScaler()}
@@ -125,6 +131,26 @@ SUBJECTS = [
         },
         call=lambda **arguments: metrics.domain_report(**arguments).columns,
         twice=False,
+    ),
+    subject(
+        "class_shares",
+        lambda: {
+            "estimator": plain_classifier(),
+            **task()(),
+            "X_target": rows(12, seed=1),
+            "n_bootstraps": 5,
+            "random_state": 0,
+        },
+        {
+            **SCORE,
+            "X_target": TARGETS,
+            "estimator": ESTIMATORS,
+            "method": WORDS,
+            "level": NUMBERS,
+            "n_bootstraps": [kind for kind in NUMBERS if kind.name not in ("1e300", "10**400")],
+            "random_state": NUMBERS,
+        },
+        call=lambda **arguments: metrics.class_shares(**arguments).shares,
     ),
     subject("h_score", task(), {**SCORE, "shrinkage": WORDS}),
     subject("logme_score", task(), SCORE),
