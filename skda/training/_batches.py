@@ -254,9 +254,35 @@ class PairedBatches:
                 )
             start += n
 
-    def __iter__(self):
+    def draw_checked(self) -> torch.Tensor:
+        """Return what :meth:`draw_epoch` draws, or raise if it holds rows of other domains."""
         indices = self.draw_epoch()
         self._check_drawn(indices)
+        return indices
+
+    def gather(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return rows and labels of a batch, if they are on the device.
+
+        Parameters
+        ----------
+        batch : torch.Tensor of int64 of shape (sum(sizes),)
+            Row numbers as in :meth:`draw_epoch`, on the device.
+
+        Returns
+        -------
+        rows : torch.Tensor of shape (sum(sizes), ...)
+            Of all domains.
+
+        labels : torch.Tensor of int64 of shape (n_labels,)
+            Of the first of them.
+        """
+        return (
+            self.rows.index_select(0, batch),
+            self.labels.index_select(0, batch[: self.n_labels]),
+        )
+
+    def __iter__(self):
+        indices = self.draw_checked()
         if not self.resident:
             reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
             yield from DataLoader(
@@ -268,10 +294,7 @@ class PairedBatches:
             )
             return
         for batch in indices.to(self.device).unbind():
-            yield (
-                self.rows.index_select(0, batch),
-                self.labels.index_select(0, batch[: self.n_labels]),
-            )
+            yield self.gather(batch)
 
 
 class RowBatches:

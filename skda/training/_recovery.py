@@ -301,7 +301,7 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
 
     def _divergence(self, name, what, step, iterator):
         epoch = len(self.history)
-        lr = next(iter(self._param_groups()))["lr"]
+        lr = float(next(iter(self._param_groups()))["lr"])  # of a recording it is a tensor
         largest = _largest_magnitude(getattr(iterator, "dataset", None))
         inputs = "" if largest is None else f", largest input magnitude {largest:.3g}"
         return DivergenceError(
