@@ -53,7 +53,7 @@ class RecordedSteps:
     """
 
     def __init__(self, net: Any, iterator: PairedBatches, recorder: Any):
-        self._net, self._iterator, self._recorder = net, iterator, recorder
+        self._net, self.iterator, self._recorder = net, iterator, recorder
         self._groups = net._param_groups()
         self._memory = StaticMemory(
             len(iterator), sum(iterator.sizes), len(self._groups), net.device
@@ -67,7 +67,7 @@ class RecordedSteps:
         self._step_outcome: dict[str, Any] = {}
 
     def __len__(self):
-        return len(self._iterator)
+        return len(self.iterator)
 
     def __reduce__(self):
         return type(None), ()  # a net that is copied or pickled in the middle of training
@@ -75,7 +75,7 @@ class RecordedSteps:
     @contextmanager
     def epoch(self) -> Iterator[Callable[[], None]]:
         """Within this context the steps of an epoch are taken, by calls of what is yielded."""
-        net, n_steps = self._net, len(self._iterator)
+        net, n_steps = self._net, len(self.iterator)
         schedule = [net.schedule_at(net._step + number) for number in range(n_steps)]
         now = [group["lr"] for group in self._groups]
         rows = [[*(now if rates is None else rates), factor] for rates, factor in schedule]
@@ -85,7 +85,7 @@ class RecordedSteps:
             static_rates(self._groups, self._memory.rates),
             self._tables.in_use(),
         ):
-            self._memory.begin_epoch(self._iterator.draw_checked(), rows)
+            self._memory.begin_epoch(self.iterator.draw_checked(), rows)
             if self._state is not None and self._state.find_change() is not None:
                 self._forget()
             yield self._take
@@ -103,7 +103,7 @@ class RecordedSteps:
 
     def batch(self) -> Any:
         """Return the batch of the step that is being taken."""
-        return self._iterator.gather(self._memory.begin_step())
+        return self.iterator.gather(self._memory.begin_step())
 
     def _forget(self):
         self._replay = self._state = None
@@ -168,7 +168,7 @@ class RecordedSteps:
     def _step(self):
         net = self._net
         self._tables.begin_step()
-        batch = self._iterator.gather(self._memory.begin_step())
+        batch = self.iterator.gather(self._memory.begin_step())
         net.current_trade_off = self._memory.trade_off
         step = net.learn_from(batch)
         names = net._loss_names(step)
@@ -229,7 +229,7 @@ class RecordingMixin(NetPart):
                 try:
                     take()
                 except (ValueError, RuntimeError) as error:  # of a loss that looks for itself
-                    batch, iterator = recording.batch(), self._batches
+                    batch, iterator = recording.batch(), recording.iterator
                     cause = self._find_divergence(batch, number + 1, iterator)
                     if cause is None:
                         raise

@@ -78,9 +78,7 @@ class StaticMemory:
 
 
 @contextmanager
-def static_rates(
-    groups: Sequence[dict[str, Any]], rates: Sequence[torch.Tensor]
-) -> Iterator[None]:
+def static_rates(groups: Sequence[dict[str, Any]], rates: Sequence[torch.Tensor]) -> Iterator[None]:
     """Within this context optimisers read their learning rates from tensors.
 
     Afterwards they are numbers again, as callbacks and checkpoints want them.
