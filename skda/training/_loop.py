@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from skorch.utils import TeeGenerator
 
 from skda._random import drawing
@@ -36,7 +36,9 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
             getattr(type(self), hook) is not getattr(NeuralNet, hook) for hook in hooks
         )
-        self._notifies_gradients = any(_implements(c, "on_grad_computed") for c in callbacks)
+        looking = [c for c in callbacks if _implements(c, "on_grad_computed")]
+        self._notifies_gradients = bool(looking)
+        self._clips_alone = all(type(c) is GradientNormClipping for c in looking)
         schedule = self.lr_schedule
         if any(isinstance(c, LRScheduler) for c in callbacks):
             schedule = "constant"

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         _step: int
         _scaler: Any
         _notifies_batches: bool
-        _notifies_gradients: bool
+        _clips_alone: bool
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
         def _complete_target_statistics(self, X: Any) -> None: ...

@@ -253,7 +253,7 @@ def _find_obstacle(net, iterator, recorder):
         return f"the device is {net.device}"
     if net._notifies_batches:
         return "a callback looks at batches"
-    if net._notifies_gradients:
+    if not net._clips_alone:
         return "a callback looks at gradients"
     if net.compile:
         return "the network is compiled"
