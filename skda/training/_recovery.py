@@ -222,8 +222,9 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
                     (small if tensor.numel() <= _SMALL else parts).append(tensor)
             if small:
                 parts.append(torch.cat([tensor.reshape(-1) for tensor in small]))
-            sums = [part.sum(dtype=torch.float64).item() for part in parts]
-        return all(map(math.isfinite, sums))
+            sums = [part.sum(dtype=torch.float64) for part in parts]
+            # One look at the device for all of them.
+            return not sums or all(map(math.isfinite, torch.stack(sums).tolist()))
 
     def _largest_magnitudes(self):
         """Return the largest magnitude of every parameter and statistic by name, NaN if in it."""

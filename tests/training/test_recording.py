@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, GradientNormClipping
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from skda._random import current_generators
 from skda.adaptation import (
     ADDAClassifier,
     CDANClassifier,
@@ -45,6 +46,8 @@ class Tape(TorchDispatchMode):
 
     def record(self, step):
         self._entries = []
+        # A CUDA graph draws from the generator of the process; no mode is to give it another.
+        assert current_generators() is None
         with self:
             step()
         self.n_recorded += 1
@@ -147,6 +150,7 @@ def test_recorded_steps_are_the_plain_ones_bit_by_bit(method, few, tapes):
     recorded = _fit(METHODS[method], few, cuda_graphs=True)
     assert torch.equal(_state(recorded), _state(plain))
     assert _figures(recorded) == _figures(plain)
+    assert recorded.net_._recording is None
     n_steps = [N_STEPS] * len(tapes) if method != "early stopping" else [30]
     assert [tape.n_recorded for tape in tapes] == [1] * len(tapes)
     assert [tape.n_replayed for tape in tapes] == [n - 3 for n in n_steps]
