@@ -43,6 +43,7 @@ class SelectiveAdversary(nn.Module):
 
     joint = True
     adversarial = True
+    class_weights: torch.Tensor
 
     def __init__(self, layers, widths, **sizes):
         super().__init__()
