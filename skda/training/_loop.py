@@ -13,7 +13,7 @@ from skda._random import drawing
 from skda._torch import StepValues
 from skda.nn import DomainRows
 from skda.training._drawing import own_draws
-from skda.training._health import effective_classes, gradient_norm, warn_of_failure
+from skda.training._health import effective_classes, gradient_norms, warn_of_failure
 from skda.training._recording import RecordingMixin
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
@@ -173,9 +173,10 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         if self._has_adversary:
             adversary = [parameter for _, parameter in self.adversary_parameters()]
             encoder = self.module_.backbone.parameters()
+            of_encoder, of_adversary = gradient_norms(encoder, adversary)
             # Of the epoch's last step.
-            self.history.record("encoder_gradient_norm", gradient_norm(encoder))
-            self.history.record("adversary_gradient_norm", gradient_norm(adversary))
+            self.history.record("encoder_gradient_norm", of_encoder)
+            self.history.record("adversary_gradient_norm", of_adversary)
             if self._predicted:
                 self.history.record("target_classes", effective_classes(self._predicted.values()))
                 self._predicted.clear()

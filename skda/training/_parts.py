@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         _n_steps: Any
         _lr_factor: Any
         _trade_off_factor: Any
-        current_trade_off: float
+        current_trade_off: Any
         _has_adversary: bool
         _predicted: Any
         _progress: Any

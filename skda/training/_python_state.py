@@ -30,6 +30,12 @@ _OPAQUE = (
 )
 
 
+# What every module has and no step changes, half of what there is.
+_OF_ALL_MODULES = frozenset(
+    name for name in vars(nn.Module()) if "hook" in name or "persistent" in name
+) - {"_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"}
+
+
 class PythonState:
     """The values and objects that modules and functions hold, to be compared later on.
 
@@ -127,6 +133,8 @@ class PythonState:
         if not isinstance(container, tuple):
             self._lengths.append((container, len(container), name))
         for key, value in _items(container):
+            if key in _OF_ALL_MODULES:
+                continue
             if not isinstance(container, tuple | set | frozenset):
                 self._entries.append((container, key, value, name))
             self._enter(value, _path(name, key, value))

@@ -15,7 +15,13 @@ from skda.training._drawing import draws_of_recordings, is_known
 from skda.training._parts import NetPart
 from skda.training._progress import say
 from skda.training._python_state import PythonState
-from skda.training._static_steps import StaticMemory, ValueTables, capturable, static_rates
+from skda.training._static_steps import (
+    StaticMemory,
+    ValueTables,
+    capturable,
+    static_rates,
+    static_trade_offs,
+)
 from skda.training._waiting import WaitingWatch
 
 # A recording costs as much as some ten steps.
@@ -56,7 +62,7 @@ class RecordedSteps:
         self._net, self.iterator, self._recorder = net, iterator, recorder
         self._groups = net._param_groups()
         self._memory = StaticMemory(
-            len(iterator), sum(iterator.sizes), len(self._groups), net.device
+            len(iterator), sum(iterator.sizes), len(self._groups), _weights(net), net.device
         )
         self._tables = ValueTables(_step_values(net), self._memory)
         self._replay: Callable[[], None] | None = None
@@ -78,20 +84,22 @@ class RecordedSteps:
         net, n_steps = self._net, len(self.iterator)
         schedule = [net.schedule_at(net._step + number) for number in range(n_steps)]
         now = [group["lr"] for group in self._groups]
-        rows = [[*(now if rates is None else rates), factor] for rates, factor in schedule]
+        rates = [now if rates is None else rates for rates, _ in schedule]
+        trade_offs = [trade_off for _, trade_off in schedule]
         with (
             self._recorder.epoch(),
             draws_of_recordings(),
             static_rates(self._groups, self._memory.rates),
+            static_trade_offs(net, self._memory.trade_offs),
             self._tables.in_use(),
         ):
-            self._memory.begin_epoch(self.iterator.draw_checked(), rows)
+            self._memory.begin_epoch(self.iterator.draw_checked(), rates, trade_offs)
             if self._state is not None and self._state.find_change() is not None:
                 self._forget()
             yield self._take
         net._step += n_steps
-        net.current_trade_off = rows[-1][-1]
-        for group, lr in zip(self._groups, rows[-1], strict=False):
+        net.current_trade_off = trade_offs[-1]
+        for group, lr in zip(self._groups, rates[-1], strict=True):
             group["lr"] = lr
 
     def outcome(self) -> tuple[dict[str, Any], torch.Tensor]:
@@ -169,7 +177,6 @@ class RecordedSteps:
         net = self._net
         self._tables.begin_step()
         batch = self.iterator.gather(self._memory.begin_step())
-        net.current_trade_off = self._memory.trade_off
         step = net.learn_from(batch)
         names = net._loss_names(step)
         self._memory.end_step([step[name] for name in names])
@@ -237,6 +244,13 @@ class RecordingMixin(NetPart):
                 if self._progress is not None:
                     self._progress.step(n_steps)
         return recording.outcome()
+
+
+def _weights(net):
+    """Return the weights of a net's alignments, 1 among them."""
+    weights = getattr(net.alignment_, "weights", ())
+    numbers = [weight for weight in weights if isinstance(weight, int | float)]
+    return list(dict.fromkeys([1.0, *numbers]))
 
 
 def _step_values(net):

@@ -170,7 +170,7 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         places = self._places()
         tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
         with torch.no_grad():
-            values = {key: tensor.clone() for key, tensor in tensors.items()}
+            values = _copies(tensors.values())
         kept: dict[str, torch.Tensor] = {}
         attributes = pack(get_attributes(self.alignment_), kept)
         kept = {name: tensor.clone() for name, tensor in kept.items()}
@@ -181,9 +181,12 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():
+            for tensors, copies in values:
+                for tensor, copy in zip(
+                    tensors, copies.split([t.numel() for t in tensors]), strict=True
+                ):
+                    tensor.copy_(copy.view(tensor.shape))
             for store, name, tensor in places:
-                if tensor is not None:
-                    tensor.copy_(values[id(tensor)])
                 store[name] = tensor  # buffers may have been put in the place of others
         set_module_state(self.alignment_, {"tensors": {}, "attributes": unpack(*attributes)})
         for name in self._optimizers:  # moments belong to steps that are taken back
@@ -315,6 +318,19 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
             lr=lr,
             largest_input=largest,
         )
+
+
+def _copies(tensors):
+    """Return lists of tensors of one type and device, each with a copy of all their numbers.
+
+    In one piece: a device takes longer to begin copying small tensors than to copy them.
+    """
+    groups: dict[Any, list[torch.Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    return [
+        (group, torch.cat([tensor.reshape(-1) for tensor in group])) for group in groups.values()
+    ]
 
 
 def _largest_magnitude(dataset):

@@ -26,6 +26,9 @@ class StaticMemory:
     n_rates : int
         Learning rates, one for each group of parameters.
 
+    weights : list of float
+        Of the alignments; by each of them there is a trade-off.
+
     device : torch.device or str
         Where the memory is.
 
@@ -37,19 +40,28 @@ class StaticMemory:
     rates : list of torch.Tensor of shape ()
         Learning rates of the step.
 
-    trade_off : torch.Tensor of shape ()
-        Trade-off of the step.
+    trade_offs : dict of float to torch.Tensor of shape ()
+        Trade-off of the step times each of the weights.
     """
 
-    def __init__(self, n_steps: int, n_rows: int, n_rates: int, device: Any):
+    def __init__(
+        self, n_steps: int, n_rows: int, n_rates: int, weights: Sequence[float], device: Any
+    ):
         self.n_steps, self.losses = n_steps, torch.empty(0)
         self.row = torch.zeros(1, dtype=torch.int64, device=device)
         self._indices = torch.zeros(n_steps, n_rows, dtype=torch.int64, device=device)
-        self._schedule = torch.zeros(n_steps, n_rates + 1, device=device)
-        self._current = torch.zeros(1, n_rates + 1, device=device)
-        *self.rates, self.trade_off = self._current[0].unbind()
+        self._schedule = torch.zeros(n_steps, n_rates + len(weights), device=device)
+        self._current = torch.zeros(1, n_rates + len(weights), device=device)
+        numbers = self._current[0].unbind()
+        self.rates = numbers[:n_rates]
+        self.trade_offs = dict(zip(weights, numbers[n_rates:], strict=True))
 
-    def begin_epoch(self, indices: torch.Tensor, schedule: Sequence[Sequence[float]]) -> None:
+    def begin_epoch(
+        self,
+        indices: torch.Tensor,
+        rates: Sequence[Sequence[float]],
+        trade_offs: Sequence[float],
+    ) -> None:
         """Write what the steps of an epoch read.
 
         Parameters
@@ -57,11 +69,19 @@ class StaticMemory:
         indices : torch.Tensor of int64 of shape (n_steps, n_rows)
             Row numbers of every batch.
 
-        schedule : list of list of float
-            Of every step the learning rates, and the trade-off.
+        rates : list of list of float
+            Learning rates of every step.
+
+        trade_offs : list of float
+            Trade-off of every step.
         """
         self._indices.copy_(indices)
-        self._schedule.copy_(torch.tensor(schedule))
+        # In float64, of which products are rounded once.
+        parts = [torch.tensor(rates, dtype=torch.float64)]
+        parts += [
+            torch.tensor(trade_offs, dtype=torch.float64)[:, None] * w for w in self.trade_offs
+        ]
+        self._schedule.copy_(torch.cat(parts, dim=1).float())
         self.row.zero_()
 
     def begin_step(self) -> torch.Tensor:
@@ -91,6 +111,16 @@ def static_rates(groups: Sequence[dict[str, Any]], rates: Sequence[torch.Tensor]
     finally:
         for group, lr in zip(groups, before, strict=True):
             group["lr"] = lr
+
+
+@contextmanager
+def static_trade_offs(net: Any, trade_offs: dict[float, torch.Tensor]) -> Iterator[None]:
+    """Within this context a net reads its trade-off from tensors, by the weight of alignments."""
+    try:
+        net.current_trade_off, net._recorded_trade_offs = trade_offs[1.0], trade_offs
+        yield
+    finally:
+        del net._recorded_trade_offs
 
 
 @contextmanager

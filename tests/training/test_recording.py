@@ -116,7 +116,7 @@ METHODS = {
     "early stopping": partial(
         DeepCORALClassifier, early_stopping=True, validation_fraction=0.2, **EXACT, **FIXED
     ),
-    "san": partial(SANClassifier, **EXACT, **FIXED),
+    "weights": partial(SANClassifier, **{**EXACT, **FIXED, "trade_off": 0.3}),
     "clipping": partial(
         DeepCORALClassifier, callbacks=[GradientNormClipping(0.5)], **EXACT, **FIXED
     ),
