@@ -2,11 +2,14 @@
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+# Of a device's memory. Steps that need more are large, and do not wait for Python.
+_LARGEST_SHARE = 0.25
 
 
 def make_recorder(device: Any) -> "CudaRecorder | None":
@@ -45,18 +48,14 @@ class CudaRecorder:
         finally:
             caller.wait_stream(self._stream)
 
-    def record(
-        self, step: Callable[[], None], generators: Iterable[torch.Generator] = ()
-    ) -> Callable[[], None]:
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
         """Take a step, and return a function that takes it again.
 
         Parameters
         ----------
         step : callable
-            Reads and writes memory that stays where it is; has been called before on this stream.
-
-        generators : iterable of torch.Generator
-            From which it draws, beside the one of the process.
+            Reads and writes memory that stays where it is, and draws from the process's generator
+            alone; has been called before on this stream.
 
         Returns
         -------
@@ -68,9 +67,8 @@ class CudaRecorder:
         RuntimeError
             If it cannot be recorded. No step is taken then.
         """
+        self._check_room()
         graph: Any = torch.cuda.CUDAGraph()
-        for generator in generators:
-            graph.register_generator_state(generator)
         torch.cuda.synchronize(self.device)
         with _no_garbage_collection():
             # Calls of other threads are no business of this recording.
@@ -87,6 +85,15 @@ class CudaRecorder:
                 raise
         graph.replay()
         return graph.replay
+
+    def _check_room(self):
+        """Raise if what a recording holds, as much as a step again, could crowd out others."""
+        total = torch.cuda.get_device_properties(self.device).total_memory
+        if torch.cuda.max_memory_allocated(self.device) > _LARGEST_SHARE * total:
+            raise RuntimeError(
+                f"more than {_LARGEST_SHARE:.0%} of the device's memory was in use, and a "
+                "recording holds the memory of a step"
+            )
 
     def _give_up(self, graph):
         """End a recording that failed, which torch leaves half open."""
