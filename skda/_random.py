@@ -299,6 +299,19 @@ class OwnGenerators(TorchFunctionMode):
             yield
 
     @contextmanager
+    def lent_to_recordings(self) -> Iterator[None]:
+        """Lend the generators for steps that are recorded, also within :func:`drawing`.
+
+        A CUDA graph draws from the process's generator, with which it is registered.
+        """
+        with self.lent_throughout():
+            before, _SUSPENDED.own = getattr(_SUSPENDED, "own", None), None
+            try:
+                yield
+            finally:
+                _SUSPENDED.own = before
+
+    @contextmanager
     def operators_suspended(self) -> Iterator[None]:
         """Within this context functions alone are seen to, unless other modes came on top."""
         if _last(_get_current_dispatch_mode_stack()) is not self.redirection:

@@ -162,6 +162,9 @@ class StepValues:
     256 columns). Elsewhere as tensors, since to look at them is to wait for the device.
     """
 
+    # Where values go while steps are recorded, which are replayed without Python.
+    tables: Any = None
+
     def __init__(self):
         self._kept, self._like = [], None
 
@@ -174,6 +177,9 @@ class StepValues:
     def add(self, values):
         """Remember the values of a tensor."""
         values = values.detach().reshape(-1)
+        if self.tables is not None:
+            self.tables.add(values)
+            return
         if self._like is None:
             self._like = values.new_empty(0)
         if values.device.type == "cpu":
@@ -189,3 +195,51 @@ class StepValues:
     def clear(self):
         """Forget them."""
         self._kept, self._like = [], None
+
+    @contextmanager
+    def going_into(self, tables: "StepTables") -> Iterator[None]:
+        """Within this context values go into tables; afterwards those of all steps are here."""
+        self.tables = tables
+        try:
+            yield
+        finally:
+            del self.tables
+            self.clear()
+            if len(tables):
+                self.add(tables.values())
+
+
+class StepTables:
+    """Memory for numbers of every step, at the row of the step's number, which is a tensor too.
+
+    Parameters
+    ----------
+    row : torch.Tensor of int64 of shape (1,)
+        The number of the step.
+
+    n_steps : int
+        How many there are.
+    """
+
+    def __init__(self, row, n_steps):
+        self._row, self._n_steps = row, n_steps
+        # For what is added first in every step, for what is added second, and so on.
+        self._tables, self._position = [], 0
+
+    def __len__(self):
+        return len(self._tables)
+
+    def begin_step(self):
+        """Tell that what is added next is the first of a step."""
+        self._position = 0
+
+    def add(self, values):
+        """Remember the values of a tensor."""
+        if self._position == len(self._tables):
+            self._tables.append(values.new_zeros(self._n_steps, len(values)))
+        self._tables[self._position].index_copy_(0, self._row, values[None])
+        self._position += 1
+
+    def values(self):
+        """Return the values of all steps, one after the other; at least one."""
+        return torch.cat(self._tables, dim=1).flatten()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from skda._random import OwnGenerators
-from skda._torch import StepValues, local_torch_state, resolve_device, seed_generators
+from skda._torch import StepTables, StepValues, local_torch_state, resolve_device, seed_generators
 
 
 @pytest.fixture
@@ -95,6 +95,22 @@ def test_values_of_steps_are_kept_in_their_order_and_growing():
     kept.clear()
     kept.add(torch.ones(1, dtype=torch.float64))
     assert kept.values().tolist() == [1.0] and kept.values().dtype == torch.float64
+
+
+def test_values_of_recorded_steps_go_where_the_number_of_the_step_says():
+    kept, plain, row = StepValues(), StepValues(), torch.zeros(1, dtype=torch.int64)
+    tables = StepTables(row, 3)
+    with kept.going_into(tables):
+        for step in range(3):
+            tables.begin_step()
+            for values in (torch.tensor([step, -step]), torch.tensor(10 * step)):
+                kept.add(values)
+                plain.add(values)
+            row.add_(1)
+    assert len(tables) == 2
+    assert torch.equal(kept.values(), plain.values())
+    kept.add(torch.tensor(7))
+    assert kept.values()[-1] == 7 and len(kept) == 10
 
 
 def test_values_of_steps_lie_in_one_piece_of_memory():

@@ -170,6 +170,15 @@ class DeepEstimator(
     compile : bool, default=False
         Whether to compile the network with ``torch.compile``.
 
+    cuda_graphs : {"auto"} or bool, default="auto"
+        Whether training on a CUDA device records its steps once and replays them as one, instead
+        of launching hundreds of operations from Python in each: small networks learn about ten
+        times as fast, to the same weights. ``"auto"`` does so where it can, if there are 30 steps
+        or more, and ``verbose=1`` tells why it cannot: callbacks that look at batches or
+        gradients, rows that are not on the device, `compile`, float16, optimisers without a fused
+        form, code that waits for the device or counts in Python what it did, or little memory.
+        True warns then. On other devices nothing changes.
+
     on_interrupt : {"raise", "return"}, default="raise"
         What Ctrl-C does in the middle of training. In both cases no further stage begins, what
         the whole epochs taught is kept, and using it warns. ``"raise"`` then raises
@@ -279,6 +288,7 @@ class DeepEstimator(
     device: Any = "auto"
     precision: str = "float32"
     compile: bool = False
+    cuda_graphs: bool | str = "auto"
     on_interrupt: str = "raise"
     on_divergence: str = "raise"
     warm_start: bool = False
@@ -341,6 +351,7 @@ class DeepEstimator(
         "device": [str, torch.device],
         "precision": [StrOptions({"float32", "bfloat16", "float16"})],
         "compile": ["boolean"],
+        "cuda_graphs": [StrOptions({"auto"}), "boolean"],
         "on_interrupt": [StrOptions({"raise", "return"})],
         "on_divergence": [StrOptions({"raise", "restore", "ignore"})],
         "warm_start": ["boolean"],

@@ -69,6 +69,7 @@ def common_net_params(estimator, training):
         "train_split": Holdout(estimator._task, fraction, order_seed) if fraction else None,
         "callbacks": callbacks,
         "compile": estimator.compile,
+        "cuda_graphs": estimator.cuda_graphs,
         "device": training.device,
         "verbose": estimator.verbose,
         "iterator_train": estimator.iterator_class,

@@ -261,9 +261,37 @@ class PairedBatches:
                 )
             start += n
 
-    def __iter__(self):
+    def draw_checked(self) -> torch.Tensor:
+        """Return what :meth:`draw_epoch` draws, or raise if it holds rows of other domains."""
         indices = self.draw_epoch()
         self._check_drawn(indices)
+        return indices
+
+    def gather(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return rows, labels, and weights if there are any, of a batch on the device.
+
+        Parameters
+        ----------
+        batch : torch.Tensor of int64 of shape (sum(sizes),)
+            Row numbers as in :meth:`draw_epoch`, on the device.
+
+        Returns
+        -------
+        rows : torch.Tensor of shape (sum(sizes), ...)
+            Of all domains.
+
+        labels : torch.Tensor of int64 of shape (n_labels,)
+            Of the first of them.
+
+        weights : torch.Tensor of shape (n_labels,)
+            Of the same rows.
+        """
+        numbers = batch[: self.n_labels]
+        of_labelled = [self.labels] if self.weights is None else [self.labels, self.weights]
+        return self.rows.index_select(0, batch), *(t.index_select(0, numbers) for t in of_labelled)
+
+    def __iter__(self):
+        indices = self.draw_checked()
         if not self.resident:
             reader = _BatchReader(self.dataset, self.sizes, self.n_labels)
             yield from DataLoader(
@@ -275,12 +303,7 @@ class PairedBatches:
             )
             return
         for batch in indices.to(self.device).unbind():
-            numbers = batch[: self.n_labels]
-            X, y = self.rows.index_select(0, batch), self.labels.index_select(0, numbers)
-            if self.weights is None:
-                yield X, y
-            else:
-                yield X, y, self.weights.index_select(0, numbers)
+            yield self.gather(batch)
 
 
 class RowBatches:

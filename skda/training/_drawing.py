@@ -1,7 +1,7 @@
 """Which steps of a training draw random numbers, and so need the modes of its generators."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -64,6 +64,14 @@ def draws_of_training(net: Any) -> Iterator[None]:
         yield
         return
     with own.lent_throughout() if net.compile else own.operators_suspended():
+        yield
+
+
+@contextmanager
+def draws_of_recordings() -> Iterator[None]:
+    """Within this context steps are recorded, replayed, or taken as they would be recorded."""
+    own = current_generators()
+    with nullcontext() if own is None else own.lent_to_recordings():
         yield
 
 
@@ -137,10 +145,10 @@ class _Epoch:
         if self.net._notifies_batches and (self.strangers or not self._has_known_callbacks()):
             return False
         hooks = (hook for part in self.parts for hook in _hooks(part))
-        return all(map(_is_known, (self.net, self.iterator, self.net.optimizer_, *hooks)))
+        return all(map(is_known, (self.net, self.iterator, self.net.optimizer_, *hooks)))
 
     def _has_known_callbacks(self):
-        return all(_is_known(callback) for _, callback in self.net.callbacks_)
+        return all(is_known(callback) for _, callback in self.net.callbacks_)
 
     def _settle(self):
         self.is_settled = True
@@ -187,10 +195,11 @@ def _is_known_part(part):
     held = []
     for value in vars(part).values():
         held += [*(value.values() if isinstance(value, dict) else ()), value]
-    return all(_is_known(value) for value in (part, *held) if callable(value))
+    return all(is_known(value) for value in (part, *held) if callable(value))
 
 
-def _is_known(piece):
+def is_known(piece: Any) -> bool:
+    """Whether an object or a function is of a package whose steps are all alike."""
     while isinstance(piece, partial):
         piece = piece.func
     described = piece if hasattr(piece, "__qualname__") else type(piece)

@@ -22,13 +22,18 @@ def is_adversary(part):
     return bool(getattr(part, "adversarial", False)) or isinstance(part, DomainAccuracy)
 
 
-def gradient_norm(parameters):
-    """Return the Euclidean norm of the gradients of parameters; 0 if there are none."""
-    gradients = [p.grad.detach() for p in parameters if p.grad is not None]
-    if not gradients:
-        return 0.0
-    norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
-    return torch.linalg.vector_norm(torch.stack(norms)).item()
+def gradient_norms(*groups):
+    """Return the Euclidean norms of the gradients of groups of parameters; 0 where are none."""
+    norms = []
+    for parameters in groups:
+        gradients = [p.grad.detach() for p in parameters if p.grad is not None]
+        if not gradients:
+            norms.append(torch.zeros(()))
+            continue
+        of_each = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+        norms.append(torch.linalg.vector_norm(torch.stack(of_each)))
+    device = max((norm.device for norm in norms), key=lambda device: device.type != "cpu")
+    return torch.stack([norm.to(device) for norm in norms]).tolist()  # one look at the device
 
 
 def effective_classes(codes):

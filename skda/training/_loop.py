@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from skorch.utils import TeeGenerator
 
 from skda._random import drawing
 from skda._torch import StepValues
 from skda.nn import DomainRows
 from skda.training._drawing import own_draws
-from skda.training._health import effective_classes, gradient_norm, warn_of_failure
+from skda.training._health import effective_classes, gradient_norms, warn_of_failure
+from skda.training._recording import RecordingMixin
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
 
@@ -22,7 +23,7 @@ def _implements(callback, hook):
     return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
-class LoopMixin(RecoveryMixin):
+class LoopMixin(RecordingMixin, RecoveryMixin):
     """Epochs and steps of a net."""
 
     _lr_factor: Any = None
@@ -35,7 +36,9 @@ class LoopMixin(RecoveryMixin):
         self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
             getattr(type(self), hook) is not getattr(NeuralNet, hook) for hook in hooks
         )
-        self._notifies_gradients = any(_implements(c, "on_grad_computed") for c in callbacks)
+        looking = [c for c in callbacks if _implements(c, "on_grad_computed")]
+        self._notifies_gradients = bool(looking)
+        self._clips_alone = all(type(c) is GradientNormClipping for c in looking)
         schedule = self.lr_schedule
         if any(isinstance(c, LRScheduler) for c in callbacks):
             schedule = "constant"
@@ -48,6 +51,7 @@ class LoopMixin(RecoveryMixin):
             # The target's statistics come at the end; until then callbacks evaluate with those
             # of the source.
             self._evaluated_sizes = DomainRows.SOURCE_ALONE
+        self._recording = None
         self._first_epoch, self._predicted = len(self.history), StepValues()
         self._has_adversary = self._find_adversary()
         self._scaler = None
@@ -71,6 +75,7 @@ class LoopMixin(RecoveryMixin):
             for group in self._param_groups():
                 group["lr"] = group["initial_lr"]
         self._lr_factor = None
+        self._recording = None
         self._scaler = self._evaluated_sizes = self._whole_epoch = self._predicted = None
         if self._own_progress is not None:
             self._own_progress.close()
@@ -105,8 +110,15 @@ class LoopMixin(RecoveryMixin):
                 self._step = len(iterator) * (len(self.history) - 1)
         self._set_training(True)
         rows = self.module_.rows.of(getattr(iterator, "sizes", None))
-        with rows, own_draws(self, iterator, training=True) as begin_step:
-            step, losses = self._run_steps(iterator, begin_step, prefix, step_fn, **fit_params)
+        recording = self._recording_of(iterator)
+        with rows:
+            if recording is not None:
+                step, losses = self._run_recorded(recording)
+            else:
+                with own_draws(self, iterator, training=True) as begin_step:
+                    step, losses = self._run_steps(
+                        iterator, begin_step, prefix, step_fn, **fit_params
+                    )
             losses = losses.cpu().double()
         self._check_weights_were_used(iterator)
         names = self._loss_names(step)
@@ -162,9 +174,10 @@ class LoopMixin(RecoveryMixin):
         if self._has_adversary:
             adversary = [parameter for _, parameter in self.adversary_parameters()]
             encoder = self.module_.backbone.parameters()
+            of_encoder, of_adversary = gradient_norms(encoder, adversary)
             # Of the epoch's last step.
-            self.history.record("encoder_gradient_norm", gradient_norm(encoder))
-            self.history.record("adversary_gradient_norm", gradient_norm(adversary))
+            self.history.record("encoder_gradient_norm", of_encoder)
+            self.history.record("adversary_gradient_norm", of_adversary)
             if self._predicted:
                 self.history.record("target_classes", effective_classes(self._predicted.values()))
                 self._predicted.clear()
@@ -190,18 +203,44 @@ class LoopMixin(RecoveryMixin):
             ``loss``, its terms ``classification_loss`` and ``alignment_loss``, ``trade_off``, and
             the logits ``y_pred`` of the labelled rows.
         """
-        # partial_fit(..., epochs=...) may go on beyond max_epochs.
-        progress = min(self._step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
+        rates, self.current_trade_off = self.schedule_at(self._step)
         self._step += 1
+        if rates is not None:
+            for group, lr in zip(self._param_groups(), rates, strict=True):
+                group["lr"] = lr
+        return self.learn_from(batch, **fit_params)
+
+    def schedule_at(self, step: int) -> tuple[list[float] | None, float]:
+        """Return the learning rates of all groups, None if they stay, and the trade-off.
+
+        Parameters
+        ----------
+        step : int
+            Of the whole training, counted from 0.
+
+        Returns
+        -------
+        rates : list of float or None
+            By group of parameters.
+
+        trade_off : float
+            With its schedule.
+        """
+        # partial_fit(..., epochs=...) may go on beyond max_epochs.
+        progress = min(step / (self._n_steps - 1), 1.0) if self._n_steps > 1 else 1.0
+        rates = None
         if self._lr_factor is not constant:
             factor = self._lr_factor(progress)
-            for group in self._param_groups():
-                group["lr"] = group["initial_lr"] * factor
-        self.current_trade_off = self.trade_off * self._trade_off_factor(progress)
+            rates = [group["initial_lr"] * factor for group in self._param_groups()]
+        return rates, self.trade_off * self._trade_off_factor(progress)
+
+    def learn_from(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take a step of `train_step`, with the learning rates and the trade-off as they are."""
         self.optimizer_.zero_grad()
         with drawing() if self.augment is not None else nullcontext():
             batch = self.augmented(self.split_weights(batch))
         step = self.train_step_single(batch, **fit_params)
+        self._weights = None
         if self._notifies_gradients:
             if self._scaler is not None:
                 self._scaler.unscale_(self.optimizer_)

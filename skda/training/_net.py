@@ -89,6 +89,11 @@ class AdaptationNet(
         another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
         transform of torchvision draws once for a batch, within :func:`per_row` for every row.
 
+    cuda_graphs : {"auto"} or bool, default="auto"
+        Whether steps are recorded and replayed as one, which a CUDA device does several times as
+        fast. ``"auto"`` does so where it can and where 30 steps or more are to come; True wherever
+        it can, and warns where it cannot.
+
     on_divergence : {"raise", "ignore"}, default="raise"
         What becomes of losses, parameters and statistics that are not finite, which are looked
         for at the end of every epoch.
@@ -146,6 +151,7 @@ class AdaptationNet(
         precision: str = "float32",
         valid_metric: Callable = accuracy,
         augment: Any = None,
+        cuda_graphs: Any = "auto",
         on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
@@ -167,6 +173,7 @@ class AdaptationNet(
         self.precision = precision
         self.valid_metric = valid_metric
         self.augment = augment
+        self.cuda_graphs = cuda_graphs
         self.on_divergence = on_divergence
         self.stages = stages
         super().__init__(

@@ -1,5 +1,7 @@
 """What a net learns from: the loss of classification and the alignment of domains."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,6 +13,9 @@ from skda.training._parts import to_device
 
 class ObjectiveMixin(AugmentationMixin):
     """Classification loss plus trade-off times alignment, of one batch of all domains."""
+
+    # By weight, while steps are recorded.
+    _recorded_trade_offs: Mapping[float, torch.Tensor] = MappingProxyType({})
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Forward both domains at once, and backward through the sum of the losses.
@@ -98,7 +103,7 @@ class ObjectiveMixin(AugmentationMixin):
         adversarial = getattr(alignment, "adversarial", False)
         if adversarial:
             # The reversal carries the trade-off, so that the adversary learns at full strength.
-            strength = self.current_trade_off * weight
+            strength = self.weighted_trade_off(weight)
             activations = {name: reverse_gradient(x, strength) for name, x in activations.items()}
         loss = alignment(*self.by_domain(activations, labels))
         # An alignment with an opponent that learns by another loss returns both.
@@ -110,8 +115,14 @@ class ObjectiveMixin(AugmentationMixin):
                 f"alignment must return a scalar tensor, but it gave {given}; name at least one "
                 "layer, and average or add up what the alignment returns."
             )
-        weighted = loss if adversarial else self.current_trade_off * weight * loss
+        weighted = loss if adversarial else self.weighted_trade_off(weight) * loss
         return weight * loss, weighted + opponent_loss
+
+    def weighted_trade_off(self, weight: float) -> Any:
+        """Return the trade-off of the step times the weight of an alignment."""
+        if weight in self._recorded_trade_offs:  # rounded once, as a product of two numbers is
+            return self._recorded_trade_offs[weight]
+        return self.current_trade_off * weight
 
     def by_domain(self, activations, labels):
         """Return the activations of the source's rows and those of the targets' rows."""

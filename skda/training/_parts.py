@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         head_lr_multiplier: float
         layer_decay: float
         n_transfer: int | None
+        cuda_graphs: Any
         on_divergence: str
         stages: tuple[Stage, ...]
         optimizer: Any
@@ -53,13 +54,15 @@ if TYPE_CHECKING:
         _n_steps: Any
         _lr_factor: Any
         _trade_off_factor: Any
-        current_trade_off: float
+        current_trade_off: Any
         _has_adversary: bool
         _predicted: Any
         _progress: Any
         _own_progress: Any
         _step: int
         _scaler: Any
+        _notifies_batches: bool
+        _clips_alone: bool
 
         def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Any: ...
         def _complete_target_statistics(self, X: Any) -> None: ...
@@ -83,6 +86,10 @@ if TYPE_CHECKING:
         def get_classification_loss(self, outputs: Any, labels: Any) -> Any: ...
         def get_metric(self, outputs: Any, labels: Any) -> Any: ...
         def _check_weights_were_used(self, iterator: Any) -> None: ...
+        def learn_from(self, batch: Any, **fit_params: Any) -> dict[str, Any]: ...
+        def schedule_at(self, step: int) -> Any: ...
+        def _loss_names(self, step: Any) -> list[str]: ...
+        def _find_divergence(self, batch: Any, step: int, iterator: Any) -> Any: ...
         def backward(self, loss: Any, inputs: Any = None) -> None: ...
 
 else:

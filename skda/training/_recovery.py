@@ -171,7 +171,7 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         places = self._places()
         tensors = {id(tensor): tensor for _, _, tensor in places if tensor is not None}
         with torch.no_grad(), not_drawing():
-            values = {key: tensor.clone() for key, tensor in tensors.items()}
+            values = _copies(tensors.values())
         kept: dict[str, torch.Tensor] = {}
         attributes = pack(get_attributes(self.alignment_), kept)
         kept = {name: tensor.clone() for name, tensor in kept.items()}
@@ -182,9 +182,12 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         del self.history[n_epochs:]
         self._predicted.clear()
         with torch.no_grad():
+            for tensors, copies in values:
+                for tensor, copy in zip(
+                    tensors, copies.split([t.numel() for t in tensors]), strict=True
+                ):
+                    tensor.copy_(copy.view(tensor.shape))
             for store, name, tensor in places:
-                if tensor is not None:
-                    tensor.copy_(values[id(tensor)])
                 store[name] = tensor  # buffers may have been put in the place of others
         set_module_state(self.alignment_, {"tensors": {}, "attributes": unpack(*attributes)})
         for name in self._optimizers:  # moments belong to steps that are taken back
@@ -224,10 +227,9 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
             if small:
                 parts.append(torch.cat([tensor.reshape(-1) for tensor in small]))
             # In float64, which takes longer, only where a sum of finite values may have overflown.
-            return all(
-                math.isfinite(part.sum().item())
-                or math.isfinite(part.sum(dtype=torch.float64).item())
-                for part in parts
+            return not parts or any(
+                all(map(math.isfinite, torch.stack([p.sum(dtype=dtype) for p in parts]).tolist()))
+                for dtype in (torch.float32, torch.float64)
             )
 
     def _largest_magnitudes(self):
@@ -306,7 +308,7 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
 
     def _divergence(self, name, what, step, iterator):
         epoch = len(self.history)
-        lr = next(iter(self._param_groups()))["lr"]
+        lr = float(next(iter(self._param_groups()))["lr"])  # of a recording it is a tensor
         largest = _largest_magnitude(getattr(iterator, "dataset", None))
         inputs = "" if largest is None else f", largest input magnitude {largest:.3g}"
         return DivergenceError(
@@ -319,6 +321,19 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
             lr=lr,
             largest_input=largest,
         )
+
+
+def _copies(tensors):
+    """Return lists of tensors of one type and device, each with a copy of all their numbers.
+
+    In one piece: a device takes longer to begin copying small tensors than to copy them.
+    """
+    groups: dict[Any, list[torch.Tensor]] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    return [
+        (group, torch.cat([tensor.reshape(-1) for tensor in group])) for group in groups.values()
+    ]
 
 
 def _largest_magnitude(dataset):

@@ -87,7 +87,7 @@ class Prototypes(nn.Module):
         members = F.one_hot(torch.where(known, labels, 0), self.n_classes) * known[:, None]
         with_count = torch.cat([features.detach(), torch.ones_like(features[:, :1])], dim=1)
         sums = members.to(features.dtype).T @ with_count
-        self._sums = sums if self._sums is None else self._sums + sums
+        self._sums = sums if self._sums is None else self._sums.add_(sums)
 
     def end_epoch(self):
         """Take the means of the epoch's rows."""

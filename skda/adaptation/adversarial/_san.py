@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from skda._sklearn_compat import Interval
+from skda._torch import StepValues
 from skda.base import DeepAdaptationClassifier, check_keywords
 from skda.losses import domain_cross_entropy
 from skda.nn import (
@@ -42,6 +43,7 @@ class SelectiveAdversary(nn.Module):
 
     joint = True
     adversarial = True
+    class_weights: torch.Tensor
 
     def __init__(self, layers, widths, **sizes):
         super().__init__()
@@ -50,13 +52,15 @@ class SelectiveAdversary(nn.Module):
         self.by_class = ClasswiseDiscriminator(width, n_classes, **sizes)
         self.accuracy = DomainAccuracy()
         self.register_buffer("class_weights", torch.full((n_classes,), 1 / n_classes))
-        self._predicted, self._n_batches = None, 0
+        self._shares = StepValues()
 
     def forward(self, source, target):
         """Return the sum of the losses of the discriminators."""
         features = [source.side_by_side(), target.side_by_side()]
         probabilities = [domain["logits"].detach().softmax(dim=1) for domain in (source, target)]
-        self._add_predicted(probabilities[1].mean(dim=0))
+        if not hasattr(self, "_shares"):  # from a pickle of version 0.1.0
+            self._shares = StepValues()
+        self._shares.add(probabilities[1].mean(dim=0))
         classes, coverage = busiest_classes(
             probabilities[0] * self.class_weights, probabilities[1] * self.class_weights
         )
@@ -72,17 +76,14 @@ class SelectiveAdversary(nn.Module):
         # The loss is a mean over columns, of which there are as many as classes that were asked.
         return domain_cross_entropy(*logits, *weights) * (logits[0].shape[1] / coverage)
 
-    def _add_predicted(self, shares):
-        if self._predicted is None:
-            self._predicted = torch.zeros_like(shares)
-        self._predicted += shares
-        self._n_batches += 1
-
     def end_epoch(self):
         """Weigh the classes by how often the target was predicted to be of them."""
-        if self._predicted is not None:
-            self.class_weights = self._predicted / self._n_batches
-            self._predicted, self._n_batches = None, 0
+        if not getattr(self, "_shares", None):
+            return
+        first, *others = self._shares.values().view(-1, len(self.class_weights)).cpu()
+        total = sum(others, first)  # in the order of the steps, as it has always been rounded
+        self.class_weights.copy_(total / (1 + len(others)))
+        self._shares.clear()
 
 
 class SANClassifier(DeepAdaptationClassifier):

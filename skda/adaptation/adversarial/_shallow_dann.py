@@ -215,6 +215,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     batch_size: ClassVar[int] = 2
     precision: ClassVar[str] = "float32"
     compile: ClassVar[bool] = False
+    cuda_graphs: ClassVar[bool] = False
 
     net_class = ShallowDANNNet
     keyword_prefixes = ("module",)
