@@ -1,5 +1,6 @@
 """Training steps that are recorded once and replayed, where nothing but tensors changes in them."""
 
+import operator
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,12 @@ class RecordedSteps:
 
     def __len__(self):
         return len(self.iterator)
+
+    def is_of(self, iterator: Any) -> bool:
+        """Whether the steps are those of these batches, and of the optimisers that there are."""
+        groups = self._net._param_groups()
+        same = len(groups) == len(self._groups) and all(map(operator.is_, groups, self._groups))
+        return same and iterator is self.iterator and len(iterator) == self._memory.n_steps
 
     def __reduce__(self):
         return type(None), ()  # a net that is copied or pickled in the middle of training
@@ -199,7 +206,7 @@ class RecordingMixin(NetPart):
     def _recording_of(self, iterator):
         """Return the recorded steps of this training, None if they are taken one by one."""
         recording = self._recording
-        if recording is None:
+        if recording is None or (recording and not recording.is_of(iterator)):
             recording = self._recording = self._begin_recording(iterator)
         elif recording and recording.obstacle is not None:
             self._tell_obstacle(recording.obstacle)

@@ -302,6 +302,28 @@ def test_what_learns_from_another_epoch_on_is_recorded_anew(few, tapes):
     assert tapes[0].n_recorded == 3
 
 
+class Reloads(Callback):
+    """Puts other groups of parameters in the place of those of an optimiser."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Do so in the third epoch."""
+        if len(net.history) == 3:
+            net.optimizer_.load_state_dict(copy.deepcopy(net.optimizer_.state_dict()))
+            net.optimizer_.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+            net.optimizer_.param_groups[-1]["initial_lr"] = 0.0
+
+
+def test_groups_of_an_optimizer_that_are_replaced_are_recorded_anew(few, tapes):
+    make = partial(METHODS["coral"], lr_schedule=_halves, callbacks=[Reloads()])
+    fits = [_fit(make, few, cuda_graphs=graphs) for graphs in (False, True)]
+    assert torch.equal(_state(fits[1]), _state(fits[0]))
+    assert sum(tape.n_recorded for tape in tapes) == 2
+
+
+def _halves(progress):
+    return 2.0 ** -round(4 * progress)
+
+
 def test_stages_of_one_net_are_recorded_one_by_one(few, tapes):
     make = partial(FineTuneClassifier, n_frozen=1, unfreeze_every=3, **EXACT)
     fits = [make(cuda_graphs=graphs).fit(few["X"], few["y"]) for graphs in (False, True)]
