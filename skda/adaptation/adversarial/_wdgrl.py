@@ -66,6 +66,12 @@ class WassersteinCritics(nn.Module):
             yield scores.split([len(part) for part in features])
 
 
+class WDGRLNet(TwoPlayerNet):
+    """A net of two players whose trade-off weighs distances, which have no upper bound."""
+
+    usual_trade_off = 0.1
+
+
 class WDGRLClassifier(DeepAdaptationClassifier):
     r"""Wasserstein distance guided representation learning.
 
@@ -98,8 +104,9 @@ class WDGRLClassifier(DeepAdaptationClassifier):
         grows from 0 to 1, see :func:`skda.training.progressive`.
 
     batch_norm : {"shared", "domain"}, default="shared"
-        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
-        target's of which then serve predictions; see :class:`DANClassifier`.
+        Whether the module's batch norms share statistics, in which the target counts as it is
+        aligned, or keep some for every domain, the target's of which then serve predictions; see
+        :class:`DANClassifier`.
 
     critic : torch.nn.Module, class or factory, default=None
         From features of shape (n, n_features) to scores of shape (n, 1), every row by itself: it
@@ -157,7 +164,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     n_critic: int = 5
     penalty_weight: float = 10.0
 
-    net_class = TwoPlayerNet
+    net_class = WDGRLNet
     keyword_prefixes = ("module", "critic", "critic_optimizer")
 
     _parameter_constraints = {
