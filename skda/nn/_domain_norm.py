@@ -207,12 +207,12 @@ class SharedBatchNorm(nn.Module):
 
     In training all rows are normalised by the moments of a mixture of the domains, in which the
     target has the share :attr:`DomainRows.target_share`. A net sets it to half of
-    :math:`\lambda / (1 + \lambda)`, with the trade-off :math:`\lambda` of the step (relative to 0.1 in
-    :class:`skda.adaptation.WDGRLClassifier`, whose distances are larger). With a large
-    trade-off both domains count alike; with a small one the statistics become those of the source
-    alone, so that what the source teaches does not depend on rows to which nothing is aligned.
-    With equal shares at any trade-off, as in a plain batch norm, the loss of the source could be
-    lowered by making the target's part of the common variance small.
+    :math:`\lambda / (1 + \lambda)`, with the trade-off :math:`\lambda` of the step; relative to 0.1
+    in :class:`skda.adaptation.WDGRLClassifier`, whose distances are larger. With a large trade-off
+    both domains count alike; with a small one the statistics become those of the source alone, so
+    that what the source teaches does not depend on rows to which nothing is aligned. With equal
+    shares at any trade-off, as in a plain batch norm, the loss of the source could be lowered by
+    making the target's part of the common variance small.
 
     Without a share, or with rows of one domain alone, it is the batch norm that it was made of.
 

@@ -87,8 +87,11 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     its loss, in which the penalty has no part. See :func:`skda.losses.critic_distance` and
     :func:`skda.losses.gradient_penalty`.
 
-    Unlike [1]_, the trade-off grows and the learning rate falls, and all `n_critic` steps see the
-    rows of one batch.
+    Unlike [1]_, the trade-off grows, up to 0.1 (there 1 for reviews and, with 10 steps of the
+    critic, 0.1 for photographs); both learning rates begin at 1e-3 and fall (there 1e-4, and of the
+    critic 1e-3 for photographs, constant); and weights are not decayed (there 1e-4 or 1e-5, here
+    ``optimizer__weight_decay``). As in the authors' program, all `n_critic` steps see the rows of
+    one batch.
 
     Parameters
     ----------
