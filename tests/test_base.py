@@ -338,6 +338,29 @@ def test_batch_norms_of_a_users_module(few, batch_norm, converted):
     assert isinstance(norm, DomainBatchNorm) == converted
 
 
+@pytest.mark.filterwarnings("ignore::skda.exceptions.DomainScaleWarning")
+@pytest.mark.parametrize("trade_off", [0, 1e-9])
+def test_shared_statistics_are_the_source_s_when_nothing_is_aligned(few, trade_off):
+    """What the source teaches does not depend on target rows, nor jumps at a trade-off of 0."""
+    far = 5 * few["X_target"] + 3
+    fits = [
+        Quick(batch_norm="shared", trade_off=t, batch_size=len(few["X"]))
+        .fit(few["X"], few["y"], X_target=rows)
+        .predict_proba(few["X_target"])
+        for t, rows in ((trade_off, few["X_target"]), (trade_off, far), (0, few["X_target"]))
+    ]
+    np.testing.assert_allclose(fits[0], fits[1], atol=1e-4)
+    np.testing.assert_allclose(fits[0], fits[2], atol=1e-4)
+
+
+def test_shared_statistics_take_in_the_target_with_the_trade_off(few):
+    net = Quick(batch_norm="shared").fit(few["X"], few["y"], X_target=few["X_target"]).net_
+    shares = []
+    for net.current_trade_off in (0.0, 1.0, 1e9):
+        shares.append(net.target_share())
+    assert shares == pytest.approx([0, 0.25, 0.5])
+
+
 def test_plain_batch_norm_without_a_target(few):
     with pytest.warns(NoTargetWarning):
         clf = Quick(module=Backbone).fit(few["X"], few["y"])

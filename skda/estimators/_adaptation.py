@@ -58,7 +58,9 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
 
     trade_off : float, default=1.0
         Weight of the alignment. With 0 the network learns from the source alone, bit for bit as
-        without target data, and only the statistics of its batch norms come from the target.
+        without target data, and `batch_norm` says by whose statistics it predicts: ``"domain"``
+        by the target's, as :class:`skda.adaptation.AdaBNClassifier`; ``"shared"`` by the
+        source's, which is training without any target. Small values come near to that.
 
     trade_off_schedule : {"constant", "progressive"} or callable, default="constant"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
@@ -66,7 +68,11 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
 
     batch_norm : {"domain", "shared"}, default="domain"
         Whether the module's batch norms keep statistics for every domain, the target's of which
-        then serve predictions, or mix all domains.
+        then serve predictions, or share statistics of a mixture of the domains. In the mixture the
+        target has half of the share t / (1 + t), with t the trade-off of the step: what the
+        source teaches does not depend on rows that nothing is aligned to, and with a strong
+        alignment both domains count alike. Statistics of its own hide from the alignment how a
+        domain differs in mean and variance, and with them in the frequencies of classes.
 
     standardize : {"domain"} or None, default=None
         With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and

@@ -11,6 +11,7 @@ from skda.nn import (
     DomainBatchNorm,
     DomainLayer,
     DomainStandardizer,
+    SharedBatchNorm,
     forget_recorders,
     record_activations,
 )
@@ -89,11 +90,13 @@ def _of_domain(module, number):
     """Return a network with the layers of a domain in the place of those of all, in place."""
     if isinstance(module, DomainBatchNorm):
         return module.norms[number]
+    if isinstance(module, SharedBatchNorm):
+        return module.norm
     if isinstance(module, DomainLayer):
         return module.target if number else module.source
     for part in list(module.modules()):
         for name, child in part._modules.items():
-            if isinstance(child, DomainBatchNorm | DomainLayer):
+            if isinstance(child, DomainBatchNorm | DomainLayer | SharedBatchNorm):
                 part._modules[name] = _of_domain(child, number)
     return module
 

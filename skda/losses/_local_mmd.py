@@ -24,8 +24,9 @@ def local_mmd(
 
     where a source row belongs to its class, a target row to every class by its probability, and
     the weights of a domain sum to one in every class. `C` counts the classes that both domains
-    have: a class without source rows, or without any probability in the target, has no
-    discrepancy and is left out; if none is left, the loss is zero. Memory is linear in rows.
+    have: a class without source rows, or of which no target row is most probably, has no
+    discrepancy and is left out, as in the authors' program; if none is left, the loss is zero.
+    Memory is linear in rows.
     Computed in float32, or in float64 for float64 input. Neither the probabilities nor the
     bandwidth get a gradient, and the value can be differentiated once.
 
@@ -87,7 +88,9 @@ def local_mmd(
     members = members.to(source.dtype)
     masses = members.sum(dim=0), probabilities.sum(dim=0)
     tiny = torch.finfo(source.dtype).tiny
-    counted = (masses[0] > 0) & (masses[1] > tiny)
+    # Of a class that no row is assigned to, the weights are noise that is scaled up to one.
+    assigned = torch.zeros_like(masses[1]).index_fill(0, probabilities.argmax(dim=1), 1)
+    counted = (masses[0] > 0) & (assigned > 0) & (masses[1] > tiny)
     members, probabilities = (
         torch.where(counted, rows / mass.clamp(min=tiny), 0)
         for rows, mass in zip((members, probabilities), masses, strict=True)

@@ -29,6 +29,11 @@ from skda.nn._conditional_adversary import (
 )
 from skda.nn._domain_layer import DomainLayer
 from skda.nn._domain_norm import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.nn._domain_norm import SharedBatchNorm as SharedBatchNorm
+from skda.nn._mixed_moments import affine_of as affine_of
+from skda.nn._mixed_moments import channel_moments as channel_moments
+from skda.nn._mixed_moments import mix_moments as mix_moments
+from skda.nn._mixed_moments import track_moments as track_moments
 from skda.nn._multi_kernel_mmd import MultiKernelMMD
 from skda.nn._named_alignments import ALIGNMENTS as ALIGNMENTS
 from skda.nn._named_alignments import align_jointly as align_jointly

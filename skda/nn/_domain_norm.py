@@ -10,6 +10,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skda._torch import at_least_float32
+from skda.nn._mixed_moments import affine_of, channel_moments, mix_moments, track_moments
+
 
 class DomainRows:
     """How many rows of the current batch belong to each domain, in order.
@@ -31,6 +34,8 @@ class DomainRows:
     """
 
     SOURCE_ALONE = (1,)
+    # Of the statistics that domains share, see SharedBatchNorm; None is that of the batch.
+    target_share: float | None = None
 
     def __init__(self, sizes: tuple[int, ...] | None = None):
         self.sizes: Any = sizes  # never None while a batch of training is forwarded
@@ -52,11 +57,12 @@ class DomainRows:
         Other threads wait for its end.
         """
         with self.lock:
-            before, self.sizes = self.sizes, sizes
+            before, share = self.sizes, self.target_share
+            self.sizes = sizes
             try:
                 yield
             finally:
-                self.sizes = before
+                self.sizes, self.target_share = before, share
 
     def __getstate__(self):
         return {"sizes": self.sizes}
@@ -192,24 +198,116 @@ class DomainBatchNorm(nn.Module):
         module : torch.nn.Module
             The same network, or its replacement if it is a batch norm itself.
         """
-        return _convert(module, cls, n_domains, rows, {part: part for part in skip})
+        made = {part: part for part in skip}
+        return _convert(module, lambda norm: cls(norm, n_domains, rows), rows, made)
 
 
-def _convert(module, cls, n_domains, rows, converted):
+class SharedBatchNorm(nn.Module):
+    r"""A batch norm with one set of statistics, in which the target counts as it is aligned.
+
+    In training all rows are normalised by the moments of a mixture of the domains, in which the
+    target has the share :attr:`DomainRows.target_share`. A net sets it to half of
+    :math:`\lambda / (1 + \lambda)`, with the trade-off :math:`\lambda` of the step; relative to 0.1
+    in :class:`skda.adaptation.WDGRLClassifier`, whose distances are larger. With a large trade-off
+    both domains count alike; with a small one the statistics become those of the source alone, so
+    that what the source teaches does not depend on rows to which nothing is aligned. With equal
+    shares at any trade-off, as in a plain batch norm, the loss of the source could be lowered by
+    making the target's part of the common variance small.
+
+    Without a share, or with rows of one domain alone, it is the batch norm that it was made of.
+
+    Parameters
+    ----------
+    norm : torch.nn.BatchNorm1d, BatchNorm2d, BatchNorm3d or a subclass
+        The layer to convert.
+
+    rows : DomainRows
+        Tells which rows of a batch belong to which domain, and the share of the target.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.nn import DomainRows, SharedBatchNorm
+    >>> rows = DomainRows((2, 2))
+    >>> norm = SharedBatchNorm(torch.nn.BatchNorm1d(1), rows)
+    >>> x = torch.tensor([[0.0], [2.0], [10.0], [12.0]])
+    >>> rows.target_share = 0.0
+    >>> norm(x).detach().round().flatten()
+    tensor([-1.,  1.,  9., 11.])
+    >>> rows.target_share = 0.5
+    >>> norm(x).detach().flatten()
+    tensor([-1.1767, -0.7845,  0.7845,  1.1767])
+    """
+
+    def __init__(self, norm: _BatchNorm, rows: DomainRows):
+        super().__init__()
+        self.norm, self.affine, self.rows = norm, affine_of(norm), rows
+        self.train(norm.training)
+
+    def train(self, mode: bool = True) -> "SharedBatchNorm":
+        """Set the training mode, of all parts but the one that normalises by constants."""
+        super().train(mode)
+        self.affine.training = False
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the rows of all domains by the same statistics."""
+        sizes, share = self.rows.sizes, self.rows.target_share
+        if not self.training or share is None or sizes is None or len(x) % sum(sizes):
+            return self.norm(x)
+        # Of a network that makes several rows of one, such as one per frame, as many times more.
+        n_source = len(x) // sum(sizes) * sizes[0]
+        if not 0 < n_source < len(x):
+            return self.norm(x)
+        # In the precision of the network from here on, as a batch norm does.
+        rows = at_least_float32(x)
+        source, target = rows[:n_source], rows[n_source:]
+        moments = channel_moments(source)
+        if isinstance(share, torch.Tensor) or share:  # to ask a tensor is to wait for its device
+            moments = mix_moments(moments, channel_moments(target), 1 - share)
+        track_moments(self.norm, moments)
+        mean, variance = moments
+        normalised = (rows - mean) * torch.rsqrt(variance + self.norm.eps)
+        return self.affine(normalised.to(x.dtype))
+
+    @classmethod
+    def convert(cls, module: nn.Module, rows: DomainRows, skip: Iterable[nn.Module] = ()) -> Any:
+        """Replace every batch norm inside `module`, in place, and return the module.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The network.
+
+        rows : DomainRows
+            Shared by the new layers.
+
+        skip : iterable of torch.nn.Module, default=()
+            Parts of `module` that stay as they are.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            The same network, or its replacement if it is a batch norm itself.
+        """
+        return _convert(module, lambda norm: cls(norm, rows), rows, {part: part for part in skip})
+
+
+def _convert(module, make, rows, converted):
     if module in converted:
         return converted[module]
-    if isinstance(module, DomainBatchNorm):
+    if isinstance(module, DomainBatchNorm | SharedBatchNorm):
         if module.rows is rows:  # met before, in a block that is used twice
             return module
         # Left by an earlier training: go on from what its predictions used.
-        module = module.norms[-1]
+        module = module.norms[-1] if isinstance(module, DomainBatchNorm) else module.norm
     if isinstance(module, _BatchNorm):
         if module not in converted:
-            converted[module] = cls(module, n_domains, rows)
+            converted[module] = make(module)
         return converted[module]
     for name, child in module._modules.items():
         if child is not None:
-            setattr(module, name, _convert(child, cls, n_domains, rows, converted))
+            setattr(module, name, _convert(child, make, rows, converted))
     return module
 
 

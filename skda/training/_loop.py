@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from skorch import NeuralNet
@@ -27,6 +27,8 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
     """Epochs and steps of a net."""
 
     _lr_factor: Any = None
+    # Losses differ in scale, and with them what is a strong alignment.
+    usual_trade_off: ClassVar[float] = 1.0
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Prepare what lasts for one call of ``fit``."""
@@ -239,8 +241,9 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         self.optimizer_.zero_grad()
         with drawing() if self.augment is not None else nullcontext():
             batch = self.augmented(self.split_weights(batch))
+        self.module_.rows.target_share = self.target_share()
         step = self.train_step_single(batch, **fit_params)
-        self._weights = None
+        self._weights = self.module_.rows.target_share = None
         if self._notifies_gradients:
             if self._scaler is not None:
                 self._scaler.unscale_(self.optimizer_)
@@ -252,6 +255,14 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
             )
         self.step_optimizers(self.optimizer_)
         return step
+
+    def target_share(self) -> float | None:
+        """Return what the target counts in the statistics that domains share, in this step.
+
+        From nothing without an alignment to one half, so that what the source teaches does not
+        depend on rows that nothing is aligned to; a quarter at `usual_trade_off`.
+        """
+        return 0.5 * self.current_trade_off / (self.usual_trade_off + self.current_trade_off)
 
     def step_optimizers(self, *optimizers: Any) -> None:
         """Let optimisers take a step, with the scale of float16 taken out of the gradients."""

@@ -13,6 +13,7 @@ from skda.nn import (
     DomainBatchNorm,
     DomainRows,
     DomainStandardizer,
+    SharedBatchNorm,
     forget_recorders,
     record_activations,
 )
@@ -47,7 +48,7 @@ class AdaptationModule(nn.Module):
 
     batch_norm : {"domain", "shared"} or class, default="domain"
         Whether batch norms are kept per domain, as :class:`skda.nn.DomainBatchNorm` or as a
-        subclass of it.
+        subclass of it, or have one set of statistics, in which the target counts as it is aligned.
 
     moments : list of (torch.Tensor, torch.Tensor), default=None
         Mean and standard deviation of every domain's inputs, with which they are standardised.
@@ -104,7 +105,9 @@ class AdaptationModule(nn.Module):
         self.is_fixed = False  # for a stage of training
         self.frozen = tuple(frozen)
         fixed = [part for block in self.frozen for part in block.get_modules(backbone)]
-        if batch_norm != "shared" and n_targets:
+        if n_targets and batch_norm == "shared":
+            backbone = SharedBatchNorm.convert(backbone, self.rows, skip=fixed)
+        elif n_targets:
             norm = DomainBatchNorm if batch_norm == "domain" else batch_norm
             backbone = norm.convert(backbone, _n_statistics(n_targets), self.rows, skip=fixed)
         for block in self.frozen:

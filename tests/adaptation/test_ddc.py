@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from skda.adaptation import DDCClassifier
+from skda.adaptation.discrepancy._ddc import relative_mean_distance
 
 
 def _fit(few, **params):
@@ -74,3 +76,16 @@ def test_select_layer_takes_the_closest_means(few):
     ):
         assert distances[chosen] == min(distances.values()) > 0
     assert clf.adaptation_width == 256 and not hasattr(clf, "net_")
+
+
+def test_the_distance_of_means_does_not_depend_on_the_scale_of_features():
+    source, target = torch.randn(20, 3), torch.randn(30, 3) + 1
+    loss = relative_mean_distance(source, target)
+    torch.testing.assert_close(relative_mean_distance(0.01 * source, 0.01 * target), loss)
+    spread = (source.var(dim=0, correction=0) + target.var(dim=0, correction=0)).sum() / 2
+    means = (source.mean(dim=0) - target.mean(dim=0)).square().sum()
+    torch.testing.assert_close(loss, means / spread)
+
+
+def test_domains_of_one_row_each_have_a_finite_distance():
+    assert relative_mean_distance(torch.ones(1, 3), torch.ones(1, 3)) == 0

@@ -119,3 +119,10 @@ def test_classes_that_are_asked_stand_for_those_that_are_not():
     source, target = (Activations(row, ("features",)) for row in rows)
     expected = domain_cross_entropy(*(adversary.by_class(row["features"]) for row in rows))
     torch.testing.assert_close(adversary(source, target), expected)
+
+
+def test_a_target_of_two_classes_is_recognised_by_default(digits):
+    some = digits.y < 2
+    clf = SANClassifier(max_epochs=15, random_state=0)
+    clf.fit(digits.X, digits.y, X_target=digits.X[some])
+    assert clf.score(digits.X[some], digits.y[some]) > 0.7

@@ -46,7 +46,8 @@ class FirstWeights(Callback):
 
     def on_train_begin(self, net, **kwargs):
         parameters = net.module_.backbone.named_parameters()
-        self.seen.append({name: p.detach().clone() for name, p in parameters})
+        plain = {name.replace(".norm.", "."): p.detach().clone() for name, p in parameters}
+        self.seen.append(plain)
 
 
 def fit(cls, few, **params):

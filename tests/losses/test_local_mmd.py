@@ -107,3 +107,12 @@ def test_gradcheck(normal):
         lambda s, t: local_mmd(s, t, labels, probabilities, bandwidth=2.0),
         (normal(6, 3, seed=0).requires_grad_(), normal(4, 3, seed=1).requires_grad_()),
     )
+
+
+def test_a_class_that_no_target_row_is_assigned_to_is_left_out():
+    rows, labels = torch.randn(6, 2), torch.tensor([0, 0, 1, 1, 2, 2])
+    probabilities = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1]])
+    without = torch.tensor([[0.6, 0.3, 0.0], [0.2, 0.7, 0.0]])
+    target = torch.randn(2, 2)
+    loss = local_mmd(rows, target, labels, probabilities, bandwidth=1.0)
+    torch.testing.assert_close(loss, local_mmd(rows, target, labels, without, bandwidth=1.0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from skda.nn import DomainBatchNorm, DomainRows, DomainStandardizer
+from skda.nn import DomainBatchNorm, DomainRows, DomainStandardizer, SharedBatchNorm
 
 
 def _norm(n_domains=2, sizes=(6, 4), n_features=3, **keywords):
@@ -229,6 +229,63 @@ def test_convert_goes_on_from_the_last_statistics_of_an_earlier_training():
     for layer in network[0].norms:
         assert isinstance(layer, nn.BatchNorm1d)
         assert torch.equal(layer.running_mean, norm.norms[-1].running_mean)
+
+
+# -- SharedBatchNorm --------------------------------------------------------------------------
+
+
+def _shared(share, sizes=(6, 4), norm=None):
+    rows = DomainRows(sizes)
+    rows.target_share = share
+    return SharedBatchNorm(norm or nn.BatchNorm1d(3), rows)
+
+
+def test_without_a_share_of_the_target_all_rows_meet_the_statistics_of_the_source():
+    norm, x = _shared(0.0), _batch()
+    source = x[:6]
+    deviation = (source.var(dim=0, correction=0) + norm.norm.eps).sqrt()
+    torch.testing.assert_close(norm(x), (x - source.mean(dim=0)) / deviation)
+    torch.testing.assert_close(norm.norm.running_mean, 0.1 * source.mean(dim=0))
+
+
+def test_a_share_of_the_target_is_that_of_its_moments():
+    norm, x = _shared(0.4), _batch()
+    plain = nn.BatchNorm1d(3)
+    torch.testing.assert_close(norm(x), plain(x))  # 4 of 10 rows
+    torch.testing.assert_close(norm.norm.running_mean, plain.running_mean)
+
+
+def test_gradients_are_those_of_the_mixture():
+    x, plain_x = (_batch().requires_grad_() for _ in range(2))
+    for norm, rows in ((_shared(0.4), x), (nn.BatchNorm1d(3), plain_x)):
+        (norm(rows) * torch.arange(30.0).view(10, 3)).sum().backward()
+    torch.testing.assert_close(x.grad, plain_x.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [None, (1,), (0, 1)])
+@pytest.mark.parametrize("mode", [True, False])
+def test_rows_of_one_domain_meet_a_plain_batch_norm(sizes, mode):
+    x, plain = _batch(), nn.BatchNorm1d(3).train(mode)
+    assert torch.equal(_shared(0.3, sizes).train(mode)(x), plain(x))
+
+
+def test_rows_without_a_share_meet_a_plain_batch_norm():
+    x = _batch()
+    assert torch.equal(_shared(None)(x), nn.BatchNorm1d(3)(x))
+
+
+def test_several_rows_made_of_one_are_of_its_domain():
+    x, frames = _batch(), _batch().repeat_interleave(2, dim=0)
+    torch.testing.assert_close(_shared(0.2)(frames), _shared(0.2)(x).repeat_interleave(2, dim=0))
+
+
+def test_a_share_lasts_as_long_as_the_sizes():
+    rows = DomainRows()
+    with rows.of((3, 3)):
+        rows.target_share = 0.5
+        with rows.of((1, 1)):
+            assert rows.target_share == 0.5
+    assert rows.target_share is None
 
 
 # -- DomainStandardizer -----------------------------------------------------------------------

@@ -74,8 +74,9 @@ class MDDClassifier(DeepAdaptationClassifier):
     :func:`skda.losses.margin_disparity`. The gradient of F' is reversed and scaled by the
     trade-off on its way to the features; F' itself learns at full strength.
 
-    Unlike [1]_, F and F' are linear and follow the module without a bottleneck, Adam trains, and
-    batch norms keep statistics per domain.
+    Unlike [1]_, F is linear and F' has a hidden layer of 100 units, where there both have one of
+    1024; they follow the module without a bottleneck, Adam trains, and batch norms keep statistics
+    per domain.
 
     Parameters
     ----------

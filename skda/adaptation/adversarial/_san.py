@@ -101,8 +101,8 @@ class SANClassifier(DeepAdaptationClassifier):
     target's predictions makes them certain.
 
     Unlike [1]_, the weights of the classes are scaled to mean 1, and are those of the last epoch;
-    no gradient goes through predictions into the discriminators; Adam trains, and batch norms
-    keep statistics per domain. Of more than 32 classes a step asks the discriminators of the 32
+    no gradient goes through predictions into the discriminators; Adam trains. Of more than 32
+    classes a step asks the discriminators of the 32
     that its rows are most predicted to be of, by w_c; they stand for all by
     their share of the predictions.
 
@@ -114,6 +114,13 @@ class SANClassifier(DeepAdaptationClassifier):
     trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
         Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
         grows from 0 to 1, see :func:`skda.training.progressive`.
+
+    batch_norm : {"shared", "domain"}, default="shared"
+        Whether the module's batch norms share statistics, in which the target counts as it is
+        aligned, or keep some for every domain. Statistics of its own are those of the classes that
+        a domain holds: of digits that do not differ but for a target of 0 and 1 alone 23 % are
+        recognised with them, 84 % with shared ones. For a target with all classes ``"domain"``
+        aligns better.
 
     entropy_weight : float, default=0.1
         Weight of the entropy, relative to the adversary's.
@@ -153,6 +160,7 @@ class SANClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[type] = SelectiveAdversary
     trade_off_schedule: str | Callable = "progressive"
+    batch_norm: str = "shared"
     entropy_weight: float = 0.1
 
     keyword_prefixes = ("module", "discriminator")

@@ -66,6 +66,12 @@ class WassersteinCritics(nn.Module):
             yield scores.split([len(part) for part in features])
 
 
+class WDGRLNet(TwoPlayerNet):
+    """A net of two players whose trade-off weighs distances, which have no upper bound."""
+
+    usual_trade_off = 0.1
+
+
 class WDGRLClassifier(DeepAdaptationClassifier):
     r"""Wasserstein distance guided representation learning.
 
@@ -81,8 +87,11 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     its loss, in which the penalty has no part. See :func:`skda.losses.critic_distance` and
     :func:`skda.losses.gradient_penalty`.
 
-    Unlike [1]_, the trade-off grows and the learning rate falls, and all `n_critic` steps see the
-    rows of one batch.
+    Unlike [1]_, the trade-off grows, up to 0.1 (there 1 for reviews and, with 10 steps of the
+    critic, 0.1 for photographs); both learning rates begin at 1e-3 and fall (there 1e-4, and of the
+    critic 1e-3 for photographs, constant); and weights are not decayed (there 1e-4 or 1e-5, here
+    ``optimizer__weight_decay``). As in the authors' program, all `n_critic` steps see the rows of
+    one batch.
 
     Parameters
     ----------
@@ -98,8 +107,9 @@ class WDGRLClassifier(DeepAdaptationClassifier):
         grows from 0 to 1, see :func:`skda.training.progressive`.
 
     batch_norm : {"shared", "domain"}, default="shared"
-        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
-        target's of which then serve predictions; see :class:`DANClassifier`.
+        Whether the module's batch norms share statistics, in which the target counts as it is
+        aligned, or keep some for every domain, the target's of which then serve predictions; see
+        :class:`DANClassifier`.
 
     critic : torch.nn.Module, class or factory, default=None
         From features of shape (n, n_features) to scores of shape (n, 1), every row by itself: it
@@ -157,7 +167,7 @@ class WDGRLClassifier(DeepAdaptationClassifier):
     n_critic: int = 5
     penalty_weight: float = 10.0
 
-    net_class = TwoPlayerNet
+    net_class = WDGRLNet
     keyword_prefixes = ("module", "critic", "critic_optimizer")
 
     _parameter_constraints = {

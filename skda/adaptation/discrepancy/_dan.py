@@ -48,9 +48,10 @@ class DANClassifier(DeepAdaptationClassifier):
         grows from 0 to 1, see :func:`skda.training.progressive`.
 
     batch_norm : {"shared", "domain"}, default="shared"
-        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
-        target's of which then serve predictions. Under statistics of its own a domain already has
-        the mean and variance of the other, whichever classes its rows are of; the discrepancy
+        Whether the module's batch norms share statistics, in which the target counts as it is
+        aligned, see :class:`skda.base.DeepAdaptationClassifier`, or keep some for every domain,
+        the target's of which then serve predictions. Under statistics of its own a domain already
+        has the mean and variance of the other, whichever classes its rows are of; the discrepancy
         aligns more with shared ones.
 
     **prefixed_params : keywords

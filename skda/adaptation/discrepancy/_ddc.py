@@ -1,6 +1,6 @@
 """DDC: an adaptation layer whose means agree between the domains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -27,21 +27,41 @@ def _mean_distances(clf, X, X_target):
     return distances
 
 
+def relative_mean_distance(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance of the means, in units of the variance within the domains.
+
+    Parameters
+    ----------
+    source, target : torch.Tensor of shape (n, n_features)
+        Features of the rows of each domain.
+
+    Returns
+    -------
+    loss : torch.Tensor of shape ()
+        Features of another scale have the same.
+    """
+    variances = [part.var(dim=0, correction=0).sum() for part in (source, target)]
+    spread = sum(variances) / 2
+    return linear_mmd(source, target) / spread.clamp(min=torch.finfo(source.dtype).tiny)
+
+
 class DDCClassifier(DeepAdaptationClassifier):
     r"""Deep domain confusion.
 
     A linear adaptation layer between the module and the classifier gives the features, whose
     means are made alike in both domains: a maximum mean discrepancy with a linear kernel [1]_::
 
-        loss = CE(F(A(G(x_s))), y) + trade_off * ||mean(A(G(x_s))) - mean(A(G(x_t)))||^2
+        loss = CE(F(A(G(x_s))), y) + trade_off * ||mean(A(G(x_s))) - mean(A(G(x_t)))||^2 / spread
 
-    see :func:`skda.losses.linear_mmd`. The whole network learns, and :meth:`select_layer` finds
+    with half of the sum of the variances within both domains as the spread, so that features
+    cannot come together by becoming small; see :func:`skda.losses.linear_mmd`. The whole network learns, and :meth:`select_layer` finds
     place and width of the adaptation layer, as in [1]_. ``transform`` returns its output.
 
-    Unlike [1]_, the adaptation layer has no ReLU, by which units could vanish instead of agree,
-    Adam trains, and batch norms keep statistics per domain. These bring the means of most layers
-    together already: with them DDC gains little over the training on the source alone, and can
-    lose where the domains differ in how frequent the classes are.
+    Unlike [1]_, the distance is divided by the spread, and weighs more the longer the training; the
+    adaptation layer has no ReLU, by which units could vanish instead of agree, Adam trains, and
+    batch norms keep statistics per domain. These bring the means of most layers together already,
+    and leave the discrepancy little to do. Where they are of no use, as on the shifted digits,
+    a network without them, such as that of [1]_, gains more: ``module__batch_norm=False``.
 
     Parameters
     ----------
@@ -52,9 +72,14 @@ class DDCClassifier(DeepAdaptationClassifier):
     adaptation_width : int, default=256
         Units of the adaptation layer.
 
-    trade_off : float, default=0.25
-        Weight of the alignment, that of [1]_. With 0 the network learns from the source alone, and
-        only the statistics of its batch norms come from the target.
+    trade_off : float, default=10.0
+        Weight of the alignment; in [1]_ it is 0.25, of the distance itself. With 0 the network
+        learns from the source alone, and only the statistics of its batch norms come from the
+        target.
+
+    trade_off_schedule : {"progressive", "constant"} or callable, default="progressive"
+        Factor of `trade_off` as a function of training progress in [0, 1]: ``"progressive"``
+        grows from 0 to 1, see :func:`skda.training.progressive`.
 
     See Also
     --------
@@ -77,9 +102,10 @@ class DDCClassifier(DeepAdaptationClassifier):
     (899, 32)
     """
 
-    alignment: ClassVar[str] = "linear_mmd"
+    alignment: ClassVar[Callable] = staticmethod(relative_mean_distance)
     layers: ClassVar[tuple[str, ...]] = ("features",)
-    trade_off: float = 0.25
+    trade_off: float = 10.0
+    trade_off_schedule: str | Callable = "progressive"
     adaptation_layer: str = "features"
     adaptation_width: int = 256
 

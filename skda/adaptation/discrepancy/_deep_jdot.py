@@ -32,8 +32,9 @@ class DeepJDOTClassifier(DeepAdaptationClassifier):
         grows from 0 to 1, see :func:`skda.training.progressive`.
 
     batch_norm : {"shared", "domain"}, default="shared"
-        Whether the module's batch norms mix all domains, or keep statistics for every domain, the
-        target's of which then serve predictions; see :class:`DANClassifier`.
+        Whether the module's batch norms share statistics, in which the target counts as it is
+        aligned, or keep some for every domain, the target's of which then serve predictions; see
+        :class:`DANClassifier`.
 
     **prefixed_params : keywords
         ``module__*``, ``optimizer__*``, ``alignment__*`` (``feature_weight``, the alpha, and

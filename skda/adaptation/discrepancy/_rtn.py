@@ -31,9 +31,10 @@ class RTNClassifier(DeepAdaptationClassifier):
 
     see :func:`skda.losses.tensor_mmd`. Predictions are those of the target's classifier.
 
-    Unlike [1]_, the trade-off grows during training, probabilities stand for the predictions in
-    the fusion, several kernels are mixed, Adam trains, features are the module's, without a
-    bottleneck, and batch norms keep statistics per domain.
+    Unlike [1]_, where both the discrepancy and the entropy weigh 0.3, they weigh 1 and 0.1; the
+    trade-off grows during training, probabilities stand for the predictions in the fusion, several
+    kernels are mixed, Adam trains, features are the module's, without a bottleneck, and batch norms
+    keep statistics per domain. ``trade_off=0.3, entropy_weight=1.0`` are the weights of [1]_.
 
     Parameters
     ----------

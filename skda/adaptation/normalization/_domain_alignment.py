@@ -1,12 +1,10 @@
 """Normalisation that learns how much the domains share."""
 
-import copy
-
 import torch
 from torch import nn
 
 from skda._torch import at_least_float32
-from skda.nn import DomainBatchNorm
+from skda.nn import DomainBatchNorm, affine_of, channel_moments, mix_moments, track_moments
 
 
 class DomainAlignmentNorm(DomainBatchNorm):
@@ -66,12 +64,7 @@ class DomainAlignmentNorm(DomainBatchNorm):
         tensors = [*batch_norm.parameters(), *batch_norm.buffers()]
         device = tensors[0].device if tensors else None
         self.alpha = nn.Parameter(torch.ones((), device=device))
-        # Adds scale and shift, and whatever a subclass does besides, to rows that are normalised.
-        self.affine = copy.deepcopy(batch_norm)
-        self.affine.weight, self.affine.bias = batch_norm.weight, batch_norm.bias
-        self.affine.track_running_stats = True
-        zeros = torch.zeros(batch_norm.num_features, device=device)
-        self.affine.running_mean, self.affine.running_var = zeros, zeros + 1 - batch_norm.eps
+        self.affine = affine_of(batch_norm)
         self.train(batch_norm.training)
 
     def train(self, mode=True):
@@ -87,14 +80,14 @@ class DomainAlignmentNorm(DomainBatchNorm):
             return super().forward(x)
         self._clip()
         parts = at_least_float32(x).split(sizes)
-        source, *targets = [_moments(part) for part in parts]
+        source, *targets = [channel_moments(part) for part in parts]
         others = [_mixture(targets), *(source for _ in targets)]
         normalised = []
         for part, own, other, norm in zip(
             parts, [source, *targets], others, self.norms, strict=False
         ):
-            mean, variance = self._mix(own, other)
-            _update(norm, mean.detach().flatten(), variance.detach().flatten())
+            mean, variance = moments = mix_moments(own, other, self.alpha)
+            track_moments(norm, moments)
             normalised.append((part - mean) * torch.rsqrt(variance + norm.eps))
         return self.affine(torch.cat(normalised))
 
@@ -107,23 +100,6 @@ class DomainAlignmentNorm(DomainBatchNorm):
         # Of the data: autograd is not to take it for a change between forward and backward.
         self.alpha.data.clamp_(0.5, 1.0)
 
-    def _mix(self, own, other):
-        (own_mean, own_variance), (other_mean, other_variance) = own, other
-        alpha = self.alpha
-        between = alpha * (1 - alpha) * (own_mean - other_mean).square()
-        return (
-            alpha * own_mean + (1 - alpha) * other_mean,
-            alpha * own_variance + (1 - alpha) * other_variance + between,
-        )
-
-
-def _moments(x):
-    """Mean and biased variance of every channel, of shape (1, n_channels, 1, ...)."""
-    # On a CPU torch.var_mean takes many times as long.
-    dims = [0, *range(2, x.ndim)]
-    mean = x.mean(dim=dims, keepdim=True)
-    return mean, (x - mean).square().mean(dim=dims, keepdim=True)
-
 
 def _mixture(moments):
     """Moments of the mixture of several domains in equal parts."""
@@ -131,16 +107,3 @@ def _mixture(moments):
         return moments[0]
     means, variances = (torch.stack(part) for part in zip(*moments, strict=True))
     return means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, correction=0)
-
-
-@torch.no_grad()
-def _update(norm, mean, variance):
-    """Move the running statistics towards new ones, as a batch norm does."""
-    if norm.running_mean is None:
-        return
-    norm.num_batches_tracked += 1
-    momentum = norm.momentum
-    if momentum is None:
-        momentum = 1 / norm.num_batches_tracked.item()
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-    norm.running_var.lerp_(variance.to(norm.running_var.dtype), momentum)

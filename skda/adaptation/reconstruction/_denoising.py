@@ -55,6 +55,10 @@ class DenoisingNet(AdaptationNet):
         self.corruption = corruption
         super().__init__(module, _ReconstructionError, **kwargs)
 
+    def target_share(self):
+        """Return nothing: rows of all domains are reconstructed alike."""
+        return None
+
     def train_step_single(self, batch, **fit_params):
         """Mask a batch, and forward and backward it.
 
