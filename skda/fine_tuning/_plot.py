@@ -39,6 +39,9 @@ class TransferabilityDisplay:
     score_name : str, default="Accuracy"
         Label of the vertical axis.
 
+    epoch_scores : sequence of ndarray of shape (n_epochs,), default=None
+        Scores by epoch of every training, for :meth:`plot_epochs`.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
@@ -64,7 +67,16 @@ class TransferabilityDisplay:
     ['AnB', 'base']
     """
 
-    def __init__(self, *, treatment: Any, n_layers: Any, score: Any, score_name: str = "Accuracy"):
+    def __init__(
+        self,
+        *,
+        treatment: Any,
+        n_layers: Any,
+        score: Any,
+        score_name: str = "Accuracy",
+        epoch_scores: Any = None,
+    ):
+        self.epoch_scores = None if epoch_scores is None else list(epoch_scores)
         self.treatment = np.asarray(treatment)
         self.n_layers = np.asarray(n_layers)
         self.score = np.asarray(score)
@@ -120,7 +132,8 @@ class TransferabilityDisplay:
         Parameters
         ----------
         curve : Bunch, dict or DataFrame
-            With the columns ``treatment``, ``n_layers`` and ``score``.
+            With the columns ``treatment``, ``n_layers`` and ``score``, and ``epoch_scores`` if
+            there is one.
 
         score_name : str, default="Accuracy"
             Label of the vertical axis.
@@ -134,6 +147,8 @@ class TransferabilityDisplay:
             The plotted figure.
         """
         columns = {name: curve[name] for name in ("treatment", "n_layers", "score")}
+        if "epoch_scores" in curve:
+            columns["epoch_scores"] = curve["epoch_scores"]
         return cls(**columns, score_name=score_name).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> "Self":
@@ -176,6 +191,57 @@ class TransferabilityDisplay:
             ylabel=self.score_name,
             xticks=np.unique(self.n_layers[self.n_layers > 0]),
         )
+        ax.legend()
+        return self
+
+    def plot_epochs(self, n_layers: int, ax: Any = None) -> "Self":
+        """Plot how fast the treatments with one number of copied blocks learn, beside ``"base"``.
+
+        Parameters
+        ----------
+        n_layers : int
+            Number of copied blocks.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : TransferabilityDisplay
+            With ``ax_``, ``figure_`` and ``lines_``, the mean score after every epoch. Where
+            trainings stop early, epochs count that all of them have.
+
+        Raises
+        ------
+        ValueError
+            If there are no scores by epoch, or no training with this number of blocks.
+
+        ImportError
+            If matplotlib is not installed.
+        """
+        if self.epoch_scores is None:
+            raise ValueError(
+                "There are no scores by epoch; pass by_epoch=True to transferability_curve."
+            )
+        if not np.any(self.n_layers == n_layers) or n_layers == 0:
+            known = np.unique(self.n_layers[self.n_layers > 0]).tolist()
+            raise ValueError(f"n_layers={n_layers!r}, but the curve has {known}.")
+        if ax is None:
+            _, ax = import_optional("matplotlib.pyplot", "examples").subplots()
+        self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
+        base = {"color": "black", "linestyle": "--"}
+        for treatment, number in (("base", 0), *((name, n_layers) for name in TREATMENTS)):
+            chosen = np.flatnonzero((self.treatment == treatment) & (self.n_layers == number))
+            scores = [self.epoch_scores[row] for row in chosen]
+            if scores:
+                mean = np.mean([part[: min(map(len, scores))] for part in scores], axis=0)
+                (self.lines_[treatment],) = ax.plot(
+                    np.arange(1, len(mean) + 1),
+                    mean,
+                    label=treatment,
+                    **_STYLES.get(treatment, base),
+                )
+        ax.set(xlabel="Epoch", ylabel=self.score_name)
         ax.legend()
         return self
 

@@ -12,6 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skda.backbones import BackboneResolver, list_blocks
 from skda.fine_tuning._classifier import FineTuneClassifier
+from skda.fine_tuning._epoch_scores import EpochScores
 
 # From which network the first n blocks are copied, and whether they are frozen.
 TREATMENTS = {
@@ -35,6 +36,7 @@ def transferability_curve(
     test_size: float = 0.25,
     scoring: Any = None,
     n_repeats: int = 3,
+    by_epoch: bool = False,
     random_state: Any = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -91,6 +93,10 @@ def transferability_curve(
     n_repeats : int, default=3
         How often all is repeated, each time with another split and other random weights.
 
+    by_epoch : bool, default=False
+        Whether every training is scored after each of its epochs too, which shows how much faster
+        a copy learns. It takes a prediction of the held-out rows per epoch.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the repeats.
 
@@ -115,6 +121,8 @@ def transferability_curve(
             On the held-out rows of B.
         fit_time : ndarray of float
             In seconds.
+        epoch_scores : ndarray of object
+            With `by_epoch`: of every training an ndarray with the score after each epoch.
 
     Raises
     ------
@@ -160,20 +168,21 @@ def transferability_curve(
     }
     parallel: Any = Parallel(n_jobs=n_jobs, verbose=verbose)
     sources = ["B"] if X_a is None else ["B", "A"]
+    score: Any = check_scoring(estimator, scoring)
     fits = parallel(
         delayed(_fit)(
             _with_params(estimator, n_transfer=0, random_state=seed),
             *((X_a, y_a) if source == "A" else splits[seed][::2]),
+            EpochScores(score, *splits[seed][1::2]) if by_epoch and source == "B" else None,
         )
         for seed in splits
         for source in sources
     )
     keys = [(source, seed) for seed in splits for source in sources]
     bases = dict(zip(keys, fits, strict=True))
-    score: Any = check_scoring(estimator, scoring)
     rows = [
-        ("base", 0, seed, score(base, *splits[seed][1::2]), seconds)
-        for (source, seed), (base, seconds) in bases.items()
+        ("base", 0, seed, score(base, *splits[seed][1::2]), *figures)
+        for (source, seed), (base, *figures) in bases.items()
         if source == "B"
     ]
     jobs = [
@@ -184,17 +193,28 @@ def transferability_curve(
     ]
     rows += parallel(
         delayed(_fit_treatment)(
-            job, estimator, bases.get((TREATMENTS[job[0]][0], job[2])), score, *splits[job[2]]
+            job,
+            estimator,
+            bases.get((TREATMENTS[job[0]][0], job[2])),
+            score,
+            by_epoch,
+            *splits[job[2]],
         )
         for job in jobs
     )
     rows.sort(key=lambda row: (seeds.tolist().index(row[2]), row[1]))
-    return _as_table(rows)
+    return _as_table(rows, by_epoch)
 
 
-def _as_table(rows):
+def _as_table(rows, by_epoch):
     names = ("treatment", "n_layers", "random_state", "score", "fit_time")
-    return Bunch(**dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True)))
+    *columns, epochs = zip(*rows, strict=True)
+    curve = Bunch(**dict(zip(names, map(np.array, columns), strict=True)))
+    if by_epoch:
+        curve.epoch_scores = np.empty(len(epochs), dtype=object)
+        for number, scores in enumerate(epochs):
+            curve.epoch_scores[number] = np.array(scores)
+    return curve
 
 
 def _check_treatments(treatments):
@@ -244,13 +264,17 @@ def _with_params(estimator, **changed):
     return type(estimator)(**{**params, **changed})
 
 
-def _fit(estimator, X, y):
+def _fit(estimator, X, y, epoch_scores=None):
+    """Return an estimator that is fitted, the seconds it took, and its scores by epoch."""
     start = time.perf_counter()
-    estimator.fit(X, y)
-    return estimator, time.perf_counter() - start
+    if epoch_scores is None:
+        estimator.fit(X, y)
+        return estimator, time.perf_counter() - start, None
+    scores = epoch_scores.fit(estimator, X, y)
+    return estimator, time.perf_counter() - start, scores
 
 
-def _fit_treatment(job, estimator, base, score, X_train, X_test, y_train, y_test):
+def _fit_treatment(job, estimator, base, score, by_epoch, X_train, X_test, y_train, y_test):
     treatment, n_layers, seed = job
     source, is_frozen = TREATMENTS[treatment]
     changed = {
@@ -260,5 +284,6 @@ def _fit_treatment(job, estimator, base, score, X_train, X_test, y_train, y_test
     }
     if base is not None:
         changed |= {"module": base[0], "weights": "pretrained"}
-    fitted, seconds = _fit(_with_params(estimator, **changed), X_train, y_train)
-    return treatment, n_layers, seed, score(fitted, X_test, y_test), seconds
+    epoch_scores = EpochScores(score, X_test, y_test) if by_epoch else None
+    fitted, *figures = _fit(_with_params(estimator, **changed), X_train, y_train, epoch_scores)
+    return treatment, n_layers, seed, score(fitted, X_test, y_test), *figures

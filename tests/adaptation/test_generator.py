@@ -43,3 +43,11 @@ def test_keywords_change_the_size():
     assert CoupledGenerator(5, (3,), hidden_layer_sizes=(7,)).last[0].in_features == 7
     assert CoupledGenerator(5, (3,), hidden_layer_sizes=()).last[0].in_features == 5
     assert CoupledGenerator(5, (1, 8, 8), channels=12).last[0].in_channels == 12
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 16, 16)])
+def test_both_domains_start_alike(shape):
+    generator = CoupledGenerator(4, shape)
+    source, target = generator(torch.randn(6, 4))
+    torch.testing.assert_close(source, target)
+    assert generator.last[0].weight is not generator.last[1].weight

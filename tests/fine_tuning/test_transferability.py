@@ -182,3 +182,47 @@ def test_display_from_estimator(pyplot, estimator, tasks):
     )
     assert list(display.lines_) == ["base", "AnB+"]
     assert display.ax_.get_xticks().tolist() == [1, 2]
+
+
+@pytest.fixture(scope="module")
+def curve_by_epoch(estimator, tasks):
+    params = {"treatments": ["AnB+", "random"], "n_layers": [1], "n_repeats": 2, "random_state": 0}
+    return transferability_curve(estimator, *tasks, by_epoch=True, **params)
+
+
+def test_scores_by_epoch_end_with_the_score(estimator, curve, curve_by_epoch):
+    assert len(curve_by_epoch.epoch_scores) == len(curve_by_epoch.score) == 6
+    for scores, score in zip(curve_by_epoch.epoch_scores, curve_by_epoch.score, strict=True):
+        assert scores.shape == (estimator.max_epochs,)
+        assert scores[-1] == score
+        assert scores[0] < score
+    # Looking on changes nothing.
+    base = curve.score[curve.treatment == "base"]
+    assert np.array_equal(curve_by_epoch.score[curve_by_epoch.treatment == "base"], base)
+
+
+def test_a_copy_learns_faster(curve_by_epoch):
+    early = {
+        name: np.mean(
+            [s[:5] for s in curve_by_epoch.epoch_scores[curve_by_epoch.treatment == name]]
+        )
+        for name in ("base", "AnB+", "random")
+    }
+    assert early["AnB+"] > early["base"] + 0.02
+
+
+def test_figure_by_epoch(curve_by_epoch):
+    pytest.importorskip("matplotlib")
+    display = TransferabilityDisplay.from_curve(curve_by_epoch).plot_epochs(1)
+    assert set(display.lines_) == {"base", "AnB+", "random"}
+    chosen = curve_by_epoch.treatment == "AnB+"
+    mean = np.mean(curve_by_epoch.epoch_scores[chosen].tolist(), axis=0)
+    np.testing.assert_allclose(display.lines_["AnB+"].get_ydata(), mean)
+    with pytest.raises(ValueError, match="n_layers=3"):
+        display.plot_epochs(3)
+
+
+def test_figure_by_epoch_without_scores(curve):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ValueError, match="by_epoch=True"):
+        TransferabilityDisplay.from_curve(curve).plot_epochs(1)

@@ -185,7 +185,10 @@ class CoGANClassifier(DeepAdaptationClassifier):
     the module keep statistics per domain, and generated rows meet those of their own batch, so
     that predictions are normalised by real rows alone; as this hides mean and scale of what is
     generated from the discriminators, the generator learns these from the moments. The private
-    layers start alike, the generator is small, and the learning rates fall.
+    layers start alike, the generator is small (with one shared layer of images up to 16 pixels
+    where the authors have four), and the learning rates fall. In the authors' program the
+    classification weighs 10, here ``trade_off=0.1``, and the distance of pairs is multiplied by
+    their size.
 
     Parameters
     ----------
@@ -236,6 +239,9 @@ class CoGANClassifier(DeepAdaptationClassifier):
     -----
     Several target domains have one private layer and one generator, of all their rows. That both
     rows of a generated pair show the same class is a hope, and no part of the loss: look at them.
+    On MNIST and USPS (1000 rows, 20 epochs) classifiers of each domain see the same digit in one
+    pair out of three, where chance would give one out of nine; a larger `pair_weight` does not
+    help.
 
     References
     ----------

@@ -16,7 +16,8 @@ class CoupledGenerator(nn.Module):
     All layers but the last are shared, so that both rows show the same. They have batch norms and
     PReLUs; for tables they are linear, for images a linear one and transposed convolutions of
     stride 2, as many as it takes from a map of at most 8 x 8 pixels to the size of the images. The
-    last layer, of the same kind, is private; a sigmoid takes it to the range of the domain.
+    last layer, of the same kind, is private, and that of the target starts as a copy of that of the
+    source; a sigmoid takes it to the range of the domain.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ class CoupledGenerator(nn.Module):
             layers, channels = _image_layers(latent_size, size, channels)
             self.shared = nn.Sequential(*layers)
             last = [_doubling(channels, n_channels) for _ in range(2)]
+        # Alike, so that both rows of a pair show the same before the game begins.
+        last[1].load_state_dict(last[0].state_dict())
         self.last = nn.ModuleList(last)
         by_column = (row_shape[0], *(1 for _ in row_shape[1:]))
         self.register_buffer("low", torch.zeros(2, *by_column))

@@ -54,8 +54,9 @@ class DDCClassifier(DeepAdaptationClassifier):
         loss = CE(F(A(G(x_s))), y) + trade_off * ||mean(A(G(x_s))) - mean(A(G(x_t)))||^2 / spread
 
     with half of the sum of the variances within both domains as the spread, so that features
-    cannot come together by becoming small; see :func:`skda.losses.linear_mmd`. The whole network learns, and :meth:`select_layer` finds
-    place and width of the adaptation layer, as in [1]_. ``transform`` returns its output.
+    cannot come together by becoming small; see :func:`skda.losses.linear_mmd`. The whole network
+    learns, and :meth:`select_layer` finds place and width of the adaptation layer, as in [1]_.
+    ``transform`` returns its output.
 
     Unlike [1]_, the distance is divided by the spread, and weighs more the longer the training; the
     adaptation layer has no ReLU, by which units could vanish instead of agree, Adam trains, and
