@@ -1,7 +1,7 @@
 """What every estimator has in common that adapts a network to a target domain."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +72,23 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
         unit variance in each domain by that domain's own moments.
 
+    target_shares : "estimate", array-like of shape (n_classes,), dict, callable or None, \
+            default=None
+        Shares of the classes among the target rows, by which source rows are drawn: what the
+        alignment and the batch norms compare then no longer differs in its classes. The
+        classification loss is that of these shares too, so that ``predict_proba`` gives posteriors
+        for rows with them, of whichever domain, and those of a class that the target lacks take no
+        part. None draws the source as it is, and all is meant for its own shares.
+
+        - Numbers in the order of ``classes_``, or a dict by label, in which a missing class has
+          none. Of several targets, an array of shape (n_targets, n_classes), a list of dicts, or
+          one entry for all; source rows are drawn by their mean, weighted by the rows of a batch.
+        - A function ``f(target_probabilities, source_shares)``, such as
+          :func:`skda.label_shift.maximum_likelihood_shares`, which returns the shares of one
+          target from the probabilities of its rows, of shape (n_samples, n_classes), and the
+          shares that they were learned for, of shape (n_classes,). It is asked before every epoch
+          but the first, for which the source is as it is.
+
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
         module that comes with weights (a named network, a file, an instance, a fitted estimator),
@@ -106,7 +123,11 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
     ----------
     history_ : skorch.history.History
         One entry per epoch, with ``train_loss``, ``classification_loss``, ``alignment_loss``,
-        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``.
+        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``. With
+        `target_shares` also these, as lists, and held-out rows are weighted by them.
+
+    target_shares_ : ndarray of shape (n_classes,) or (n_targets, n_classes)
+        Shares that the network was trained for, with `target_shares` alone.
     """
 
     alignment: str | Callable | list = "coral"
@@ -115,6 +136,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
     trade_off_schedule: str | Callable = "constant"
     batch_norm: str = "domain"
     standardize: str | None = None
+    target_shares: Any = None
 
     keyword_prefixes: ClassVar[tuple[str, ...]] = ("module", "alignment")
 
@@ -125,6 +147,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
         "batch_norm": [StrOptions({"domain", "shared"})],
         "standardize": [StrOptions({"domain"}), None],
+        "target_shares": [StrOptions({"estimate"}), "array-like", Mapping, callable, None],
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -338,6 +361,13 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             self._source_look = warn_of_scales(X, targets, names, standardized=standardized)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
+
+    def finish_fit(self, training: Training) -> None:
+        """Keep what was trained, and the class shares that it was trained for."""
+        super().finish_fit(training)
+        vars(self).pop("target_shares_", None)  # of an earlier fit
+        if self.target_shares is not None:
+            self.target_shares_ = training.net.target_shares_
 
     def name_layers(self, training: Training) -> Sequence[str]:
         """Return the names of the layers that are aligned."""

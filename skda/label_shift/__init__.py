@@ -1,7 +1,7 @@
 """Shares of the classes among unlabelled rows, and predictions that follow them."""
 
 from skda.label_shift._calibration import Calibration, calibrate
-from skda.label_shift._checks import check_probabilities
+from skda.label_shift._checks import check_probabilities, check_shares
 from skda.label_shift._estimates import (
     black_box_shares,
     maximum_likelihood_shares,
@@ -14,6 +14,7 @@ __all__ = [
     "black_box_shares",
     "calibrate",
     "check_probabilities",
+    "check_shares",
     "maximum_likelihood_shares",
     "regularized_shares",
     "reweight_probabilities",

@@ -51,6 +51,11 @@ class DomainDataset(skorch.dataset.Dataset):
             np.concatenate([y, *target_labels]) if target_labels is not None else np.asarray(y)
         )
 
+    @property
+    def class_numbers(self) -> np.ndarray:
+        """Of the source rows; what they are drawn by."""
+        return self.y
+
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""
         if not all(isinstance(rows, StoredRows) or is_in_memory(rows) for rows in self.domains):

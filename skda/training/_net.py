@@ -12,6 +12,7 @@ from torch import nn
 
 from skda._sklearn_compat import cloudpickle
 from skda.training._batches import PairedBatches, RowBatches
+from skda.training._class_shares import SharesMixin
 from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import is_adversary
 from skda.training._loop import LoopMixin
@@ -23,7 +24,7 @@ from skda.training._stages import Stage, StageMixin
 
 
 class AdaptationNet(
-    LoopMixin, StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet
+    LoopMixin, SharesMixin, StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet
 ):
     r"""A skorch net whose loss is a classification loss plus an alignment of domains.
 
@@ -82,6 +83,11 @@ class AdaptationNet(
         another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
         transform of torchvision draws once for a batch, within :func:`per_row` for every row.
 
+    target_shares : ndarray of shape (n_targets, n_classes) or callable, default=None
+        Class shares of the targets, by which source rows are drawn. A function gives those of a
+        target from the probabilities of its rows, and the shares that these are for, before every
+        epoch but the first. The history has them as ``target_shares``.
+
     on_divergence : {"raise", "ignore"}, default="raise"
         What becomes of losses, parameters and statistics that are not finite, which are looked
         for at the end of every epoch.
@@ -139,6 +145,7 @@ class AdaptationNet(
         precision: str = "float32",
         valid_metric: Callable = accuracy,
         augment: Any = None,
+        target_shares: Any = None,
         on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
@@ -160,6 +167,7 @@ class AdaptationNet(
         self.precision = precision
         self.valid_metric = valid_metric
         self.augment = augment
+        self.target_shares = target_shares
         self.on_divergence = on_divergence
         self.stages = stages
         super().__init__(
