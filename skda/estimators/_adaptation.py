@@ -1,7 +1,7 @@
 """What every estimator has in common that adapts a network to a target domain."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,7 @@ from skda._checks import as_array
 from skda._sklearn_compat import Interval, StrOptions, fit_context
 from skda.backbones import check_keywords, layer_names
 from skda.domains import split_domains
+from skda.estimators._alignments import AlignmentBuilder
 from skda.estimators._deep import DeepEstimator
 from skda.estimators._domain_checks import (
     check_alignment_list,
@@ -23,7 +24,7 @@ from skda.estimators._domain_checks import (
 from skda.estimators._domain_methods import DomainMethodsMixin
 from skda.estimators._keywords import AlignmentKeywords
 from skda.estimators._scales import warn_of_scales
-from skda.nn import ALIGNMENTS, JointAlignment, LayerwiseAlignment, WeightedAlignments
+from skda.nn import ALIGNMENTS, WeightedAlignments
 from skda.rows import DESCRIPTIONS
 from skda.training import AdaptationModule, DomainDataset, Stage, Training, standardization
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywords):
+class DeepAdaptationEstimator(
+    DomainMethodsMixin, AlignmentBuilder, DeepEstimator, AlignmentKeywords
+):
     r"""Deep network that learns on a source domain and adapts to a target domain.
 
     See :class:`skda.base.DeepAdaptationClassifier`.
@@ -78,6 +81,23 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
         unit variance in each domain by that domain's own moments.
 
+    target_shares : "estimate", array-like of shape (n_classes,), dict, callable or None, \
+            default=None
+        Shares of the classes among the target rows, by which source rows are drawn: what the
+        alignment and the batch norms compare then no longer differs in its classes. The
+        classification loss is that of these shares too, so that ``predict_proba`` gives posteriors
+        for rows with them, of whichever domain, and those of a class that the target lacks take no
+        part. None draws the source as it is, and all is meant for its own shares.
+
+        - Numbers in the order of ``classes_``, or a dict by label, in which a missing class has
+          none. Of several targets, an array of shape (n_targets, n_classes), a list of dicts, or
+          one entry for all; source rows are drawn by their mean, weighted by the rows of a batch.
+        - A function ``f(target_probabilities, source_shares)``, such as
+          :func:`skda.label_shift.maximum_likelihood_shares`, which returns the shares of one
+          target from the probabilities of its rows, of shape (n_samples, n_classes), and the
+          shares that they were learned for, of shape (n_classes,). It is asked before every epoch
+          but the first, for which the source is as it is.
+
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
         module that comes with weights (a named network, a file, an instance, a fitted estimator),
@@ -112,7 +132,11 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
     ----------
     history_ : skorch.history.History
         One entry per epoch, with ``train_loss``, ``classification_loss``, ``alignment_loss``,
-        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``.
+        ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``. With
+        `target_shares` also these, as lists, and held-out rows are weighted by them.
+
+    target_shares_ : ndarray of shape (n_classes,) or (n_targets, n_classes)
+        Shares that the network was trained for, with `target_shares` alone.
     """
 
     alignment: str | Callable | list = "coral"
@@ -121,6 +145,7 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
     trade_off_schedule: str | Callable = "constant"
     batch_norm: str = "domain"
     standardize: str | None = None
+    target_shares: Any = None
 
     keyword_prefixes: ClassVar[tuple[str, ...]] = ("module", "alignment")
 
@@ -131,20 +156,8 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
         "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
         "batch_norm": [StrOptions({"domain", "shared"})],
         "standardize": [StrOptions({"domain"}), None],
+        "target_shares": [StrOptions({"estimate"}), "array-like", Mapping, callable, None],
     }
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "alignment" not in vars(cls):
-            return
-        for hook in ("make_loss", "make_alignment"):
-            owner = next(base for base in cls.__mro__ if hook in vars(base))
-            if owner not in (cls, DeepAdaptationEstimator):
-                raise TypeError(
-                    f"{cls.__name__}.alignment may be passed over: {hook} of {owner.__name__} "
-                    f"builds its own. Override {hook} too, or derive from "
-                    "DeepAdaptationClassifier."
-                )
 
     # In a Pipeline or a search the target reaches fit without a set_fit_request.
     __metadata_request__fit = {
@@ -362,6 +375,13 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
+    def finish_fit(self, training: Training) -> None:
+        """Keep what was trained, and the class shares that it was trained for."""
+        super().finish_fit(training)
+        vars(self).pop("target_shares_", None)  # of an earlier fit
+        if self.target_shares is not None:
+            self.target_shares_ = training.net.target_shares_
+
     def name_layers(self, training: Training) -> Sequence[str]:
         """Return the names of the layers that are aligned."""
         if not isinstance(self.alignment, list):
@@ -407,29 +427,6 @@ class DeepAdaptationEstimator(DomainMethodsMixin, DeepEstimator, AlignmentKeywor
             for part, layers, _ in self.alignment
         ]
         return WeightedAlignments(parts, [weight for _, _, weight in self.alignment])
-
-    def _align(self, alignment, layers, widths):
-        """Return an alignment as a module: one loss for all layers if it is joint, or one each."""
-        if isinstance(alignment, str):
-            alignment = ALIGNMENTS[alignment]
-        if getattr(alignment, "joint", False):
-            return JointAlignment(self._checked_loss(alignment, tuple(layers), widths), layers)
-        return LayerwiseAlignment(
-            {layer: self._checked_loss(alignment, (layer,), widths) for layer in layers}
-        )
-
-    def _checked_loss(self, alignment, layers, widths):
-        loss = self.make_loss(alignment, layers, widths)
-        names = inspect.getclosurevars(loss).nonlocals if inspect.isfunction(loss) else {}
-        if getattr(loss, "__self__", None) is self or any(x is self for x in names.values()):
-            raise TypeError(
-                f"make_loss of {type(self).__name__} returns a function that refers to the "
-                "estimator, which then holds itself and cannot be pickled; copy what it needs of "
-                "the estimator into local variables, or return a module."
-            )
-        if loss is None:
-            raise TypeError(f"make_loss of {type(self).__name__} returns None; return a loss.")
-        return loss
 
     def make_loss(
         self, alignment: Any, layers: tuple[str, ...], widths: dict[str, int]

@@ -13,6 +13,7 @@ from skda._naming import naming, shortened
 from skda.backbones import check_keywords
 from skda.estimators._holdout import Holdout
 from skda.estimators._stopping import check_monitors, stopping_callbacks
+from skda.estimators._target_shares import shares_of_targets
 from skda.training import RowBatches
 
 _ROWS_OF_TOKENS = 64
@@ -61,6 +62,7 @@ def common_net_params(estimator, training):
         "head_lr_multiplier": multiplier,
         "precision": estimator.precision,
         "augment": estimator.augment,
+        "target_shares": shares_of_targets(estimator, training),
         "on_divergence": "ignore" if estimator.on_divergence == "ignore" else "raise",
         "optimizer": optimizer,
         "lr": estimator.lr,

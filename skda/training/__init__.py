@@ -24,6 +24,7 @@ from skda.training._optimizers import OPTIMIZERS as OPTIMIZERS
 from skda.training._parts import to_device as to_device
 from skda.training._progress import Progress, RowProgress
 from skda.training._progress import say as say
+from skda.training._resampling import draw_by_weights as draw_by_weights
 from skda.training._schedules import SCHEDULES as SCHEDULES
 from skda.training._schedules import annealing, cosine, progressive
 from skda.training._slim import without_training_state as without_training_state

@@ -11,6 +11,10 @@ from skda.images import ImageRows, StoredRows, decoded_batches
 from skda.rows import as_batch, join_batches, map_batch
 from skda.training._datasets import DomainDataset
 from skda.training._module import AdaptationModule
+from skda.training._resampling import class_shares, draw_by_weights
+
+# Share of the source rows of an epoch that may be of other classes than they should be by chance.
+_MOST_MISDRAWN = 0.1
 
 
 class _BatchReader(Dataset):
@@ -93,9 +97,9 @@ class PairedBatches:
     Every epoch goes through the longest domain once; a shorter one starts again, shuffled anew,
     as often as it takes. All batches are full: the last one is filled with rows drawn anew. A
     domain with fewer rows than a batch gives them all. Several target domains share the target
-    half evenly. Rows that fit stay on the device and are gathered there, stored images before they
-    are normalised; others (memory-mapped files, or any data if one of the DataLoader's keywords is
-    given) come through a DataLoader.
+    half evenly. With `source_weights` source rows are drawn by them. Rows that fit stay on the
+    device and are gathered there, stored images before they are normalised; others (memory-mapped
+    files, or any data if one of the DataLoader's keywords is given) come through a DataLoader.
 
     Parameters
     ----------
@@ -136,6 +140,10 @@ class PairedBatches:
     generators : list of torch.Generator
         One for the order of every domain.
 
+    source_weights : ndarray of shape (n_source,) or None
+        How often source rows come in an epoch, which the net sets before it; those without a
+        weight never do. None goes through all rows.
+
     Examples
     --------
     >>> import numpy as np
@@ -170,6 +178,7 @@ class PairedBatches:
         "rows",
         "labels",
         "weights",
+        "source_weights",
     )
 
     def __init__(
@@ -189,6 +198,7 @@ class PairedBatches:
                 f"{', '.join(self.LOADER_KEYWORDS)}."
             )
         self.dataset, self.device = dataset, device
+        self.source_weights: Any = None
         n_rows = [len(rows) for rows in dataset.domains]
         shares = [batch_size]
         if n_targets := len(dataset.targets):
@@ -236,9 +246,13 @@ class PairedBatches:
         """
         columns, start = [], 0
         for n, size, generator in zip(self.n_rows, self.sizes, self.generators, strict=True):
-            needed = self.n_steps * size
-            rounds = [torch.randperm(n, generator=generator) for _ in range(-(-needed // n))]
-            columns.append(torch.cat(rounds)[:needed].view(self.n_steps, size) + start)
+            if not columns and self.source_weights is not None:
+                labels, shape = self.dataset.class_numbers, (self.n_steps, size)
+                columns.append(draw_by_weights(labels, self.source_weights, shape, generator))
+            else:
+                needed = self.n_steps * size
+                rounds = [torch.randperm(n, generator=generator) for _ in range(-(-needed // n))]
+                columns.append(torch.cat(rounds)[:needed].view(self.n_steps, size) + start)
             start += n
         return torch.cat(columns, dim=1)
 
@@ -260,6 +274,19 @@ class PairedBatches:
                     f"{start + n - 1}; domains are counted on from one another."
                 )
             start += n
+        if self.source_weights is not None:
+            self._check_shares(indices[:, : self.sizes[0]])
+
+    def _check_shares(self, rows):
+        """Raise where a subclass draws source rows of its own, and passes over the weights."""
+        labels = self.dataset.class_numbers
+        wanted = np.bincount(labels, self.source_weights)
+        drawn = class_shares(labels[rows.flatten()], len(wanted))
+        if 0.5 * np.abs(drawn - wanted / wanted.sum()).sum() > _MOST_MISDRAWN:
+            raise ValueError(
+                f"target_shares: draw_epoch of {type(self).__name__} draws source rows of other "
+                "class shares; let it follow self.source_weights, or set target_shares=None."
+            )
 
     def draw_checked(self) -> torch.Tensor:
         """Return what :meth:`draw_epoch` draws, or raise if it holds rows of other domains."""

@@ -83,6 +83,11 @@ class DomainDataset(skorch.dataset.Dataset):
         """Return the rows of the source, with their labels and weights, alone."""
         return DomainDataset(self.X, self.y, weights=self.source_weights())
 
+    @property
+    def class_numbers(self) -> np.ndarray:
+        """Of the source rows; what they are drawn by."""
+        return self.y
+
     def is_resident(self, device):
         """Whether all rows can stay on `device` while the network trains."""
         if not all(isinstance(rows, StoredRows) or is_in_memory(rows) for rows in self.domains):

@@ -92,11 +92,14 @@ class EvaluationMixin(NetPart):
         y = to_device(y, self.device)
         with torch.no_grad():
             logits, _ = self.infer(X, **fit_params)
-            logits = self.module_.labelled_logits(logits, len(y))
+            y_pred = logits = self.module_.labelled_logits(logits, len(y))
+            if (rows := self.rows_by_shares(y)) is not None:
+                logits, y = logits[rows], y[rows]
+                self._weights = None if self._weights is None else self._weights[rows]
             loss = self.get_classification_loss(logits, y)
         name = f"valid_{self.valid_metric.__name__}"
         self.history.record_batch(name, self.get_metric(logits, y).item())
-        return {"loss": loss, "y_pred": logits}
+        return {"loss": loss, "y_pred": y_pred}
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probabilities of the classes of rows; see :meth:`predict`."""

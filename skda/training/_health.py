@@ -109,7 +109,7 @@ def _collapsed(history, source_classes):
         return None
     # Where 3 % of the source are of one class, 1.14 is what it has, and predictions come to it.
     most = min(max(numbers), source_classes)
-    if numbers[-1] - 1 > _COLLAPSED * (most - 1):
+    if numbers[-1] - 1 >= _COLLAPSED * (most - 1):
         return None
     source = f" (the source's labels: {source_classes:.2f})" if source_classes < math.inf else ""
     return (

@@ -69,6 +69,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
             labels = torch.as_tensor(X.y)
             are_classes = labels.dtype == torch.int64 and labels.ndim == 1
             source_classes = effective_classes(labels) if are_classes else math.inf
+            source_classes = self.effective_source_classes(source_classes)
             warn_of_failure(self.history[self._first_epoch :], source_classes)
 
     def _leave_training(self):
@@ -82,7 +83,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         if self._own_progress is not None:
             self._own_progress.close()
         self._progress = self._own_progress = None
-        self._batches = self._order = None
+        self._batches = self._order = self._shares = self._labels = self._are_drawn = None
         if self.stages:
             self._end_stages()
 
@@ -111,6 +112,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
             if self._continued is not None:  # by a net that does not know its steps
                 self._step = len(iterator) * (len(self.history) - 1)
         self._set_training(True)
+        self.draw_source_by_shares(iterator)
         rows = self.module_.rows.of(getattr(iterator, "sizes", None))
         recording = self._recording_of(iterator)
         with rows:

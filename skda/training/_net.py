@@ -12,6 +12,7 @@ from torch import nn
 
 from skda._sklearn_compat import cloudpickle
 from skda.training._batches import PairedBatches, RowBatches
+from skda.training._class_shares import SharesMixin
 from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import is_adversary
 from skda.training._loop import LoopMixin
@@ -26,6 +27,7 @@ from skda.training._weights import WeightsMixin
 class AdaptationNet(
     WeightsMixin,
     LoopMixin,
+    SharesMixin,
     StageMixin,
     ObjectiveMixin,
     EvaluationMixin,
@@ -94,6 +96,11 @@ class AdaptationNet(
         fast. ``"auto"`` does so where it can and where 30 steps or more are to come; True wherever
         it can, and warns where it cannot.
 
+    target_shares : ndarray of shape (n_targets, n_classes) or callable, default=None
+        Class shares of the targets, by which source rows are drawn. A function gives those of a
+        target from the probabilities of its rows, and the shares that these are for, before every
+        epoch but the first. The history has them as ``target_shares``.
+
     on_divergence : {"raise", "ignore"}, default="raise"
         What becomes of losses, parameters and statistics that are not finite, which are looked
         for at the end of every epoch.
@@ -152,6 +159,7 @@ class AdaptationNet(
         valid_metric: Callable = accuracy,
         augment: Any = None,
         cuda_graphs: Any = "auto",
+        target_shares: Any = None,
         on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
         optimizer: Any = torch.optim.Adam,
@@ -174,6 +182,7 @@ class AdaptationNet(
         self.valid_metric = valid_metric
         self.augment = augment
         self.cuda_graphs = cuda_graphs
+        self.target_shares = target_shares
         self.on_divergence = on_divergence
         self.stages = stages
         super().__init__(

@@ -66,15 +66,23 @@ class EncodedSource(DomainDataset):
 
     targets : tuple of arrays
         Target rows, one array per domain.
+
+    class_numbers : ndarray of int64 of shape (n_source,)
+        Of the source rows.
     """
 
-    def __init__(self, encodings, targets):
+    def __init__(self, encodings, targets, class_numbers):
         n_source = len(next(iter(encodings.values())))
         row = as_batch(targets[0][np.arange(1)])
         X = map_batch(lambda values: values.new_zeros(()).expand(n_source, *values.shape[1:]), row)
         X = DictRows(X) if isinstance(X, dict) else X
         super().__init__(X, np.arange(n_source), targets)
-        self.encodings = encodings
+        self.encodings, self._class_numbers = encodings, class_numbers
+
+    @property
+    def class_numbers(self):
+        """Of the source rows, whose labels are their numbers."""
+        return self._class_numbers
 
 
 class TargetEncoderNet(TwoPlayerNet):
@@ -295,4 +303,4 @@ def _encode_source(training):
             "source; train by partial_fit from the first epoch on, or fit again."
         )
     encodings = training.net.activations_of(dataset.X, training.layers, domain="source")
-    return EncodedSource(encodings, dataset.targets)
+    return EncodedSource(encodings, dataset.targets, dataset.y)

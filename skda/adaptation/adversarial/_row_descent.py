@@ -8,6 +8,8 @@ from scipy.linalg import get_blas_funcs
 from scipy.sparse import csr_array
 from scipy.special import expit
 
+from skda.training import draw_by_weights
+
 # From this share of non-zero values on, gathering columns costs more than it saves.
 _DENSE = 0.1
 
@@ -157,6 +159,7 @@ class RowPairs:
 
     def __init__(self, source, targets, random_state):
         self.source, self.targets = source, targets
+        self.source_weights: Any = None  # of its rows, where not all come once
         # The order of the source does not depend on whether there is a target.
         seeds = np.random.SeedSequence(random_state).spawn(2)
         self.orders, self.draws = map(np.random.default_rng, seeds)
@@ -166,8 +169,13 @@ class RowPairs:
 
     def __iter__(self):
         """Yield the epoch, as a single batch for skorch, and the labels of its source rows."""
-        order = self.orders.permutation(len(self.source))
-        yield self._pairs(order), torch.tensor(self.source.labels)[torch.from_numpy(order)]
+        order, labels = self.orders.permutation(len(self.source)), torch.tensor(self.source.labels)
+        if self.source_weights is not None:
+            generator = torch.Generator().manual_seed(int(self.orders.integers(2**62)))
+            shape = len(order), 1
+            order = draw_by_weights(labels.numpy(), self.source_weights, shape, generator)
+            order = order[:, 0].numpy()
+        yield self._pairs(order), labels[torch.from_numpy(order)]
 
     def _pairs(self, order):
         if not self.targets:

@@ -1,5 +1,7 @@
 """Normalisation that learns how much the domains share."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -82,10 +84,9 @@ class DomainAlignmentNorm(DomainBatchNorm):
         parts = at_least_float32(x).split(sizes)
         source, *targets = [channel_moments(part) for part in parts]
         others = [_mixture(targets), *(source for _ in targets)]
+        norms: Any = self.norms
         normalised = []
-        for part, own, other, norm in zip(
-            parts, [source, *targets], others, self.norms, strict=False
-        ):
+        for part, own, other, norm in zip(parts, [source, *targets], others, norms, strict=False):
             mean, variance = moments = mix_moments(own, other, self.alpha)
             track_moments(norm, moments)
             normalised.append((part - mean) * torch.rsqrt(variance + norm.eps))

@@ -1,0 +1,91 @@
+"""Class shares of the targets as users give them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from skda._checks import as_array
+from skda._naming import naming, shortened
+from skda.label_shift import check_shares
+
+
+def shares_of_targets(estimator, training):
+    """Return `target_shares` of an estimator as its nets take it.
+
+    Parameters
+    ----------
+    estimator : DeepEstimator
+        Whose parameter it is, if it has one.
+
+    training : skda.training.Training
+        Of what there are targets, and source rows.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_targets, n_classes), callable, str or None
+        Shares by target, of one if there is none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, or does not fit the labels or the targets.
+    """
+    given = getattr(estimator, "target_shares", None)
+    if given is None or callable(given) or isinstance(given, str):
+        return given
+    if not hasattr(estimator, "classes_"):
+        raise TypeError(
+            f"target_shares are of classes, but {type(estimator).__name__} has none; leave it at "
+            "None."
+        )
+    classes = estimator.classes_.tolist()
+    n_targets = len(training.dataset.targets)
+    shares = _by_target(given, classes, n_targets)
+    _check_known(shares, training.dataset.class_numbers, classes)
+    return shares
+
+
+def _by_target(given, classes, n_targets):
+    """Return an array with the shares of every target in a row."""
+    wanted = (
+        f"{len(classes)} numbers of 0 or more with a sum of 1, in the order of classes_, or a dict "
+        "of such by class"
+    )
+    if n_targets > 1:
+        wanted += f"; of {n_targets} targets a list with such an entry for each, or one for all"
+    with naming("target_shares", f"{wanted}; of numbers of rows by class counts / counts.sum()"):
+        if isinstance(given, Mapping):
+            entries = [given]
+        elif any(isinstance(entry, Mapping) for entry in given):
+            entries = list(given)
+        else:
+            values = as_array(given, "target_shares")
+            entries = list(values) if np.ndim(values) == 2 else [values]
+        if len(entries) not in (1, max(1, n_targets)):
+            raise ValueError(f"got {len(entries)} of them for {n_targets} targets")
+        shares = [
+            check_shares(_values(entry, classes), "target_shares", len(classes))
+            for entry in entries
+        ]
+    return np.stack(shares * (max(1, n_targets) if len(shares) == 1 else 1))
+
+
+def _values(entry, classes):
+    """Return shares in the order of classes; a class that a dict leaves out has none."""
+    if not isinstance(entry, Mapping):
+        return entry
+    if strangers := [label for label in entry if label not in classes]:
+        raise ValueError(
+            f"got the label {strangers[0]!r}, but the classes are {shortened(classes, 100)}"
+        )
+    return [entry.get(label, 0.0) for label in classes]
+
+
+def _check_known(shares, codes, classes):
+    """Raise for a target all of whose rows would be of classes that the source lacks."""
+    has_rows = np.bincount(codes, minlength=len(classes)) > 0
+    if not (shares * has_rows).sum(axis=1).all():
+        raise ValueError(
+            "target_shares has shares of classes alone that no source row is of; source rows are "
+            f"of the classes {shortened([c for c, k in zip(classes, has_rows, strict=True) if k])}."
+        )

@@ -1,0 +1,134 @@
+"""Class shares of a target by a network that is being trained, which may be wrong about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skda.label_shift import black_box_shares, calibrate, maximum_likelihood_shares
+
+# All by measurement, on shifted digits with other or equal class shares, or with some classes.
+#
+# Two estimates that differ by up to this share of what they differ from the source, together, are
+# right: 0.01 to 0.11 where domains differ in their shares alone, 0.2 and more where they do not.
+_AGREED = 0.15
+# From where on they are trusted less, and not at all, where features differ too.
+_TRUSTED, _REFUTED = 0.35, 0.6
+# L1 distance of shares that are those of an estimate before.
+_NEAR = 0.3
+_DAMPING = 0.5
+
+
+class Comparison:
+    """Two estimates of the class shares of a target from the same predictions.
+
+    That of maximum likelihood (EM) needs calibrated predictions and rows of a class that look
+    alike in both domains, and is exact then; that by the confusions of held-out rows (BBSE) looks
+    at mean predictions alone, and errs less where features differ. What both agree on is more than
+    an error of one.
+
+    Parameters
+    ----------
+    target_probabilities : ndarray of shape (n_target, n_classes)
+        Predictions for the target.
+
+    held_probabilities : ndarray of shape (n_held, n_classes)
+        Predictions for source rows that the network does not learn from.
+
+    held_labels : ndarray of int64 of shape (n_held,)
+        Their classes.
+    """
+
+    def __init__(self, target_probabilities, held_probabilities, held_labels):
+        n_target, n_classes = target_probabilities.shape
+        counts = np.bincount(held_labels, minlength=n_classes)
+        self.source = counts / counts.sum()
+        calibration = calibrate(held_probabilities, held_labels)
+        # Below what noise makes of the mean log likelihood of a row. One row of the source's keeps
+        # EM from creeping towards shares of 0.
+        tol = n_classes / (8 * n_target)
+        self.likely = maximum_likelihood_shares(
+            calibration(target_probabilities), self.source, prior_rows=1, tol=tol
+        )
+        self.confused = black_box_shares(target_probabilities, held_probabilities, held_labels)
+        self.shift = distance(self.likely, self.source) + distance(self.confused, self.source)
+        self.disagreement = distance(self.likely, self.confused) / max(self.shift, 1e-12)
+        variances = self.source * (1 - self.source) * (1 / n_target + 1 / len(held_labels))
+        # Mean distance of the shares in two samples of these sizes from the same classes.
+        self.noise = np.sqrt(2 / np.pi * variances).sum()
+
+    def is_exact(self) -> bool:
+        """Whether both say that the classes have other shares, and as good as the same ones."""
+        return self.disagreement < _AGREED and self.shift > 2 * self.noise
+
+    def careful_change(self) -> np.ndarray:
+        """Return by how much shares are to differ from the source's.
+
+        By what confusions say, but less as far as it may be noise, or as the likelihood says
+        something else.
+        """
+        change = self.confused - self.source
+        size = np.abs(change).sum()
+        agreement = np.clip((_REFUTED - self.disagreement) / (_REFUTED - _TRUSTED), 0, 1)
+        return agreement * max(0.0, 1 - (self.noise / max(size, 1e-12)) ** 2) * change
+
+
+def distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the sum of the differences between shares, from 0 to 2."""
+    return float(np.abs(first - second).sum())
+
+
+def renewed_estimate(
+    predict: Callable[[Any], np.ndarray],
+    held: tuple[np.ndarray, np.ndarray],
+    source_shares: np.ndarray,
+    shares: np.ndarray,
+    *,
+    domains: tuple[Any, ...],
+    is_first: bool,
+    is_early: bool,
+) -> np.ndarray:
+    """Return the class shares of a target by a network as it is.
+
+    Under the statistics of the source predictions for the target are as good as those for held-out
+    rows if the domains differ in nothing but the shares of classes. Where two estimates from them
+    agree, that is so, and they are right at once. Where not, statistics of the target's own must
+    make up for what differs, and are wrong in turn as long as the shares are: estimates from them
+    are followed with care, a step at a time.
+
+    Parameters
+    ----------
+    predict : callable
+        From a domain, whose statistics it uses, to probabilities of the target's rows.
+
+    held : (ndarray of shape (n_held, n_classes), ndarray of int64 of shape (n_held,))
+        Probabilities and labels of held-out rows of the source.
+
+    source_shares : ndarray of shape (n_classes,)
+        Shares of the source.
+
+    shares : ndarray of shape (n_classes,)
+        Those by which the network has learned.
+
+    domains : tuple
+        The source, and the target where it has statistics of its own.
+
+    is_first : bool
+        Whether no estimate came before.
+
+    is_early : bool
+        Whether the network has learned so little that it can still begin anew.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_classes,)
+        With a sum of 1.
+    """
+    comparison = Comparison(predict(domains[0]), *held)
+    if comparison.is_exact() and (is_early or distance(comparison.likely, shares) < _NEAR):
+        return comparison.likely
+    if len(domains) > 1:
+        comparison = Comparison(predict(domains[1]), *held)
+    goal = source_shares + comparison.careful_change()
+    goal = np.maximum(goal, 0) / np.maximum(goal, 0).sum()
+    return goal if is_first else _DAMPING * goal + (1 - _DAMPING) * shares
