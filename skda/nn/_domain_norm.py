@@ -35,7 +35,7 @@ class DomainRows:
 
     SOURCE_ALONE = (1,)
     # Of the statistics that domains share, see SharedBatchNorm; None is that of the batch.
-    target_share: float | None = None
+    target_share: Any = None
 
     def __init__(self, sizes: tuple[int, ...] | None = None):
         self.sizes: Any = sizes  # never None while a batch of training is forwarded
@@ -261,10 +261,8 @@ class SharedBatchNorm(nn.Module):
             return self.norm(x)
         # In the precision of the network from here on, as a batch norm does.
         rows = at_least_float32(x)
-        source, target = rows[:n_source], rows[n_source:]
-        moments = channel_moments(source)
-        if isinstance(share, torch.Tensor) or share:  # to ask a tensor is to wait for its device
-            moments = mix_moments(moments, channel_moments(target), 1 - share)
+        source, target = (channel_moments(part) for part in (rows[:n_source], rows[n_source:]))
+        moments = mix_moments(source, target, 1 - share)
         track_moments(self.norm, moments)
         mean, variance = moments
         normalised = (rows - mean) * torch.rsqrt(variance + self.norm.eps)

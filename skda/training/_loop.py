@@ -11,7 +11,7 @@ from skorch.utils import TeeGenerator
 
 from skda._random import drawing
 from skda._torch import StepValues
-from skda.nn import DomainRows
+from skda.nn import DomainRows, SharedBatchNorm
 from skda.training._drawing import own_draws
 from skda.training._health import effective_classes, gradient_norms, warn_of_failure
 from skda.training._recording import RecordingMixin
@@ -27,6 +27,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
     """Epochs and steps of a net."""
 
     _lr_factor: Any = None
+    _shares_norms = False  # whether some layers have statistics that domains share
     # Losses differ in scale, and with them what is a strong alignment.
     usual_trade_off: ClassVar[float] = 1.0
 
@@ -56,6 +57,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         self._recording = None
         self._first_epoch, self._predicted = len(self.history), StepValues()
         self._has_adversary = self._find_adversary()
+        self._shares_norms = any(isinstance(m, SharedBatchNorm) for m in self.module_.modules())
         self._scaler = None
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
@@ -258,13 +260,18 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         self.step_optimizers(self.optimizer_)
         return step
 
-    def target_share(self) -> float | None:
+    def target_share(self) -> torch.Tensor | None:
         """Return what the target counts in the statistics that domains share, in this step.
 
         From nothing without an alignment to one half, so that what the source teaches does not
-        depend on rows that nothing is aligned to; a quarter at `usual_trade_off`.
+        depend on rows that nothing is aligned to; a quarter at `usual_trade_off`. None if no layer
+        asks for it.
         """
-        return 0.5 * self.current_trade_off / (self.usual_trade_off + self.current_trade_off)
+        if not self._shares_norms:
+            return None
+        # A tensor, as in recorded steps: numbers of Python are rounded elsewhere.
+        trade_off = torch.as_tensor(self.current_trade_off, dtype=torch.float32)
+        return 0.5 * trade_off / (self.usual_trade_off + trade_off)
 
     def step_optimizers(self, *optimizers: Any) -> None:
         """Let optimisers take a step, with the scale of float16 taken out of the gradients."""
