@@ -63,7 +63,10 @@ def _by_target(given, classes, n_targets):
             entries = list(values) if np.ndim(values) == 2 else [values]
         if len(entries) not in (1, max(1, n_targets)):
             raise ValueError(f"got {len(entries)} of them for {n_targets} targets")
-        shares = [check_shares(_values(entry, classes), "target_shares", len(classes)) for entry in entries]
+        shares = [
+            check_shares(_values(entry, classes), "target_shares", len(classes))
+            for entry in entries
+        ]
     return np.stack(shares * (max(1, n_targets) if len(shares) == 1 else 1))
 
 

@@ -24,7 +24,13 @@ from skda.training._stages import Stage, StageMixin
 
 
 class AdaptationNet(
-    LoopMixin, SharesMixin, StageMixin, ObjectiveMixin, EvaluationMixin, OptimizationMixin, NeuralNet
+    LoopMixin,
+    SharesMixin,
+    StageMixin,
+    ObjectiveMixin,
+    EvaluationMixin,
+    OptimizationMixin,
+    NeuralNet,
 ):
     r"""A skorch net whose loss is a classification loss plus an alignment of domains.
 
