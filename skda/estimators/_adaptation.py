@@ -97,6 +97,8 @@ class DeepAdaptationEstimator(
           target from the probabilities of its rows, of shape (n_samples, n_classes), and the
           shares that they were learned for, of shape (n_classes,). It is asked before every epoch
           but the first, for which the source is as it is.
+        - ``"estimate"``: shares stay the source's unless two estimates, from rows held out for it,
+          show others in the first 30 % of training; they are renewed after every tenth of it.
 
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a

@@ -97,9 +97,11 @@ class PairedBatches:
     Every epoch goes through the longest domain once; a shorter one starts again, shuffled anew,
     as often as it takes. All batches are full: the last one is filled with rows drawn anew. A
     domain with fewer rows than a batch gives them all. Several target domains share the target
-    half evenly. With `source_weights` source rows are drawn by them. Rows that fit stay on the
-    device and are gathered there, stored images before they are normalised; others (memory-mapped
-    files, or any data if one of the DataLoader's keywords is given) come through a DataLoader.
+    half evenly. With `source_weights` source rows are drawn by them.
+
+    Rows that fit stay on the device and are gathered there, stored images before they
+    are normalised; others (memory-mapped files, or any data if one of the DataLoader's keywords is
+    given) come through a DataLoader.
 
     Parameters
     ----------

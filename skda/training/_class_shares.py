@@ -16,9 +16,9 @@ from skda.training._resampling import class_shares, draw_by_weights, weights_for
 from skda.training._share_estimates import renewed_estimate
 
 _ROUNDING = 1e-9
-# Estimates are renewed after every tenth of a training, so long; then the rows that they have
-# been held out for are learned from too.
-_N_RENEWALS = 6
+# Estimates are renewed after every tenth of a training but the last. Rows are held out for them
+# that are learned from after the last one, or once it shows that shares are those of the source.
+_N_RENEWALS = 9
 _N_EARLY = 3
 _HELD = 0.15
 # More rows make estimates dearer, and no better than their assumptions.
@@ -149,7 +149,7 @@ class SharesMixin(NetPart):
         if callable(self.target_shares):
             ask = self._asked_shares if is_known else None
         else:
-            ask = self._estimator(dataset, dataset_valid)
+            ask = self._estimator(dataset, dataset_valid, shares)
         if ask is None or not n_targets:
             return shares
         learned = shares.mean(axis=0)
@@ -169,17 +169,17 @@ class SharesMixin(NetPart):
         with naming("target_shares", wanted):
             return check_shares(shares, "target_shares", len(learned))
 
-    def _estimator(self, dataset, dataset_valid):
+    def _estimator(self, dataset, dataset_valid, shares):
         """Return what estimates the shares of a target, None where they stay as they are."""
-        n_done = len(self.history) - 1
+        n_done, labels = len(self.history) - 1, dataset.class_numbers
         renewals = [math.ceil(self.max_epochs * k / 10) for k in range(1, _N_RENEWALS + 1)]
-        is_over = n_done >= renewals[-1] and dataset.targets
-        held = None
-        if dataset_valid is None and not (is_over and n_done > renewals[-1]):
-            held = _held_rows(dataset.class_numbers, self._order_seed)
-            if not is_over:
-                self._are_drawn = _all_but(held, dataset.class_numbers)
-        if n_done not in renewals or not n_done or not dataset.targets:
+        is_early = n_done <= renewals[_N_EARLY - 1]
+        if n_done > renewals[-1] or not (is_early or (shares != self._source_shares).any()):
+            return None
+        held = None if dataset_valid is not None else _held_rows(labels, self._order_seed)
+        if held is not None:
+            self._are_drawn = _all_but(held, labels)
+        if not n_done or n_done not in renewals or not dataset.targets:
             return None
         if held is None:
             logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
@@ -196,11 +196,11 @@ class SharesMixin(NetPart):
             return renewed_estimate(
                 predict,
                 (_softmax(logits), labels),
-                self._source_shares,
                 shares,
+                source_shares=self._source_shares,
+                learned=learned,
                 domains=domains,
-                is_first=n_done == renewals[0],
-                is_early=n_done <= renewals[_N_EARLY - 1],
+                is_early=is_early,
             )
 
         return estimate

@@ -103,6 +103,16 @@ class TargetEncoderNet(TwoPlayerNet):
         self._encodings = None
         super().on_train_end(net, X, y, **kwargs)
 
+    def source_logits(self, dataset, numbers):
+        """Return the logits of source rows by the encoder of the source."""
+        if "features" not in self._encodings:
+            raise ValueError(
+                "target_shares='estimate' needs the features of source rows; name 'features' among "
+                "the layers, or give the shares."
+            )
+        with torch.no_grad():
+            return self.module_.head(self._encodings["features"][torch.from_numpy(numbers)])
+
     def train_step_single(self, batch, **fit_params):
         """Let the discriminator learn, then the encoder, from one forward of the target rows."""
         X, numbers = batch

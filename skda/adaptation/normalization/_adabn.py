@@ -137,6 +137,11 @@ class AdaBNClassifier(DeepAdaptationClassifier):
                 "y_target was given, but AdaBN learns from the labels of the source alone; leave "
                 "it out, or stack the labelled target rows into X and y."
             )
+        if callable(self.target_shares) or isinstance(self.target_shares, str):
+            raise ValueError(
+                f"target_shares={self.target_shares!r} asks for the shares of a target that AdaBN "
+                "sees after training alone; give them as numbers, or leave it at None."
+            )
         # The network learns as if there were no target, with plain batch norms.
         training.dataset = training.rows = dataset.without_targets()
         stages = [Stage(name="source", batches="source", make_net=self.build_net)]
