@@ -6,8 +6,9 @@ Tasks read the folder that SKDA_DATA names, but for the digits that ship with sc
     python benchmarks/bench_accuracy.py --methods DAN --tasks shifted --params '{"trade_off": 3}'
 
 ``source-only`` is training without any target, ``source-only-plain`` the same without batch norms:
-the better of the two is what an adaptation must beat, and ``AdaBN``. Of the tasks with several pairs
-of domains the mean over the pairs is reported. No target label is used for anything but the table.
+the better of the two, and ``AdaBN``, are what an adaptation must beat. Of the tasks with several
+pairs of domains the mean over the pairs is reported. No target label is used for anything but the
+table.
 """
 
 import argparse
