@@ -41,7 +41,7 @@ def relative_mean_distance(source: torch.Tensor, target: torch.Tensor) -> torch.
         Features of another scale have the same.
     """
     variances = [part.var(dim=0, correction=0).sum() for part in (source, target)]
-    spread = sum(variances) / 2
+    spread = (variances[0] + variances[1]) / 2
     return linear_mmd(source, target) / spread.clamp(min=torch.finfo(source.dtype).tiny)
 
 
