@@ -142,10 +142,10 @@ class SharesMixin(NetPart):
         """Return the shares of an epoch by what those before have come to."""
         n_targets = len(dataset.targets)
         earlier = [row["target_shares"] for row in self.history[:-1] if "target_shares" in row]
-        shares = np.atleast_2d(earlier[-1]) if earlier else None
-        is_known = shares is not None and shares.shape == (max(1, n_targets), *self._n_shares)
-        if not is_known:
-            shares = np.tile(self._source_shares, (max(1, n_targets), 1))
+        shares = np.tile(self._source_shares, (max(1, n_targets), 1))
+        is_known = bool(earlier) and np.shape(np.atleast_2d(earlier[-1])) == shares.shape
+        if is_known:
+            shares = np.atleast_2d(earlier[-1])
         if callable(self.target_shares):
             ask = self._asked_shares if is_known else None
         else:
@@ -176,12 +176,13 @@ class SharesMixin(NetPart):
         is_early = n_done <= renewals[_N_EARLY - 1]
         if n_done > renewals[-1] or not (is_early or (shares != self._source_shares).any()):
             return None
-        held = None if dataset_valid is not None else _held_rows(labels, self._order_seed)
-        if held is not None:
+        held = None
+        if dataset_valid is None:
+            held = _held_rows(labels, self._order_seed)
             self._are_drawn = _all_but(held, labels)
         if not n_done or n_done not in renewals or not dataset.targets:
             return None
-        if held is None:
+        if dataset_valid is not None:
             logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
         else:
             logits, labels = self.source_logits(dataset, held), dataset.class_numbers[held]

@@ -84,7 +84,7 @@ class DomainDataset(skorch.dataset.Dataset):
         return DomainDataset(self.X, self.y, weights=self.source_weights())
 
     @property
-    def class_numbers(self) -> np.ndarray:
+    def class_numbers(self) -> Any:
         """Of the source rows; what they are drawn by."""
         return self.y
 

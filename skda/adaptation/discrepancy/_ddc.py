@@ -40,8 +40,8 @@ def relative_mean_distance(source: torch.Tensor, target: torch.Tensor) -> torch.
     loss : torch.Tensor of shape ()
         Features of another scale have the same.
     """
-    of_source, of_target = (part.var(dim=0, correction=0).sum() for part in (source, target))
-    spread = (of_source + of_target) / 2
+    variances = [part.var(dim=0, correction=0).sum() for part in (source, target)]
+    spread = (variances[0] + variances[1]) / 2
     return linear_mmd(source, target) / spread.clamp(min=torch.finfo(source.dtype).tiny)
 
 
