@@ -169,7 +169,7 @@ class SharesMixin(NetPart):
         with naming("target_shares", wanted):
             return check_shares(shares, "target_shares", len(learned))
 
-    def _estimator(self, dataset, dataset_valid, shares):
+    def _estimator(self, dataset, dataset_valid: Any, shares):
         """Return what estimates the shares of a target, None where they stay as they are."""
         n_done, labels = len(self.history) - 1, dataset.class_numbers
         renewals = [math.ceil(self.max_epochs * k / 10) for k in range(1, _N_RENEWALS + 1)]
@@ -182,7 +182,7 @@ class SharesMixin(NetPart):
             self._are_drawn = _all_but(held, labels)
         if not n_done or n_done not in renewals or not dataset.targets:
             return None
-        if dataset_valid is not None:
+        if held is None:
             logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
         else:
             logits, labels = self.source_logits(dataset, held), dataset.class_numbers[held]
