@@ -169,7 +169,7 @@ class SharesMixin(NetPart):
         with naming("target_shares", wanted):
             return check_shares(shares, "target_shares", len(learned))
 
-    def _estimator(self, dataset, dataset_valid: Any, shares):
+    def _estimator(self, dataset, dataset_valid, shares):
         """Return what estimates the shares of a target, None where they stay as they are."""
         n_done, labels = len(self.history) - 1, dataset.class_numbers
         renewals = [math.ceil(self.max_epochs * k / 10) for k in range(1, _N_RENEWALS + 1)]
@@ -183,7 +183,8 @@ class SharesMixin(NetPart):
         if not n_done or n_done not in renewals or not dataset.targets:
             return None
         if held is None:
-            logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
+            valid: Any = dataset_valid
+            logits, labels = self._logits_of(valid.X, "source"), valid.y
         else:
             logits, labels = self.source_logits(dataset, held), dataset.class_numbers[held]
         domains = ("source", "target") if self._has_own_statistics() else ("source",)
