@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import skda._torch
 from skda.datasets import load_shifted_digits
 
 # Read by type checkers alone; ``test_typing.py`` runs the one that can run.
@@ -19,6 +20,34 @@ torch.set_num_threads(1)
 # A shell lets what it runs in the background ignore Ctrl-C, which tests send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device",
+        default=None,
+        help="the device that device='auto' stands for: cpu or cuda; else what torch finds",
+    )
+
+
+def pytest_configure(config):
+    device = config.getoption("--device")
+    if device is None:
+        return
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise pytest.UsageError(f"--device {device}: torch finds no CUDA device here.")
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for processes that tests start, too
+        skda._torch._accelerator = lambda: None
+
+
+def pytest_collection_modifyitems(config, items):
+    if torch.cuda.is_available() and config.getoption("--device") != "cpu":
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from devices import on_cpu
 from scipy import sparse
 from skorch.callbacks import Callback
 from torch import nn
@@ -32,7 +33,7 @@ def fitted(few):
 
 
 def weights(clf):
-    return torch.cat([p.flatten() for p in clf.net_.module_.parameters()]).detach().numpy()
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())]).numpy()
 
 
 def assert_same_fit(first, second):
@@ -235,7 +236,7 @@ def test_transform_with_names(fitted, few):
 
 def test_head_on_features_gives_the_scores(fitted, few):
     features = torch.from_numpy(fitted.transform(few["X"]))
-    logits = fitted.net_.module_.head(features).detach()
+    logits = on_cpu(fitted.net_.module_.head)(features).detach()
     np.testing.assert_allclose(logits, fitted.decision_function(few["X"]), atol=1e-5)
 
 
@@ -258,7 +259,7 @@ def test_pickle_holds_no_training_data(few):
 
 def test_predictions_need_no_domain_and_use_the_target_statistics(digits):
     clf = Quick(max_epochs=10).fit(digits.X, digits.y, X_target=digits.X_target)
-    module = clf.net_.module_.eval()
+    module = on_cpu(clf.net_.module_).eval()
     with torch.no_grad():
         logits, _ = module(torch.tensor(digits.X_target))
         with module.rows.of((1,)):  # the source's statistics
@@ -467,7 +468,7 @@ def test_early_stopping_looks_at_the_source_alone(few):
     best = min(clf.history_[:, "valid_loss"])
     # The same seed holds out the same rows.
     _, valid = clf.net_.train_split(DomainDataset(few["X"], few["y"].astype(np.int64)))
-    module = clf.net_.module_.eval()
+    module = on_cpu(clf.net_.module_).eval()
     with torch.no_grad(), module.rows.of((1,)):
         logits, _ = module(torch.tensor(valid.X))
     loss = nn.functional.cross_entropy(logits, torch.tensor(valid.y)).item()

@@ -13,7 +13,7 @@ from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._engine_room import EngineRoom
-from skda.feature_extraction._engines import engine_choices
+from skda.feature_extraction._engines import CPU_ENGINES, engine_choices
 from skda.feature_extraction._export import finish_features
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._finite import check_finite_features
@@ -93,6 +93,8 @@ class ComputationMixin(ExtractorPart):
             ) from error
 
     def _device_for(self, X):
+        if self.device == "auto" and self.engine in CPU_ENGINES:
+            return "cpu"
         elsewhere = isinstance(X, torch.Tensor) and X.device.type not in ("cpu", "meta")
         if self.device == "auto" and elsewhere:
             return X.device

@@ -18,7 +18,7 @@ ENGINES = ("auto", "eager", "compile", "openvino", "onnxruntime")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _LIBRARIES = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "onnxscript"], "eager": []}
-_CONVERTED = ("openvino", "onnxruntime")
+CPU_ENGINES = ("openvino", "onnxruntime")
 _AUTO_ON_CPU = ("openvino", "onnxruntime", "eager")
 
 # Converting a network takes seconds. Below this number of operations per row it hardly ever pays.
@@ -196,7 +196,7 @@ class Engine:
                     _check_agreement(run(example), expected, self.precision)
             return run
 
-        if self.name not in _CONVERTED:
+        if self.name not in CPU_ENGINES:
             return build()
         run = self._share(self.name, self.precision, build)
         with torch.inference_mode():  # what another clone has converted is of these weights
@@ -249,7 +249,7 @@ def _is_installed(name, precision):
 
 def _choose_precision(engine, precision, device, is_small):
     """Return the precision to run in, or raise for an impossible combination."""
-    if engine in ("openvino", "onnxruntime") and device.type != "cpu":
+    if engine in CPU_ENGINES and device.type != "cpu":
         raise ValueError(
             f"engine={engine!r} runs on the CPU, but device is {str(device)!r}; use engine='eager' "
             "or 'compile', or device='cpu'."

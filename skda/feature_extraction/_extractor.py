@@ -152,8 +152,9 @@ class DeepFeatureExtractor(
         beyond rounding, 1e-4 of their norm in float32.
 
     device : str or torch.device, default="auto"
-        Where the network runs; ``"auto"`` takes the device of X if that is a tensor outside of
-        the CPU, else a CUDA device where there is one.
+        Where the network runs; ``"auto"`` takes the CPU for the engines that run nowhere else
+        (openvino, onnxruntime), else the device of X if that is a tensor outside of the CPU,
+        else a CUDA device where there is one.
 
     engine : {"auto", "eager", "compile", "openvino", "onnxruntime"}, default="auto"
         What runs the network: torch, :func:`torch.compile` (slow to start, needs a C++

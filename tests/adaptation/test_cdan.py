@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda.adaptation import CDANClassifier, DANNClassifier
@@ -9,7 +10,7 @@ from skda.nn import DomainDiscriminator
 
 
 def _weights(clf):
-    return torch.cat([p.detach().flatten() for p in clf.net_.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())])
 
 
 def _fit(cls, few, **params):
@@ -54,7 +55,7 @@ def test_discriminator_may_be_an_instance_or_a_class(few):
     clf = _fit(CDANClassifier, few, discriminator=instance)
     assert clf.net_.alignment_.loss.discriminator is not instance
     assert not torch.equal(
-        next(clf.net_.alignment_.parameters()).cpu(), next(instance.parameters())
+        on_cpu(next(clf.net_.alignment_.parameters())), next(instance.parameters())
     )
 
     class Linear(nn.Linear):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 
 from skda.adaptation import DeepCORALClassifier, DUCDAClassifier
 
@@ -22,7 +23,7 @@ def _fit(cls, data, **params):
 
 
 def _weights(clf):
-    return torch.cat([p.detach().flatten() for p in clf.net_.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())])
 
 
 def test_convolutional_parts_are_found(images):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from scipy.special import expit, softmax
 from sklearn import config_context
 from sklearn.base import clone
@@ -145,7 +146,7 @@ def test_rows_of_few_values_make_the_same_step():
 
 def test_weights_start_uniform_and_the_domain_unit_undecided(few):
     clf = fit(few, lr=1e-12)
-    hidden, biases, head, _ = (w.detach().numpy() for w in weights_of(clf))
+    hidden, biases, head, _ = (on_cpu(w).numpy() for w in weights_of(clf))
     for weight in (hidden, head):
         bound = np.sqrt(6 / sum(weight.shape))
         assert 0.9 * bound < np.abs(weight).max() <= bound

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda.adaptation import WDGRLClassifier
@@ -16,7 +17,7 @@ def _fit(few, **params):
 
 
 def _weights(clf):
-    return torch.cat([p.detach().flatten() for p in clf.net_.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())])
 
 
 def _domains(width=3):

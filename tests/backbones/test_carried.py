@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda.adaptation import DeepCORALClassifier
@@ -251,7 +252,7 @@ def test_entry_of_the_weights_of_torchvision(models, monkeypatch, how, what, pic
     weights = {"entry": entry, "name": "IMAGENET1K_V1", "full name": str(entry)}[how]
     module = "torchvision/resnet50" if what == "name" else models.resnet50()
     extractor = DeepFeatureExtractor(module, weights=weights).fit(pictures[:1])
-    assert torch.equal(extractor.module_.conv1.weight, state["conv1.weight"])
+    assert torch.equal(on_cpu(extractor.module_.conv1.weight), state["conv1.weight"])
     assert (
         extractor.preprocess_.crop_pct == 224 / 256 and extractor.layer_sizes_["features"] == 2048
     )

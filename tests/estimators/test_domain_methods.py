@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from devices import on_cpu
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
@@ -69,7 +70,7 @@ def test_a_number_is_that_of_one_of_several_targets(method, of_two, few):
     first, second, mixture = (call(few["X"], domain=domain) for domain in (0, 1, "target"))
     assert np.abs(np.subtract(first, second)).max() > 0
     assert np.abs(np.subtract(first, mixture)).max() > 0
-    features = of_two.activations_of(few["X"], domain=1)["features"].numpy()
+    features = on_cpu(of_two.activations_of(few["X"], domain=1)["features"]).numpy()
     np.testing.assert_array_equal(of_two.transform(few["X"], domain=1), features)
 
 

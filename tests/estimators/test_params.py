@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from sklearn.base import clone
 
 from skda.adaptation import DANNClassifier
@@ -23,7 +24,7 @@ def fit(cls, few, **params):
 
 
 def weights(clf):
-    return torch.cat([p.detach().flatten() for p in clf.net_.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())])
 
 
 def test_with_and_without_the_decorator_the_same_is_trained(few):

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 
 import skda.adaptation
 from skda.base import DeepAdaptationClassifier
@@ -33,8 +34,8 @@ def _fit(cls=DeepAdaptationClassifier, n_targets=1, **params):
 
 
 def _linear(layer, x):
-    return x @ layer.weight.detach().double().numpy().T + (
-        0 if layer.bias is None else layer.bias.detach().double().numpy()
+    return x @ on_cpu(layer.weight).double().numpy().T + (
+        0 if layer.bias is None else on_cpu(layer.bias).double().numpy()
     )
 
 
@@ -69,7 +70,7 @@ def test_without_a_trade_off_batch_norms_normalise_by_the_moments_of_the_target(
     clf = _fit(n_targets=n_targets, trade_off=0, validation_fraction=0.2)
     linear, norm = clf.net_.module_.backbone.hidden1[:2]
     mean, scale = _moments([_linear(linear, rows) for rows in TARGETS[:n_targets]])
-    weight, bias = (p.detach().double().numpy() for p in (norm.norms[0].weight, norm.norms[0].bias))
+    weight, bias = (on_cpu(p).double().numpy() for p in (norm.norms[0].weight, norm.norms[0].bias))
     normalised = (_linear(linear, TARGETS[0]) - mean) / np.sqrt(scale**2 + norm.norms[0].eps)
     features = np.maximum(weight * normalised + bias, 0)
     np.testing.assert_allclose(clf.transform(TARGETS[0]), features, rtol=1e-4, atol=1e-4)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from skda.feature_extraction import _engines
+from skda.feature_extraction import DeepFeatureExtractor, _engines
 from skda.feature_extraction._engines import _LIBRARIES as LIBRARIES
 from skda.feature_extraction._engines import engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
@@ -280,6 +280,16 @@ def test_engines_of_the_cpu(engine):
     features = FeatureModule(nn.Linear(2, 2, device="meta"), ("features",), "avg")
     with pytest.raises(ValueError, match=f"engine='{engine}' runs on the CPU, .*'meta'"):
         make_engine(features, torch.zeros(2, 2), engine=engine, device="meta")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_engines_of_the_cpu_take_it_where_the_device_is_automatic(engine, module, monkeypatch):
+    needs(engine)
+    monkeypatch.setattr("skda._torch._accelerator", lambda: "meta")
+    given = DeepFeatureExtractor(module, engine=engine, precision="float32").fit_transform(IMAGES)
+    torch.testing.assert_close(
+        torch.as_tensor(given), expected_from(module)[-1], rtol=1e-3, atol=1e-4
+    )
 
 
 def test_precision_that_the_cpu_does_not_have(features, monkeypatch):

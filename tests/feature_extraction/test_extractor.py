@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -431,7 +432,7 @@ def test_timm_features_are_those_before_the_classifier():
     timm = pytest.importorskip("timm")
     extractor = DeepFeatureExtractor("timm/mobilenetv2_035", weights=None).fit(IMAGES)
     module = timm.create_model("mobilenetv2_035", pretrained=False).eval()
-    module.load_state_dict(extractor.module_.state_dict(), strict=False)
+    module.load_state_dict(on_cpu(extractor.module_.state_dict()), strict=False)
     with torch.no_grad():
         last = module.forward_features(torch.from_numpy(IMAGES))
         expected = module.forward_head(last, pre_logits=True).numpy()
@@ -443,7 +444,7 @@ def test_torchvision_features_are_those_before_the_classifier():
     images = np.repeat(np.repeat(IMAGES[:2], 3, axis=2), 4, axis=3)
     extractor = DeepFeatureExtractor("torchvision/mobilenet_v3_small", weights=None).fit(images)
     module = models.mobilenet_v3_small().eval()
-    module.load_state_dict(extractor.module_.state_dict(), strict=False)
+    module.load_state_dict(on_cpu(extractor.module_.state_dict()), strict=False)
     module.classifier[3] = nn.Identity()
     with torch.no_grad():
         expected = module(torch.from_numpy(images)).numpy()
@@ -526,7 +527,7 @@ def test_float16_file_becomes_float32(tmp_path):
     torch.save(state, tmp_path / "weights.pt")
     extractor = DeepFeatureExtractor(nn.Linear(6, 2), weights=tmp_path / "weights.pt").fit(TABLE)
     assert extractor.module_.weight.dtype == torch.float32
-    assert torch.equal(extractor.module_.weight, state["weight"].float())
+    assert torch.equal(on_cpu(extractor.module_.weight), state["weight"].float())
 
 
 def test_safetensors_file(tmp_path):

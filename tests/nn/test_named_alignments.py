@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 
 from skda.base import ALIGNMENTS, DeepAdaptationClassifier
 from skda.losses import coral
@@ -24,7 +25,7 @@ def _fit(data, **params):
 
 
 def _weights(clf):
-    return torch.cat([p.detach().flatten() for p in clf.net_.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(clf.net_.module_.parameters())])
 
 
 def _images(few):

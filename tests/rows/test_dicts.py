@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda.adaptation import DANNClassifier, DeepCORALClassifier
@@ -71,7 +72,7 @@ def test_padding_is_not_pooled(pooling):
     X = {"input_ids": IDS, "attention_mask": MASK}
     extractor = DeepFeatureExtractor(Mean, layers="embedding", pooling=pooling, random_state=0)
     features = extractor.fit_transform(X)
-    embedding = extractor.module_.embedding.weight.detach().numpy()
+    embedding = on_cpu(extractor.module_.embedding.weight).numpy()
     row = embedding[IDS[3, : MASK[3].sum()]]
     expected = row.mean(axis=0) if pooling == "avg" else row.max(axis=0)
     np.testing.assert_allclose(features[3], expected, atol=1e-6)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda import adaptation
@@ -60,7 +61,7 @@ def _fit(net, dataset):
 
 
 def _weights(net):
-    return torch.cat([value.double().flatten() for value in net.module_.state_dict().values()])
+    return torch.cat([v.double().flatten() for v in on_cpu(net.module_.state_dict()).values()])
 
 
 @pytest.fixture

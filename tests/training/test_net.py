@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -57,7 +58,7 @@ def _fit(net, data=DATA):
 
 
 def _weights(net):
-    return torch.cat([p.detach().flatten() for p in net.module_.parameters()])
+    return torch.cat([p.flatten() for p in on_cpu(net.module_.parameters())])
 
 
 def _hold_out(dataset):

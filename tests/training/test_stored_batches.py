@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from torch import nn
 
 from skda.images import ImagePreprocess, ImageRows, StoredRows, decode_rows
@@ -106,7 +107,7 @@ def test_training_is_that_of_decoded_arrays(tmp_path, monkeypatch):
         dataset = _dataset(rows_of)
         net.fit(dataset, None)
         features = net.activations_of(dataset.targets[0])["features"]
-        return torch.cat([p.flatten() for p in net.module_.state_dict().values()]), features
+        return torch.cat([p.flatten() for p in on_cpu(net.module_.state_dict()).values()]), features
 
     stored = train(_stored(tmp_path, monkeypatch, "memory"))
     arrays = train(lambda rows: rows[:].numpy())

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from devices import on_cpu
 from sklearn.base import clone
 from sklearn.pipeline import FeatureUnion
 
@@ -183,7 +184,9 @@ def test_one_estimator_predicts_in_threads(few):
     model = DeepCORALClassifier(layers=("hidden1",), **FEW_EPOCHS)
     model.fit(few["X"], few["y"], X_target=few["X_target"])
     jobs = [
-        lambda: model.activations_of(few["X"], ("hidden1",), domain="source")["hidden1"].numpy(),
+        lambda: on_cpu(
+            model.activations_of(few["X"], ("hidden1",), domain="source")["hidden1"]
+        ).numpy(),
         lambda: model.predict_proba(few["X_target"]),
         lambda: model.transform(few["X_target"][:50]),
     ]
