@@ -44,7 +44,7 @@ start = time.perf_counter()
 digits = load_shifted_digits(random_state=0)
 
 methods = {
-    "source only": DANNClassifier(trade_off=0, random_state=0),
+    "AdaBN": DANNClassifier(trade_off=0, random_state=0),
     "DANN": DANNClassifier(random_state=0),
     "CDAN": CDANClassifier(random_state=0),
     "DAAN": DAANClassifier(random_state=0),
@@ -101,7 +101,7 @@ figures = {
     "encoder_gradient_norm": "gradient norm of the encoder",
     "target_classes": "classes among the target's predictions",
 }
-games = {name: clf for name, clf in methods.items() if name != "source only"} | spoiled
+games = {name: clf for name, clf in methods.items() if name != "AdaBN"} | spoiled
 styles = {
     name: {"color": f"C{number}", "linestyle": ":" if name in spoiled else "-"}
     for number, name in enumerate(games)
@@ -124,7 +124,7 @@ omega.set(title="DAAN's weight of the global discriminator", xlabel="epoch", yli
 bars = axes[1, 2]
 colors = ["0.6", *(styles[name]["color"] for name in accuracies if name in styles)]
 bars.barh(list(accuracies), list(accuracies.values()), color=colors)
-bars.axvline(accuracies["source only"], color="0.6", linewidth=0.8)
+bars.axvline(accuracies["AdaBN"], color="0.6", linewidth=0.8)
 bars.invert_yaxis()
 bars.set(title="target accuracy in %")
 figure.savefig("adversarial_methods.png", dpi=120)

@@ -39,9 +39,9 @@ X, y, X_target, y_target = digits.X, digits.y, digits.X_target, digits.y_target
 # The classifier learns the labels of the source on top of the discriminators, and predicts the
 # target. With a `trade_off` of 0 there is no game.
 
-source_only = CoGANClassifier(trade_off=0, random_state=0).fit(X, y, X_target=X_target)
+adabn = CoGANClassifier(trade_off=0, random_state=0).fit(X, y, X_target=X_target)
 clf = CoGANClassifier(max_epochs=60, random_state=0).fit(X, y, X_target=X_target)
-for name, estimator in (("source only", source_only), ("CoGAN", clf)):
+for name, estimator in (("AdaBN", adabn), ("CoGAN", clf)):
     print(f"{name:12} target accuracy {100 * estimator.score(X_target, y_target):.1f} %")
 
 # %%

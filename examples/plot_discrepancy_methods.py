@@ -11,8 +11,9 @@ source lies, and nobody can tell a method which digit that is.
 # %%
 # What they match
 # ---------------
-# Without an alignment, ``trade_off=0``, the network learns from the source alone. Deep CORAL
-# matches covariances of the logits, and DAN their distributions, through kernels. JAN matches the
+# Without an alignment, ``trade_off=0``, the network learns from the source alone; by the target's
+# statistics at its batch norms it is AdaBN. Deep CORAL matches covariances of the logits, and DAN
+# their distributions, through kernels. JAN matches the
 # joint distribution of features and predictions, and RTN that of their products; RTN wants
 # certain predictions as well. DSAN matches every class by itself, with the predictions in place of
 # the target's labels. MCC and BNM compare no domains: they ask that the predictions for the
@@ -51,7 +52,7 @@ start = time.perf_counter()
 SEEDS = range(3)
 
 methods = {
-    "source only": DeepCORALClassifier(trade_off=0),
+    "AdaBN": DeepCORALClassifier(trade_off=0),
     "Deep CORAL": DeepCORALClassifier(),
     "DAN": DANClassifier(),
     "JAN": JANClassifier(),
@@ -96,7 +97,7 @@ for seed in SEEDS:
         left[:, i, seed] = discrepancies(source, target, digits)
 left *= 100 / left[:, :1]
 
-print(f"mean and spread over {len(SEEDS)} random states; discrepancies in % of source only\n")
+print(f"mean and spread over {len(SEEDS)} random states; discrepancies in % of AdaBN\n")
 print(f"{'':12}{'accuracy':>14}{'domains':>14}{'classes':>14}")
 for name, rows in zip(methods, np.stack([accuracies, *left], axis=1), strict=True):
     print(f"{name:12}", *[f"{row.mean():5.1f} +- {row.std():4.1f}" for row in rows])
@@ -114,7 +115,7 @@ for name, rows in zip(methods, np.stack([accuracies, *left], axis=1), strict=Tru
 # Each panel is the plane in which the centres of the source's digits differ most, turned so that
 # they lie alike in all panels. A number stands at the centre of a digit's features in the source,
 # its arrow leads to their centre in the target, unless it is too short to be seen, and the dots are
-# target images. Arrows are longest for the source alone and shortest for DSAN. Where a long one is
+# target images. Arrows are longest for AdaBN and shortest for DSAN. Where a long one is
 # left, the target's digit has come to lie near the place of another one.
 
 colors = plt.get_cmap("tab10")(range(10))
@@ -154,7 +155,7 @@ for offset, values, color, label in (
     (0.2, left[1], "tab:green", "of every class"),
 ):
     rest.barh(rows + offset, values.mean(axis=1), height=0.4, color=color, label=label)
-rest.set_xlabel("discrepancy left, in % of source only")
+rest.set_xlabel("discrepancy left, in % of AdaBN")
 rest.invert_yaxis()
 rest.legend(loc="lower right")
 figure.savefig("discrepancy_methods.png", dpi=120)
