@@ -81,17 +81,17 @@ class DeepAdaptationEstimator(
         With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
         unit variance in each domain by that domain's own moments.
 
-    target_shares : "estimate", array-like of shape (n_classes,), dict, callable or None, \
-            default=None
+    target_shares : "estimate", array-like, dict, callable or None, default=None
         Shares of the classes among the target rows, by which source rows are drawn: what the
         alignment and the batch norms compare then no longer differs in its classes. The
         classification loss is that of these shares too, so that ``predict_proba`` gives posteriors
         for rows with them, of whichever domain, and those of a class that the target lacks take no
         part. None draws the source as it is, and all is meant for its own shares.
 
-        - Numbers in the order of ``classes_``, or a dict by label, in which a missing class has
-          none. Of several targets, an array of shape (n_targets, n_classes), a list of dicts, or
-          one entry for all; source rows are drawn by their mean, weighted by the rows of a batch.
+        - Numbers of shape (n_classes,) in the order of ``classes_``, or a dict by label, in which a
+          missing class has none. Of several targets, an array of shape (n_targets, n_classes), a
+          list of dicts, or one entry for all; source rows are drawn by their mean, weighted by the
+          rows of a batch.
         - A function ``f(target_probabilities, source_shares)``, such as
           :func:`skda.label_shift.maximum_likelihood_shares`, which returns the shares of one
           target from the probabilities of its rows, of shape (n_samples, n_classes), and the

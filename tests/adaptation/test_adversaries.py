@@ -87,6 +87,8 @@ def test_the_adversary_can_learn_after_every_turn(cls, few):
 def test_the_gradient_of_the_adversary_does_not_depend_on_the_trade_off(cls, params, at_first, few):
     gradients = []
     for schedule in ("constant", lambda progress: at_first):
+        # Statistics that domains share take in the target by the trade-off.
+        params = {"batch_norm": "domain", **params}
         _, turns = _fit(cls, few, trade_off_schedule=schedule, **params)
         steps = turns.of_its_own or turns.after_the_network
         gradients.append(steps[0])
