@@ -152,7 +152,7 @@ class SANClassifier(DeepAdaptationClassifier):
     >>> from skda.datasets import load_shifted_digits
     >>> digits = load_shifted_digits(random_state=0)
     >>> some = digits.y_target < 5
-    >>> clf = SANClassifier(max_epochs=10, random_state=0)
+    >>> clf = SANClassifier(max_epochs=30, random_state=0)
     >>> clf = clf.fit(digits.X, digits.y, X_target=digits.X_target[some])
     >>> bool(clf.class_weights_[:5].sum() > clf.class_weights_[5:].sum())
     True
