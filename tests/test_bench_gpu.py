@@ -11,6 +11,7 @@ import pytest
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "bench_gpu.py"
 
 
+@pytest.mark.slow
 def test_every_part_runs(tmp_path):
     pytest.importorskip("torchvision")
     command = [sys.executable, BENCHMARK, "--device", "cpu", "--quick"]

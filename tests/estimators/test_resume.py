@@ -28,6 +28,7 @@ from skda.adaptation import (
 )
 from skda.exceptions import DivergenceError
 from skda.fine_tuning import FineTuneClassifier
+from skda.label_shift import maximum_likelihood_shares
 from skda.training import AdaptationNet
 
 RANDOM = np.random.RandomState(0)
@@ -67,6 +68,12 @@ TRAININGS = {
     "MCD": (MCDClassifier, BATCHED, DATA),
     "shallow DANN": (ShallowDANNClassifier, SHORT, DATA),
     "WDGRL": (WDGRLClassifier, {**BATCHED, "optimizer": "sgd", "optimizer__momentum": 0.9}, DATA),
+    "shares": (DANNClassifier, {**BATCHED, "max_epochs": 10, "target_shares": "estimate"}, DATA),
+    "asked shares": (
+        DANNClassifier,
+        {**BATCHED, "target_shares": maximum_likelihood_shares},
+        DATA,
+    ),
     "unfreezing": (
         FineTuneClassifier,
         {**BATCHED, "n_frozen": 2, "unfreeze_every": 1},
@@ -120,7 +127,7 @@ def _assert_goes_on(name, folder, monkeypatch, deaths):
         _assert_same(cls(**params, checkpoint=folder).fit(**data, resume=True), whole)
 
 
-@pytest.mark.parametrize("name", ["DANN", "ADDA", "SDAE", "DAAN", "MCD", "unfreezing"])
+@pytest.mark.parametrize("name", ["DANN", "ADDA", "SDAE", "DAAN", "MCD", "shares", "unfreezing"])
 def test_a_training_goes_on_bit_by_bit(name, tmp_path, monkeypatch):
     _assert_goes_on(name, tmp_path, monkeypatch, lambda n_epochs: [n_epochs])
 
