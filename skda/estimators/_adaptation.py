@@ -92,11 +92,11 @@ class DeepAdaptationEstimator(
           missing class has none. Of several targets, an array of shape (n_targets, n_classes), a
           list of dicts, or one entry for all; source rows are drawn by their mean, weighted by the
           rows of a batch.
-        - A function ``f(target_probabilities, source_shares)``, such as
-          :func:`skda.label_shift.maximum_likelihood_shares`, which returns the shares of one
+        - A function ``f(target_probabilities, source_shares)`` that returns the shares of one
           target from the probabilities of its rows, of shape (n_samples, n_classes), and the
-          shares that they were learned for, of shape (n_classes,). It is asked before every epoch
-          but the first, for which the source is as it is.
+          shares of the last epoch, of shape (n_classes,). It is asked before every epoch but the
+          first, and taken at its word: without calibration and damping classes can vanish.
+        - ``"estimate"`` is renewed in the first 90 % of `max_epochs`, and then stays.
         - ``"estimate"``: shares stay the source's unless two estimates, from rows held out for it,
           show others in the first 30 % of training; they are renewed after every tenth of it.
 

@@ -31,6 +31,11 @@ def shares_of_targets(estimator, training):
         If it is something else, or does not fit the labels or the targets.
     """
     given = getattr(estimator, "target_shares", None)
+    if given is not None and estimator.class_weight is not None:
+        raise ValueError(
+            f"class_weight={estimator.class_weight!r} and target_shares both say how much classes "
+            "count; leave class_weight at None, or target_shares."
+        )
     if given is None or callable(given) or isinstance(given, str):
         return given
     if not hasattr(estimator, "classes_"):
@@ -53,11 +58,12 @@ def _by_target(given, classes, n_targets):
     )
     if n_targets > 1:
         wanted += f"; of {n_targets} targets a list with such an entry for each, or one for all"
+    given = _by_label(given)
     with naming("target_shares", f"{wanted}; of numbers of rows by class counts / counts.sum()"):
         if isinstance(given, Mapping):
             entries = [given]
-        elif any(isinstance(entry, Mapping) for entry in given):
-            entries = list(given)
+        elif any(isinstance(_by_label(entry), Mapping) for entry in given):
+            entries = [_by_label(entry) for entry in given]
         else:
             values = as_array(given, "target_shares")
             entries = list(values) if np.ndim(values) == 2 else [values]
@@ -68,6 +74,12 @@ def _by_target(given, classes, n_targets):
             for entry in entries
         ]
     return np.stack(shares * (max(1, n_targets) if len(shares) == 1 else 1))
+
+
+def _by_label(entry):
+    """Return a Series as a dict, such as of ``value_counts``, which sorts classes by their rows."""
+    is_series = hasattr(entry, "index") and hasattr(entry, "items") and hasattr(entry, "to_dict")
+    return dict(entry.items()) if is_series and np.ndim(entry) == 1 else entry
 
 
 def _values(entry, classes):

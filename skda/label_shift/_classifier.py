@@ -22,7 +22,7 @@ from skda.label_shift._calibration import calibrate
 from skda.label_shift._consistency import label_shift_test
 from skda.label_shift._methods import METHODS, estimate_of
 from skda.label_shift._posteriors import reweight_probabilities
-from skda.label_shift._predictions import predict_domain
+from skda.label_shift._predictions import class_numbers, predict_domain
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -196,7 +196,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = clone(self.estimator).fit(X, y, **params)
         self.classes_ = np.asarray(self.estimator_.classes_)
         labels = check_column(y)
-        codes = np.searchsorted(self.classes_, labels)
+        codes = class_numbers(labels, self.classes_, labels)
         counts = np.bincount(codes, minlength=len(self.classes_))
         self.source_shares_ = counts / counts.sum()
         self._held_out, self.calibration_ = None, None
@@ -213,7 +213,7 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
             self.target_shares_, self.p_value_, self._n_rows = self.source_shares_, None, ()
             return self
-        probabilities, rows = self._predict_held_out(X, y, labels, params)
+        probabilities, rows = self._predict_held_out(X, y, labels, codes, params)
         self._held_out = probabilities, codes[rows]
         self.calibration_ = calibrate(probabilities, codes[rows])
         self._estimate(targets, *self._held_out)
@@ -343,20 +343,34 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         )
         return reweight_probabilities(probabilities, self.source_shares_, chosen)
 
-    def _predict_held_out(self, X, y, labels, params):
+    def _predict_held_out(self, X, y, labels, codes, params):
         """Return probabilities of source rows by classifiers that have not seen them, and which."""
         found, rows = [], []
         splitter: Any = check_cv(self.cv, labels, classifier=True)
         for train, test in splitter.split(X, labels):
             part = clone(self.estimator)
+            self._check_classes_of_part(codes, train, test)
             part.fit(safe_indexing(X, train), safe_indexing(y, train), **params)
             probabilities = predict_domain(part, safe_indexing(X, test), "X", "source")
             # A class may have no row in a part.
             full = np.zeros((len(probabilities), len(self.classes_)))
-            full[:, np.searchsorted(self.classes_, part.classes_)] = probabilities
+            known = self.classes_.tolist()
+            full[:, [known.index(label) for label in np.asarray(part.classes_).tolist()]] = (
+                probabilities
+            )
             found.append(full)
             rows.append(test)
         return np.concatenate(found), np.concatenate(rows)
+
+    def _check_classes_of_part(self, codes, train, test):
+        """Raise if a part of the source is to be predicted by what has not seen its class."""
+        n_rows = np.bincount(codes, minlength=len(self.classes_))
+        for number in np.setdiff1d(codes[test], codes[train]):
+            if n_rows[number] > 1:
+                raise ValueError(
+                    f"cv={self.cv!r} leaves no row of class {self.classes_[number]!r} to learn "
+                    "from while it holds out some; give a stratified splitter, or shuffle."
+                )
 
     def _estimate(self, targets, source, codes):
         """Set the shares of the targets, from held-out predictions for the source."""

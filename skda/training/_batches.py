@@ -276,7 +276,10 @@ class PairedBatches:
                     f"{start + n - 1}; domains are counted on from one another."
                 )
             start += n
-        if self.source_weights is not None:
+        if (
+            self.source_weights is not None
+            and type(self).draw_epoch is not PairedBatches.draw_epoch
+        ):
             self._check_shares(indices[:, : self.sizes[0]])
 
     def _check_shares(self, rows):

@@ -304,3 +304,23 @@ def test_a_search_chooses_among_shares():
     search = GridSearchCV(DANNClassifier(**SHORT), {"target_shares": [None, SHARES]}, cv=2)
     search.fit(X, Y, X_target=(X_TARGET,))
     assert search.best_params_["target_shares"] is None  # of held-out rows of the source
+
+
+def test_a_series_is_read_by_its_labels():
+    pd = pytest.importorskip("pandas")
+    shares = pd.Series({"c": 0.7, "b": 0.2, "a": 0.1})
+    clf = fit(target_shares=shares)
+    assert np.allclose(clf.target_shares_, fit(target_shares=shares.to_dict()).target_shares_)
+
+
+@pytest.mark.parametrize("shares", [SHARES, "estimate"])
+def test_weights_of_classes_beside_shares_are_refused(shares):
+    with pytest.raises(ValueError, match="class_weight='balanced' and target_shares both"):
+        fit(target_shares=shares, class_weight="balanced")
+
+
+def test_few_rows_a_class_are_drawn_as_near_as_they_can_be():
+    rows = np.random.RandomState(0).randn(4, 5).astype("float32")
+    clf = DANNClassifier(max_epochs=1, random_state=0, target_shares=[0.95, 0.05])
+    clf.fit(rows, [0, 0, 1, 1], X_target=rows)
+    assert clf.target_shares_.tolist() == [0.95, 0.05]

@@ -6,7 +6,7 @@ import sklearn
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -213,3 +213,22 @@ def test_saved_and_loaded_it_predicts_and_adapts_alike(domains, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X_target), clf.predict_proba(X_target))
     loaded.adapt(X_target[:50])
     np.testing.assert_array_equal(loaded.target_shares_, clf.adapt(X_target[:50]).target_shares_)
+
+
+def test_labels_of_held_out_rows_are_those_of_a_fitted_classifier(domains):
+    X, y, X_target, _ = domains
+    fitted = LogisticRegression().fit(X, y)
+    clf = PriorShiftClassifier(FrozenEstimator(fitted), cv=2)
+    with pytest.raises(ValueError, match="y"):
+        clf.fit(X, np.where(y == 1, 7, y), X_target=X_target)
+    few = y != y.max()
+    with pytest.raises(ValueError, match="y"):
+        clf.fit(X[few], y[few], X_target=X_target)
+
+
+def test_parts_that_have_not_seen_a_class_are_refused(domains):
+    X, y, X_target, _ = domains
+    order = np.argsort(y)
+    clf = PriorShiftClassifier(LogisticRegression(), cv=KFold(3))
+    with pytest.raises(ValueError, match=r"cv=KFold.* leaves no row of class"):
+        clf.fit(X[order], y[order], X_target=X_target)
