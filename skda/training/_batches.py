@@ -276,6 +276,7 @@ class PairedBatches:
                     f"{start + n - 1}; domains are counted on from one another."
                 )
             start += n
+        # The own one draws few rows by the shares as nearly as they can be, and not nearer.
         if (
             self.source_weights is not None
             and type(self).draw_epoch is not PairedBatches.draw_epoch
