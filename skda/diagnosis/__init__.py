@@ -1,0 +1,3 @@
+"""How two domains differ, before anything is trained."""
+
+__all__ = []

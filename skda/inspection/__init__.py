@@ -1,0 +1,3 @@
+"""Pictures, with scikit-learn's convention of displays."""
+
+__all__ = []
