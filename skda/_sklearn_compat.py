@@ -1,6 +1,8 @@
 """What skda uses of scikit-learn and joblib that is private, or whose inferred types are wrong."""
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sklearn.utils._param_validation import (
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     def safe_indexing(X: Any, indices: Any, *, axis: int = 0) -> Any: ...
     def validate_data(estimator: Any, X: Any = None, y: Any = None, **options: Any) -> Any: ...
 else:
-    from sklearn.base import _fit_context as fit_context
-    from sklearn.base import clone
+    from sklearn.base import _fit_context, clone
     from sklearn.utils import _safe_indexing as safe_indexing
     from sklearn.utils import check_array, column_or_1d
     from sklearn.utils.validation import validate_data
@@ -34,6 +35,30 @@ else:
         import cloudpickle
     except ImportError:  # before joblib 1.6, which has it as a dependency
         from joblib.externals import cloudpickle
+
+    def fit_context(*, prefer_skip_nested_validation):
+        # scikit-learn's, with words for those who give the target by position.
+        def decorate(fit):
+            method = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)(fit)
+            parameters = signature(fit).parameters.values()
+            by_position = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+            takes_target = "X_target" in signature(fit).parameters
+
+            @wraps(method)
+            def checked(self, *args, **kwargs):
+                if takes_target and len(args) >= len(by_position):
+                    given = ", ".join(by_position[1:])
+                    raise TypeError(
+                        f"{fit.__name__}: {len(args)} arguments were given by position, but only "
+                        f"{given} may be; name the others, as in {fit.__name__}({given}, "
+                        "X_target=X_target)."
+                    )
+                return method(self, *args, **kwargs)
+
+            return checked
+
+        return decorate
+
 
 __all__ = [
     "HasMethods",

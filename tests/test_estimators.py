@@ -82,6 +82,12 @@ def test_methods_fix_their_alignment(cls):
     assert "alignment" not in inspect.signature(cls).parameters
 
 
+@pytest.mark.parametrize("cls", [*CLASSIFIERS, *SHALLOW])
+def test_a_target_by_position_is_told_its_name(cls):
+    with pytest.raises(TypeError, match=r"only X, y may be; name .*X_target=X_target"):
+        cls().fit([[0.0], [1.0]], [0, 1], [[0.0]])
+
+
 @pytest.mark.parametrize("cls", [*ESTIMATORS, TargetEntropyScorer, ImportanceWeightedScorer])
 def test_repr_shows_what_was_changed(cls):
     assert repr(cls()) == f"{cls.__name__}()"

@@ -204,6 +204,11 @@ class GoingOnMixin(FittingMixin):
             if is_first:
                 raise ValueError("classes must be passed in the first call of partial_fit.")
             return
+        if np.ndim(classes) != 1:
+            raise ValueError(
+                f"classes must be a list of labels, got an array of shape {np.shape(classes)}; "
+                "unlabeled rows of the target are passed by name, as X_target=X_target."
+            )
         classes = np.unique(classes)
         if is_first:
             self._task.encode(classes, classes)

@@ -217,6 +217,7 @@ def test_new_rows_move_the_network_and_keep_the_classes():
     "params, kwargs, message",
     [
         ({}, {}, "classes must be passed"),
+        ({}, {"classes": X}, "by name, as X_target=X_target"),
         ({"early_stopping": True}, {"classes": CLASSES}, "whole training in one call"),
         ({}, {"classes": CLASSES, "sample_domain": np.ones(40), "y_target": Y}, "y_target goes"),
     ],
