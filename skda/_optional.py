@@ -29,5 +29,5 @@ def import_optional(name, extra):
     except ImportError as error:
         raise ImportError(
             f"{name} is needed and cannot be imported ({error}); install it with: "
-            f'pip install "skda[{extra}]"'
+            f'pip install "skda[{extra}]", in a checkout: pip install ".[{extra}]"'
         ) from error

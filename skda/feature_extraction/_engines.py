@@ -372,7 +372,8 @@ def _import_libraries(engine):
     except ImportError as error:
         raise ImportError(
             f"engine={engine!r} needs {' and '.join(_LIBRARIES[engine])}, and that cannot be "
-            f"imported ({error}); install it with: pip install skda[{engine}]"
+            f"imported ({error}); install it with: pip install skda[{engine}], in a checkout: "
+            f"pip install .[{engine}]"
         ) from error
 
 
