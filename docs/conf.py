@@ -55,7 +55,7 @@ html_static_path = ["_static"]
 html_show_sourcelink = False
 html_theme_options = {"show_prev_next": False}
 html_sidebars = {
-    page: [] for page in ("architecture", "index", "methods", "user_guide", "your_own_method")
+    page: [] for page in ("architecture", "index", "methods", "your_own_method")
 }
 
 
