@@ -18,7 +18,9 @@ version = release = skda.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",
+    "sphinx_copybutton",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -53,7 +55,15 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skda"
 html_static_path = ["_static"]
 html_show_sourcelink = False
-html_theme_options = {"show_prev_next": False}
+html_favicon = "_static/favicon.svg"
+html_theme_options = {
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
+    "show_prev_next": False,
+}
+# What is copied is code alone, without prompts and results.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+viewcode_line_numbers = True
 html_sidebars = {
     page: [] for page in ("architecture", "index", "methods", "your_own_method")
 }
