@@ -33,8 +33,9 @@ class StandardizingMixin(EstimatorPart):
         if resolver.has_weights:  # which were learned from rows as they are
             return vars(self.module).get("standardize_") if _is_fitted(self.module) else None
         look = self._source_look
-        is_table = look is not None and look.is_table
-        return "source" if is_table and has_mixed_units(look) else None
+        if look is None or not look.is_table:
+            return None
+        return "source" if has_mixed_units(look) else None
 
     def _standardization_kind(self) -> str | None:
         """How the network standardises; of an earlier version's estimator as it was told to."""
