@@ -359,9 +359,9 @@ class BackboneResolver:
         module = copy.deepcopy(network_of(fitted, "module"))
         if module.standardizer is not None and not standardizes:
             raise ValueError(
-                f"module: this {type(fitted).__name__} was fitted with standardize='domain', and "
-                "its backbone takes standardized rows; fit it with standardize=None, or let both "
-                "standardize."
+                f"module: this {type(fitted).__name__} standardized its rows, as standardize= says "
+                "or, of a table in mixed units, by default, and so its backbone takes standardized "
+                "rows; fit it with standardize=None, or let both standardize."
             )
         while module.frozen:
             module.unfreeze()

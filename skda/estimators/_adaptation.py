@@ -24,16 +24,16 @@ from skda.estimators._domain_checks import (
 from skda.estimators._domain_methods import DomainMethodsMixin
 from skda.estimators._keywords import AlignmentKeywords
 from skda.estimators._scales import warn_of_scales
+from skda.estimators._standardizing import StandardizingMixin
 from skda.nn import ALIGNMENTS, WeightedAlignments
-from skda.rows import DESCRIPTIONS
-from skda.training import AdaptationModule, DomainDataset, Stage, Training, standardization
+from skda.training import AdaptationModule, DomainDataset, Stage, Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class DeepAdaptationEstimator(
-    DomainMethodsMixin, AlignmentBuilder, DeepEstimator, AlignmentKeywords
+    DomainMethodsMixin, StandardizingMixin, AlignmentBuilder, DeepEstimator, AlignmentKeywords
 ):
     r"""Deep network that learns on a source domain and adapts to a target domain.
 
@@ -77,9 +77,12 @@ class DeepAdaptationEstimator(
         alignment both domains count alike. Statistics of its own hide from the alignment how a
         domain differs in mean and variance, and with them in the frequencies of classes.
 
-    standardize : {"domain"} or None, default=None
-        With ``"domain"`` columns of tables, or channels of images, are brought to zero mean and
-        unit variance in each domain by that domain's own moments.
+    standardize : {"auto", "source", "domain"} or None, default="auto"
+        By whose moments columns of tables, or channels of images, are brought to zero mean and
+        unit variance: ``"source"`` by the source's in all domains, ``"domain"`` by each domain's
+        own, which takes other frequencies of classes for a shift. ``"auto"`` is ``"source"`` for
+        tables in mixed units, unless the module comes with weights, and None for all else: units
+        are mixed if the widest range of a column is over 250 times the tenth percentile of them.
 
     target_shares : "estimate", array-like, dict, callable or None, default=None
         Shares of the classes among the target rows, by which source rows are drawn: what the
@@ -137,6 +140,9 @@ class DeepAdaptationEstimator(
         ``trade_off`` and the ``valid_*`` figures: ``history_[:, "train_loss"]``. With
         `target_shares` also these, as lists, and held-out rows are weighted by them.
 
+    standardize_ : {"source", "domain"} or None
+        What ``standardize="auto"`` came to; `standardize` otherwise.
+
     target_shares_ : ndarray of shape (n_classes,) or (n_targets, n_classes)
         Shares that the network was trained for, with `target_shares` alone.
     """
@@ -146,7 +152,7 @@ class DeepAdaptationEstimator(
     trade_off: float = 1.0
     trade_off_schedule: str | Callable = "constant"
     batch_norm: str = "domain"
-    standardize: str | None = None
+    standardize: str | None = "auto"
     target_shares: Any = None
 
     keyword_prefixes: ClassVar[tuple[str, ...]] = ("module", "alignment")
@@ -157,7 +163,7 @@ class DeepAdaptationEstimator(
         "trade_off": [Interval(Real, 0, None, closed="left")],
         "trade_off_schedule": [StrOptions({"constant", "progressive"}), callable],
         "batch_norm": [StrOptions({"domain", "shared"})],
-        "standardize": [StrOptions({"domain"}), None],
+        "standardize": [StrOptions({"auto", "source", "domain"}), None],
         "target_shares": [StrOptions({"estimate"}), "array-like", Mapping, callable, None],
     }
 
@@ -360,7 +366,8 @@ class DeepAdaptationEstimator(
         targets = tuple(
             self._validate_target(rows, X, name) for rows, name in zip(targets, names, strict=True)
         )
-        self._check_scales(X, targets, names)
+        self._look_at_source(X, start["resolver"])
+        self._check_scales(self._source_look, targets, names)
         if target_labels is not None:
             target_labels = tuple(map(self._kept_labels, target_labels, names))
         if not targets:
@@ -369,11 +376,10 @@ class DeepAdaptationEstimator(
         dataset = DomainDataset(X, codes, targets, target_labels, weights=row_weights)
         return self._train(dataset, start)
 
-    def _check_scales(self, X, targets, names):
+    def _check_scales(self, source_look, targets, names):
         """Warn of a target that is on another scale than the source."""
-        if self._row_kind in ("table", "image", "series"):
-            standardized = self.standardize is not None
-            self._source_look = warn_of_scales(X, targets, names, standardized=standardized)
+        standardized = self._standardization_kind() == "domain"
+        warn_of_scales(source_look, targets, names, standardized=standardized)
 
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
@@ -393,15 +399,9 @@ class DeepAdaptationEstimator(
     def make_module(self, training: Training, **params: Any) -> AdaptationModule:
         """Return the network with its head, and what it needs to tell domains apart."""
         dataset = training.dataset
-        if self.standardize:
-            if isinstance(self.input_shape_, dict) or self._row_kind in ("text", "tokens"):
-                raise ValueError(
-                    f"standardize={self.standardize!r} needs numbers, but X holds "
-                    f"{DESCRIPTIONS[self._row_kind]}; leave it at None."
-                )
-            moments = standardization([dataset.X]) + standardization(dataset.targets)
-            params = {"moments": moments, **params}
         params = {"n_targets": len(dataset.targets), "batch_norm": self.batch_norm, **params}
+        if (moments := self._moments(dataset)) is not None:
+            params = {"moments": moments, **params}
         return super().make_module(training, **params)
 
     def net_params(self, training: Training) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class AssemblyMixin(EstimatorPart):
 
     def make_backbone(self, training: Training) -> nn.Module:
         """Return the network from inputs to features."""
-        standardizes = getattr(self, "standardize", None) is not None
+        standardizes = vars(self).get("standardize_") is not None
         return training.resolver.build_to_train(self.input_shape_, standardizes=standardizes)
 
     def make_module(

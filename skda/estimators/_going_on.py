@@ -20,7 +20,6 @@ from skda.training import (
     Training,
     last_group,
     run_epoch,
-    standardization,
 )
 
 
@@ -37,6 +36,9 @@ class GoingOnMixin(FittingMixin):
     """An estimator that can train one epoch more."""
 
     _position: Any = None
+
+    def _look_at_source(self, X, resolver):
+        """See what is to be done to the columns of the source; without a target nothing is."""
 
     def _check_goes_on(self):
         self._check_param_names()
@@ -72,7 +74,9 @@ class GoingOnMixin(FittingMixin):
         start = self._start() if is_first else {}
         self._kept = {}
         X = self._validate_X(X, reset=is_first)
-        if not is_first:
+        if is_first:
+            self._look_at_source(X, start["resolver"])
+        else:
             X = self._stored(Rows(self._row_kind, X, None), "X").values
         y = self._kept_labels(y)
         if is_first:
@@ -185,7 +189,7 @@ class GoingOnMixin(FittingMixin):
                 "X_target was not passed in the first call, so that the network has no part that "
                 "aligns domains; pass it from the first call on."
             )
-        if module.standardizer is not None and not self.standardize:
+        if module.standardizer is not None and self._standardization_kind() is None:
             raise ValueError(
                 f"X_target holds {n_targets} domains, but the network scales inputs by the ranges "
                 f"of the first call, which had {module.n_targets}; pass as many."
@@ -193,8 +197,7 @@ class GoingOnMixin(FittingMixin):
         if self.batch_norm == "shared":
             module.n_targets = n_targets
             return
-        moments = standardization(dataset.targets) if module.standardizer is not None else None
-        module.set_targets(n_targets, moments)
+        module.set_targets(n_targets, self._new_target_moments(module, dataset.targets))
         net.renew_optimizers()
 
     # -- labels ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skda.base import DeepAdaptationClassifier
 from skda.domains import as_target_tuple, name_of
-from skda.training import Stage, standardization
+from skda.training import Stage
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -156,10 +156,9 @@ class AdaBNClassifier(DeepAdaptationClassifier):
             stages.append(statistics)
         return stages
 
-    @staticmethod
-    def _adapt(net, targets):
+    def _adapt(self, net, targets):
         module = net.module_
-        moments = standardization(targets) if module.standardizer is not None else None
+        moments = self._new_target_moments(module, targets)
         with module.targets_at_stake():
             module.set_targets(len(targets), moments)
             net.estimate_target_statistics(targets)

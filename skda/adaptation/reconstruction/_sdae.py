@@ -14,7 +14,7 @@ from skda.adaptation.reconstruction._denoising import DenoisingNet
 from skda.backbones import list_blocks
 from skda.base import DeepAdaptationClassifier
 from skda.estimators import example_rows, frozen_blocks
-from skda.training import AdaptationModule, DomainDataset, Stage, standardization
+from skda.training import AdaptationModule, DomainDataset, Stage
 
 
 class SDAEClassifier(DeepAdaptationClassifier):
@@ -156,9 +156,9 @@ class SDAEClassifier(DeepAdaptationClassifier):
         # Labels of the target are no part of this stage.
         dataset = training.dataset
         rows = DomainDataset(dataset.X, dataset.y, dataset.targets)
-        if not self.standardize:
+        moments = self._moments(dataset)
+        if moments is None:
             return rows
-        moments = standardization([dataset.X]) + standardization(dataset.targets)
         training.rows = rows
         net = self._build_denoising_net(nn.Identity(), training, moments=moments)
         return net.initialize().encode(rows)
