@@ -17,7 +17,8 @@ from skda.training._share_estimates import renewed_estimate
 
 _ROUNDING = 1e-9
 # Estimates are renewed after every tenth of a training but the last. Rows are held out for them
-# that are learned from after the last one, or once it shows that shares are those of the source.
+# that are learned from after the last one, or once the early ones show that shares are those of the
+# source.
 _N_RENEWALS = 9
 _N_EARLY = 3
 _HELD = 0.15
@@ -146,12 +147,14 @@ class SharesMixin(NetPart):
         is_known = bool(earlier) and np.shape(np.atleast_2d(earlier[-1])) == shares.shape
         if is_known:
             shares = np.atleast_2d(earlier[-1])
-        if callable(self.target_shares):
-            ask = self._asked_shares if is_known else None
-        else:
-            ask = self._estimator(dataset, dataset_valid, shares)
-        if ask is None or not n_targets:
+        if not n_targets:
             return shares
+        if not callable(self.target_shares):
+            return self._estimated_shares(dataset, dataset_valid, shares)
+        return self._by_target(self._asked_shares, dataset, shares) if is_known else shares
+
+    @staticmethod
+    def _by_target(ask, dataset, shares):
         learned = shares.mean(axis=0)
         return np.stack(
             [ask(rows, n, shares[n], learned) for n, rows in enumerate(dataset.targets)]
@@ -169,22 +172,31 @@ class SharesMixin(NetPart):
         with naming("target_shares", wanted):
             return check_shares(shares, "target_shares", len(learned))
 
-    def _estimator(self, dataset, dataset_valid, shares):
-        """Return what estimates the shares of a target, None where they stay as they are."""
+    def _estimated_shares(self, dataset, dataset_valid, shares):
+        """Return shares that are estimated if it is time; hold rows out for the next estimate."""
         n_done, labels = len(self.history) - 1, dataset.class_numbers
-        renewals = [math.ceil(self.max_epochs * k / 10) for k in range(1, _N_RENEWALS + 1)]
-        is_early = n_done <= renewals[_N_EARLY - 1]
-        if n_done > renewals[-1] or not (is_early or (shares != self._source_shares).any()):
-            return None
-        held = None
-        if dataset_valid is None:
-            held = _held_rows(labels, self._order_seed)
+        if not self._is_awaited(n_done, shares):
+            return shares
+        held = _held_rows(labels, self._order_seed) if dataset_valid is None else None
+        if n_done in _renewals(self.max_epochs):
+            shares = self._by_target(
+                self._estimator(dataset, dataset_valid, held, n_done), dataset, shares
+            )
+        if held is not None and self._is_awaited(n_done + 1, shares):
             self._are_drawn = _all_but(held, labels)
-        if not n_done or n_done not in renewals or not dataset.targets:
-            return None
+        return shares
+
+    def _is_awaited(self, n_done, shares):
+        """Tell whether there is an estimate after so many epochs or more."""
+        renewals = _renewals(self.max_epochs)
+        if not renewals or n_done > renewals[-1]:
+            return False
+        return n_done <= renewals[_N_EARLY - 1] or bool((shares != self._source_shares).any())
+
+    def _estimator(self, dataset, dataset_valid, held, n_done):
+        """Return what estimates the shares of a target."""
         if held is None:
-            valid: Any = dataset_valid
-            logits, labels = self._logits_of(valid.X, "source"), valid.y
+            logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
         else:
             logits, labels = self.source_logits(dataset, held), dataset.class_numbers[held]
         domains = ("source", "target") if self._has_own_statistics() else ("source",)
@@ -202,7 +214,7 @@ class SharesMixin(NetPart):
                 source_shares=self._source_shares,
                 learned=learned,
                 domains=domains,
-                is_early=is_early,
+                is_early=n_done <= _renewals(self.max_epochs)[_N_EARLY - 1],
             )
 
         return estimate
@@ -256,6 +268,12 @@ class SharesMixin(NetPart):
         return widths[-1] or int(labels.max()) + 1
 
 
+def _renewals(max_epochs):
+    """Return after how many epochs estimates are renewed; the last epoch learns by one, if any."""
+    after = [math.ceil(max_epochs * tenth / 10) for tenth in range(1, _N_RENEWALS + 1)]
+    return [n_done for n_done in after if n_done < max_epochs]
+
+
 def _softmax(logits):
     return logits.double().softmax(dim=1).cpu().numpy()
 
@@ -268,12 +286,11 @@ def _spread(n_rows, most):
 def _held_rows(labels, seed):
     """Return the numbers of rows to estimate by: a share of every class, at least one of each."""
     order = np.random.RandomState(seed).permutation(len(labels))
-    share = min(_HELD, _MOST_ROWS / len(labels))
-    held = []
-    for code in np.unique(labels):
-        rows = order[labels[order] == code]
-        held.append(rows[: max(1, round(share * len(rows)))])
-    return np.sort(np.concatenate(held))
+    order = order[np.argsort(labels[order], kind="stable")]
+    codes, counts = labels[order], np.bincount(labels)
+    n_held = np.maximum(1, np.round(min(_HELD, _MOST_ROWS / len(labels)) * counts))
+    places = np.arange(len(labels)) - (counts.cumsum() - counts)[codes]  # within the class
+    return np.sort(order[places < n_held[codes]])
 
 
 def _all_but(held, labels):
