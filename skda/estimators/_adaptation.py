@@ -97,7 +97,7 @@ class DeepAdaptationEstimator(
           the shares of the last epoch. It is asked before every epoch but the first, and taken at
           its word: without calibration and damping classes can vanish.
         - ``"estimate"``: shares stay the source's unless two estimates, from rows held out for it,
-          show others after 10, 20 or 30 % of `max_epochs`; then they are renewed up to 90 %, and
+          show others after 10 or 20 % of `max_epochs`; then they are renewed up to 90 %, and
           stay, in later calls of partial_fit too. With one epoch nothing is estimated.
 
     head_lr_multiplier : float or "auto", default="auto"

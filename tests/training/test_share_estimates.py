@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skda.training._share_estimates import Comparison, renewed_estimate
+from skda.training._share_estimates import Comparison, early_estimate, next_step
 
 EQUAL = np.array([0.5, 0.5])
 LABELS = np.repeat([0, 1], 400)
@@ -18,15 +18,14 @@ def predictions(labels, *, scale=4.0):
 HELD = predictions(LABELS), LABELS
 
 
-def estimate(by_source, by_target, shares=EQUAL, **options):
-    return renewed_estimate(
+def estimate(by_source, by_target):
+    return early_estimate(
         {"source": by_source, "target": by_target}.get,
         HELD,
-        shares,
+        EQUAL,
         source_shares=EQUAL,
-        learned=shares,
+        learned=EQUAL,
         domains=("source", "target"),
-        **{"is_early": True, **options},
     )
 
 
@@ -48,5 +47,6 @@ def test_a_shift_with_other_features_is_followed_by_steps():
     target = predictions(np.repeat([0, 1], [80, 320]), scale=8.0)
     first = estimate(target, target)
     assert np.allclose(first, target.mean(axis=0))
-    late = estimate(target, target, is_early=False)
-    assert np.array_equal(late, EQUAL)
+    # By Bayes' rule from shares that were learned, halfway.
+    assert np.allclose(next_step(target, first, first), first)
+    assert np.allclose(next_step(target, EQUAL, EQUAL), (first + EQUAL) / 2)
