@@ -167,9 +167,8 @@ def main():
         cell.update(measure(**cell))
         with options.out.open("a") as file:
             file.write(json.dumps(cell) + "\n")
-        results[key_of(cell)] = cell
         print(json.dumps(cell), flush=True)
-    lines = tables(results, options.angle)
+    lines = tables(read(options.out), options.angle)
     options.out.with_suffix(".rst").write_text("\n".join(lines))
     print("\n".join(lines))
 
