@@ -96,12 +96,12 @@ class DeepAdaptationEstimator(
           list of dicts, or one entry for all; source rows are drawn by their mean, weighted by the
           rows of a batch.
         - A function ``f(target_probabilities, source_shares)`` that returns the shares of one
-          target from the probabilities of its rows, of shape (n_samples, n_classes), and the
-          shares of the last epoch, of shape (n_classes,). It is asked before every epoch but the
-          first, and taken at its word: without calibration and damping classes can vanish.
-        - ``"estimate"`` is renewed in the first 90 % of `max_epochs`, and then stays.
+          target, as above, from the probabilities of its rows, of shape (n_samples, n_classes), and
+          the shares of the last epoch. It is asked before every epoch but the first, and taken at
+          its word: without calibration and damping classes can vanish.
         - ``"estimate"``: shares stay the source's unless two estimates, from rows held out for it,
-          show others in the first 30 % of training; they are renewed after every tenth of it.
+          show others after 10 or 20 % of `max_epochs`; then they are renewed up to 90 %, and
+          stay, in later calls of partial_fit too. With one epoch nothing is estimated.
 
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a

@@ -141,6 +141,10 @@ class Writer:
         return {"is": "skops", "data": name}
 
     def _object(self, item, path):
+        if type(item).__module__.partition(".")[0] == "pandas":
+            raise NotStorableError(
+                path, f"it is a pandas {type(item).__name__}; set its to_dict() or to_numpy()"
+            )
         try:
             name = self._class_names.get(type(item)) or name_of(type(item))
             self._class_names[type(item)] = name

@@ -13,16 +13,17 @@ from skda.label_shift import check_shares
 from skda.training._datasets import take_rows
 from skda.training._parts import NetPart
 from skda.training._resampling import class_shares, draw_by_weights, weights_for_shares
-from skda.training._share_estimates import renewed_estimate
+from skda.training._share_estimates import early_estimate, next_step
 
 _ROUNDING = 1e-9
-# Estimates are renewed after every tenth of a training but the last. Rows are held out for them
-# that are learned from after the last one, or once it shows that shares are those of the source.
-_N_RENEWALS = 9
-_N_EARLY = 3
+# Estimates come after every tenth of a training but the last, at least so many epochs apart. Rows
+# are held out for the first ones, and learned from after them.
+_N_EARLY = 2
+_LEAST_APART = 2
 _HELD = 0.15
 # More rows make estimates dearer, and no better than their assumptions.
-_MOST_ROWS = 2000
+_MOST_HELD = 1000
+_MOST_OF_TARGET = 500
 
 
 class SharesMixin(NetPart):
@@ -146,12 +147,14 @@ class SharesMixin(NetPart):
         is_known = bool(earlier) and np.shape(np.atleast_2d(earlier[-1])) == shares.shape
         if is_known:
             shares = np.atleast_2d(earlier[-1])
-        if callable(self.target_shares):
-            ask = self._asked_shares if is_known else None
-        else:
-            ask = self._estimator(dataset, dataset_valid, shares)
-        if ask is None or not n_targets:
+        if not n_targets:
             return shares
+        if not callable(self.target_shares):
+            return self._estimated_shares(dataset, dataset_valid, shares)
+        return self._by_target(self._asked_shares, dataset, shares) if is_known else shares
+
+    @staticmethod
+    def _by_target(ask, dataset, shares):
         learned = shares.mean(axis=0)
         return np.stack(
             [ask(rows, n, shares[n], learned) for n, rows in enumerate(dataset.targets)]
@@ -169,43 +172,52 @@ class SharesMixin(NetPart):
         with naming("target_shares", wanted):
             return check_shares(shares, "target_shares", len(learned))
 
-    def _estimator(self, dataset, dataset_valid, shares):
-        """Return what estimates the shares of a target, None where they stay as they are."""
+    def _estimated_shares(self, dataset, dataset_valid, shares):
+        """Return shares that are estimated if it is time; hold rows out for the next estimate."""
         n_done, labels = len(self.history) - 1, dataset.class_numbers
-        renewals = [math.ceil(self.max_epochs * k / 10) for k in range(1, _N_RENEWALS + 1)]
-        is_early = n_done <= renewals[_N_EARLY - 1]
-        if n_done > renewals[-1] or not (is_early or (shares != self._source_shares).any()):
-            return None
-        held = None
-        if dataset_valid is None:
-            held = _held_rows(labels, self._order_seed)
+        early, late = _times_of_estimates(self.max_epochs)
+        if n_done in late and (shares != self._source_shares).any():
+            return self._by_target(self._late_estimate, dataset, shares)
+        if not early or n_done > early[-1]:
+            return shares
+        held = _held_rows(labels, self._order_seed) if dataset_valid is None else None
+        if held is not None and n_done < early[-1]:
             self._are_drawn = _all_but(held, labels)
-        if not n_done or n_done not in renewals or not dataset.targets:
-            return None
+        if n_done not in early:
+            return shares
+        return self._by_target(self._early_estimate(dataset, dataset_valid, held), dataset, shares)
+
+    def _early_estimate(self, dataset, dataset_valid, held):
+        """Return what estimates the shares of a target with the help of held-out rows."""
         if held is None:
-            valid: Any = dataset_valid
-            logits, labels = self._logits_of(valid.X, "source"), valid.y
+            logits, labels = self._logits_of(dataset_valid.X, "source"), dataset_valid.y
         else:
             logits, labels = self.source_logits(dataset, held), dataset.class_numbers[held]
         domains = ("source", "target") if self._has_own_statistics() else ("source",)
 
         def estimate(rows, number, shares, learned):
-            part = take_rows(rows, _spread(len(rows), _MOST_ROWS))
+            part = _spread(rows)
 
             def predict(domain):
                 return _softmax(self._logits_of(part, number if domain == "target" else domain))
 
-            return renewed_estimate(
+            return early_estimate(
                 predict,
                 (_softmax(logits), labels),
                 shares,
                 source_shares=self._source_shares,
                 learned=learned,
                 domains=domains,
-                is_early=is_early,
             )
 
         return estimate
+
+    def _late_estimate(self, rows, number, shares, learned):
+        """Return the shares of a target after a step, which needs no held-out rows."""
+        if np.array_equal(shares, self._source_shares):  # of a target beside others
+            return shares
+        domain = number if self._has_own_statistics() else "source"
+        return next_step(_softmax(self._logits_of(_spread(rows), domain)), shares, learned)
 
     def source_logits(self, dataset: Any, numbers: np.ndarray) -> torch.Tensor:
         """Return the logits of source rows under the statistics of the source.
@@ -256,24 +268,34 @@ class SharesMixin(NetPart):
         return widths[-1] or int(labels.max()) + 1
 
 
+def _times_of_estimates(max_epochs):
+    """Return after how many epochs early and late estimates come; an epoch follows on each."""
+    last = min(math.ceil(0.9 * max_epochs), max_epochs - 1)
+    early = [math.ceil(max_epochs * tenth / 10) for tenth in range(1, _N_EARLY + 1)]
+    apart = max(_LEAST_APART, math.ceil(max_epochs / 10))
+    late = range(early[-1] + apart, last + 1, apart)
+    return [n_done for n_done in early if n_done <= last], late
+
+
 def _softmax(logits):
     return logits.double().softmax(dim=1).cpu().numpy()
 
 
-def _spread(n_rows, most):
-    """Return the numbers of at most so many rows, evenly from all."""
-    return np.unique(np.linspace(0, n_rows - 1, min(n_rows, most)).round().astype(int))
+def _spread(rows):
+    """Return some rows of a target, evenly from all, or all if they are few."""
+    n_rows = len(rows)
+    numbers = np.linspace(0, n_rows - 1, min(n_rows, _MOST_OF_TARGET))
+    return take_rows(rows, np.unique(numbers.round().astype(int)))
 
 
 def _held_rows(labels, seed):
     """Return the numbers of rows to estimate by: a share of every class, at least one of each."""
     order = np.random.RandomState(seed).permutation(len(labels))
-    share = min(_HELD, _MOST_ROWS / len(labels))
-    held = []
-    for code in np.unique(labels):
-        rows = order[labels[order] == code]
-        held.append(rows[: max(1, round(share * len(rows)))])
-    return np.sort(np.concatenate(held))
+    order = order[np.argsort(labels[order], kind="stable")]
+    codes, counts = labels[order], np.bincount(labels)
+    n_held = np.maximum(1, np.round(min(_HELD, _MOST_HELD / len(labels)) * counts))
+    places = np.arange(len(labels)) - (counts.cumsum() - counts)[codes]  # within the class
+    return np.sort(order[places < n_held[codes]])
 
 
 def _all_but(held, labels):

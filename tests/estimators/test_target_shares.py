@@ -1,6 +1,7 @@
 """Source rows that are drawn by the class shares of the target."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from skda.adaptation import (
     TLDAClassifier,
 )
 from skda.base import DeepAdaptationClassifier
-from skda.label_shift import maximum_likelihood_shares
+from skda.label_shift import black_box_shares, class_shares, maximum_likelihood_shares
 from skda.training import PairedBatches
 
 RANDOM = np.random.RandomState(0)
@@ -58,6 +59,25 @@ def weights_of(clf):
 
 class WatchedClassifier(DeepAdaptationClassifier):
     iterator_class = Watched
+
+
+class Counted(PairedBatches):
+    """Batches that note which source rows every epoch learns from."""
+
+    epochs = []
+
+    def draw_epoch(self):
+        indices = super().draw_epoch()
+        Counted.epochs.append(len(indices[:, : self.sizes[0]].unique()))
+        return indices
+
+
+class CountedClassifier(DeepAdaptationClassifier):
+    iterator_class = Counted
+
+
+def mean_prediction(target_probabilities, source_shares):
+    return target_probabilities.mean(axis=0)
 
 
 # -- shares that are given ----------------------------------------------------------------------
@@ -172,17 +192,62 @@ def test_a_function_is_asked_before_every_epoch_but_the_first():
     assert np.array_equal(clf.target_shares_, SHARES)
 
 
-def test_estimates_of_label_shift_are_such_functions():
-    clf = fit(target_shares=maximum_likelihood_shares)
-    assert clf.target_shares_.shape == (3,)
-    assert abs(clf.target_shares_.sum() - 1) < 1e-9
+@pytest.mark.parametrize(
+    "function",
+    [
+        maximum_likelihood_shares,
+        partial(maximum_likelihood_shares, prior_rows=5),
+        black_box_shares,
+        class_shares,
+    ],
+)
+def test_raw_estimates_of_label_shift_are_refused(function):
+    with pytest.raises(ValueError, match="run away to few classes; use target_shares='estimate'"):
+        fit(target_shares=function)
+
+
+def test_what_a_function_says_is_read_by_label():
+    pd = pytest.importorskip("pandas")
+    by_label = {"c": 0.7, "a": 0.1, "b": 0.2}
+    for shares in (by_label, pd.Series(by_label)):
+        clf = fit(target_shares=lambda p, q, shares=shares: shares)
+        assert np.allclose(clf.target_shares_, [0.1, 0.2, 0.7])
+    with pytest.raises(ValueError, match=r"target_shares must be a function .* the label 'z'"):
+        fit(target_shares=lambda p, q: {"z": 1.0})
 
 
 def test_estimates_find_a_target_of_some_classes():
-    params = {"max_epochs": 20, "module__batch_norm": False}
+    params = {"max_epochs": 40, "module__batch_norm": False}
     clf = fit(X_target=X[70:], target_shares="estimate", **params)
     assert clf.target_shares_[2] > 0.9
     assert np.allclose(clf.history_[0, "target_shares"], np.array([40, 30, 20]) / 90)
+
+
+@pytest.mark.parametrize("case", ["too short", "no target"])
+@pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
+def test_no_row_is_held_out_for_an_estimate_that_never_comes(case):
+    params = {"max_epochs": 1} if case == "too short" else {"X_target": None}
+    without, with_ = fit(**params), fit(**params, target_shares="estimate")
+    assert np.array_equal(weights_of(without), weights_of(with_))
+
+
+def test_rows_are_learned_from_once_no_estimate_needs_them():
+    Counted.epochs = []
+    rows = np.repeat(X, 4, axis=0)
+    params = {"max_epochs": 10, "batch_size": 36, "random_state": 0, "target_shares": "estimate"}
+    clf = CountedClassifier(**params).fit(rows, np.repeat(Y, 4), X_target=rows)
+    assert len(set(map(tuple, clf.history_[:, "target_shares"]))) == 1
+    # 15 % of them until the second tenth has shown that shares are those of the source.
+    assert Counted.epochs == [306] * 2 + [360] * 8
+
+
+def test_estimates_stay_in_calls_after_the_last_epoch():
+    clf = DANNClassifier(max_epochs=2, batch_size=16, random_state=0, target_shares="estimate")
+    for n in range(5):
+        clf.partial_fit(X, Y, ["a", "b", "c"], X_target=X[50:] if n < 2 else X[:40])
+    first, *rest = clf.history_[1:, "target_shares"]
+    assert first != clf.history_[0, "target_shares"]
+    assert rest == [first] * 3
 
 
 def test_a_function_that_draws_leaves_training_reproducible():
@@ -264,7 +329,7 @@ def test_without_a_target_the_shares_are_those_of_the_user():
     assert np.array_equal(clf.target_shares_, SHARES)
 
 
-@pytest.mark.parametrize("shares", [SHARES, maximum_likelihood_shares])
+@pytest.mark.parametrize("shares", [SHARES, mean_prediction])
 def test_calls_that_go_on_are_one_fit(shares):
     clf = DANNClassifier(**SHORT, target_shares=shares)
     for _ in range(3):
@@ -282,7 +347,7 @@ def test_rows_of_a_call_may_lack_a_class():
 
 
 def test_a_warm_start_begins_with_the_source(few):
-    clf = fit(target_shares=maximum_likelihood_shares, warm_start=True)
+    clf = fit(target_shares=mean_prediction, warm_start=True)
     clf.fit(X, Y, X_target=X_TARGET)
     assert np.allclose(clf.history_[0, "target_shares"], np.array([40, 30, 20]) / 90)
 
@@ -324,3 +389,15 @@ def test_few_rows_a_class_are_drawn_as_near_as_they_can_be():
     clf = DANNClassifier(max_epochs=1, random_state=0, target_shares=[0.62, 0.38])
     clf.fit(rows, [0, 0, 1, 1], X_target=rows)
     assert clf.target_shares_.tolist() == [0.62, 0.38]
+
+
+def test_a_class_with_a_share_needs_a_row_with_a_weight():
+    weights = np.where(Y == "b", 0.0, 1.0)
+
+    def fit_by(shares):
+        clf = DANNClassifier(**SHORT, target_shares=shares)
+        return clf.fit(X, Y, X_target=X_TARGET, sample_weight=weights)
+
+    with pytest.raises(ValueError, match="class 'b' a share, but sample_weight is 0 for all"):
+        fit_by([0.1, 0.2, 0.7])
+    assert fit_by(SHARES).target_shares_.tolist() == SHARES

@@ -282,6 +282,16 @@ def test_open_files_cannot_be_stored(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_a_series_cannot_be_stored_and_may_be_a_dict(tmp_path):
+    pd = pytest.importorskip("pandas")
+    message = "target_shares cannot be saved: it is a pandas Series; set its to_dict"
+    with pytest.raises(TypeError, match=message):
+        skda.save(
+            skda.adaptation.DANNClassifier(target_shares=pd.Series({"a": 1.0})), tmp_path / "a"
+        )
+    assert not os.listdir(tmp_path)
+
+
 def test_only_estimators_are_saved(tmp_path):
     with pytest.raises(TypeError, match="save takes an estimator; got an instance of dict"):
         skda.save({}, tmp_path / "a")
