@@ -183,9 +183,8 @@ class TransferabilityDisplay:
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
         _, base, spread = self._summary("base")
         if len(base):
-            line = ax.axhline(
-                base[0], color="black", linestyle="--", label=_WORDS["base"], zorder=1
-            )
+            style = {"color": "black", "linestyle": "--", "zorder": 1}
+            self.lines_["base"] = ax.axhline(base[0], label=_WORDS["base"], **style)
             ax.axhspan(*(base[0] + side * spread[0] for side in (-1, 1)), color="black", alpha=0.08)
         for treatment in TREATMENTS:
             numbers, mean, spread = self._summary(treatment)

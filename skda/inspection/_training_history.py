@@ -26,13 +26,13 @@ _TITLES = {
     "alignment_loss": "alignment loss",
     "adversary_loss": "loss of the adversary",
     "valid_loss": "loss on held-out rows",
-    "valid_accuracy": "accuracy on held-out rows",
     "domain_accuracy": "accuracy of the domain discriminator",
     "real_accuracy": "accuracy of the discriminator of images",
+    "valid_accuracy": "accuracy on held-out rows",
     "trade_off": "trade-off (weight of the alignment)",
     "encoder_gradient_norm": "gradient norm of the encoder",
     "adversary_gradient_norm": "gradient norm of the adversary",
-    "target_classes": "classes among predictions for the target",
+    "target_classes": "classes predicted for the target",
     "target_score": "score without target labels",
 }
 

@@ -250,5 +250,7 @@ class ValidatorComparisonDisplay:
 
 
 def _tau(scores, accuracy):
+    if len(scores) < 2:
+        return float("nan")
     tau: Any = kendalltau(scores, accuracy)[0]
     return float(tau)
