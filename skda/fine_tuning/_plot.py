@@ -10,12 +10,14 @@ from skda.fine_tuning._transferability import TREATMENTS, transferability_curve
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Colours of Okabe and Ito. Circles are of B, diamonds of A; hollow ones learn on.
+# Colours of Okabe and Ito. Circles are of B, diamonds of A. Those that learn on are rings, within
+# which another marker at the same place is seen.
+_RING = {"markersize": 9, "markerfacecolor": "none", "linestyle": "--"}
 _STYLES = {
-    "BnB": {"color": "#0072B2", "marker": "o"},
-    "BnB+": {"color": "#56B4E9", "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
-    "AnB": {"color": "#D55E00", "marker": "D"},
-    "AnB+": {"color": "#E69F00", "marker": "D", "markerfacecolor": "white", "linestyle": "--"},
+    "BnB": {"color": "#0072B2", "marker": "o", "markersize": 5},
+    "BnB+": {"color": "#56B4E9", "marker": "o", **_RING},
+    "AnB": {"color": "#D55E00", "marker": "D", "markersize": 5},
+    "AnB+": {"color": "#E69F00", "marker": "D", **_RING},
     "random": {"color": "#6E6E6E", "marker": "x", "linestyle": ":"},
 }
 _WORDS = {
@@ -248,6 +250,7 @@ class TransferabilityDisplay:
                     np.arange(1, len(mean) + 1),
                     mean,
                     label=_WORDS[treatment],
+                    markevery=max(1, len(mean) // 10),
                     **_STYLES.get(treatment, base),
                 )
         ax.set(xlabel="Epoch", ylabel=self.score_name)

@@ -8,7 +8,7 @@ from scipy.stats import kendalltau
 
 from skda._naming import shortened
 from skda.inspection._inputs import as_labels, as_numbers
-from skda.inspection._looks import COLORS, MARKERS, VERMILION, new_panels
+from skda.inspection._looks import COLORS, MARKERS, new_panels
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -223,16 +223,16 @@ class ValidatorComparisonDisplay:
                 panel.scatter(
                     scores[rows],
                     accuracy[rows],
-                    s=30,
+                    s=34,
                     marker=MARKERS[place % len(MARKERS)],
-                    color=COLORS[place % len(COLORS)],
-                    alpha=0.85,
-                    linewidths=0,
+                    facecolors="none",  # so that none hides another one
+                    edgecolors=COLORS[place % len(COLORS)],
+                    linewidths=1.5,
                     label="model" if group is None else str(group),
                 )
             if (best := self.choice_[name]) >= 0:
-                style = {"s": 170, "facecolors": "none", "linewidths": 1.8, "label": "its choice"}
-                panel.scatter(scores[best], accuracy[best], edgecolors=VERMILION, **style)
+                style = {"s": 210, "facecolors": "none", "linewidths": 2, "label": "its choice"}
+                panel.scatter(scores[best], accuracy[best], edgecolors="black", **style)
             panel.set_title(f"{name}, τ = {self.tau_[name]:.2f}", fontsize="medium")
             panel.grid(color="0.92")
             panel.set_axisbelow(True)
