@@ -105,7 +105,8 @@ DOMAINS = ("amazon", "webcam")
 folder = tempfile.TemporaryDirectory()
 common: dict[str, Any] = dict(normalize=True, cache=folder.name)
 pixels = DeepFeatureExtractor(nn.Flatten(), preprocess={"size": 16, "crop_pct": 1}, **common)
-untrained = clone(extractor).set_params(weights=None, random_state=0, **common)
+untrained: Any = clone(extractor)
+untrained.set_params(weights=None, random_state=0, **common)
 descriptions = {
     "pretrained": extractor.set_params(**common),
     "random weights": untrained,
