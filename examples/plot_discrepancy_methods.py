@@ -113,10 +113,11 @@ for name, rows in zip(methods, np.stack([accuracies, *left], axis=1), strict=Tru
 # Where the digits go
 # -------------------
 # Each panel is the plane in which the centres of the source's digits differ most, turned so that
-# they lie alike in all panels. A ring is the centre of a digit's features in the source, with its
-# number beside it, the arrow leads to their centre in the target, unless it is too short to be
-# seen, and the dots are target images. Arrows are longest for AdaBN and shortest for DSAN. Where a
-# long one is left, the target's digit has come to lie near the place of another one.
+# they lie alike in all panels. A number stands at the centre of a digit's features in the source,
+# or beside it where it would hide another one: a ring is the centre then. The arrow leads to their
+# centre in the target, unless it is too short to be seen, and the dots are target images. Arrows
+# are longest for AdaBN and shortest for DSAN. Where a long one is left, the target's digit has come
+# to lie near the place of another one.
 
 
 def apart(places, distance):
@@ -135,7 +136,7 @@ digits = load_shifted_digits(random_state=0)
 figure: Any = plt.figure(figsize=(11, 9), layout="constrained")
 planes, charts = figure.subfigures(2, 1, height_ratios=[2, 1.05])
 axes = planes.subplots(2, 4, sharex=True, sharey=True)
-planes.suptitle("Ring: centre of a digit in the source. Arrow: to its centre in the target.")
+planes.suptitle("Number or ring: centre of a digit in the source. Arrow: to that in the target.")
 reference = None
 for axis, name, accuracy in zip(axes.flat, methods, accuracies[:, 0], strict=True):
     source, target = features[name, 0]
