@@ -132,7 +132,9 @@ for name, description in descriptions.items():
 # %%
 # The figure
 # ----------
-# A single label per class and deep features beat twenty labels and pixels, in the shop itself. From
+# A single label per class and pretrained features beat twenty labels and pixels, in the shop
+# itself. With random weights the same network is worse than pixels: what it learned from other
+# photographs is all of it. From
 # the shop to the webcam pixels are of little use, and more labels do not help them. The features
 # still name most photographs of the webcam, but not as many as of the shop, and more labels of the
 # shop do not close that gap. Closing it is what adaptation is for.
