@@ -133,11 +133,11 @@ for name, description in descriptions.items():
 # The figure
 # ----------
 # A single label per class and pretrained features beat twenty labels and pixels, in the shop
-# itself. With random weights the same network is worse than pixels: what it learned from other
-# photographs is all of it. From
-# the shop to the webcam pixels are of little use, and more labels do not help them. The features
-# still name most photographs of the webcam, but not as many as of the shop, and more labels of the
-# shop do not close that gap. Closing it is what adaptation is for.
+# itself. With random weights the same network is worse than pixels: all of the gain is what it has
+# learned from other photographs. From the shop to the webcam pixels are of little use, and more
+# labels do not help them. The features still name most photographs of the webcam, but not as many
+# as of the shop, and more labels of the shop do not close that gap. Closing it is what adaptation
+# is for.
 
 shown: dict[str, Any] = {"amazon": (X[test], y[test]), "webcam": (X_webcam, y_webcam)}
 figure: Any = plt.figure(figsize=(11.5, 5), layout="constrained")

@@ -20,6 +20,7 @@ def _bare(figure):
     """Take letters away, and give axes a fixed place: fonts differ between versions."""
     text = pytest.importorskip("matplotlib.text").Text
     figure.set_layout_engine("none")
+    figure.set_size_inches(8, 4)
     shown = [ax for ax in figure.axes if ax.axison]
     for number, ax in enumerate(shown):
         ax.set_position(((number + 0.05) / len(shown), 0.1, 0.65 / len(shown), 0.85))
@@ -49,8 +50,6 @@ def check_look(figure, name):
         FOLDER.mkdir(exist_ok=True)
         image.imsave(path, np.round(255 * seen).astype(np.uint8))
     stored = image.imread(path)[..., :3]
-    sizes = np.array([seen.shape[:2], stored.shape[:2]])
-    assert np.ptp(sizes, axis=0).max() <= 1  # how a size is rounded differs, too
-    seen, stored = (part[: sizes[:, 0].min(), : sizes[:, 1].min()] for part in (seen, stored))
+    assert seen.shape == stored.shape
     share = np.mean(np.abs(seen - stored).max(axis=2) > _DIFFERENT)
     assert share < _MOST, f"{100 * share:.2f} % of the picture differ from {path}"
