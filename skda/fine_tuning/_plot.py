@@ -197,11 +197,11 @@ class TransferabilityDisplay:
             ax.fill_between(
                 numbers, mean - spread, mean + spread, color=style["color"], alpha=0.12, linewidth=0
             )
-        ax.set(
-            xlabel="Number n of copied blocks",
-            ylabel=self.score_name,
-            xticks=np.unique(self.n_layers[self.n_layers > 0]),
-        )
+        numbers = np.unique(self.n_layers[self.n_layers > 0])
+        ax.set(xlabel="Number n of copied blocks", ylabel=self.score_name, xticks=numbers)
+        if len(numbers):  # versions of matplotlib differ in whether the band of "base" has a width
+            margin = 0.05 * np.ptp(numbers) or 0.5
+            ax.set_xlim(numbers[0] - margin, numbers[-1] + margin)
         _explain(ax)
         return self
 
