@@ -19,6 +19,7 @@ two games are spoiled, and the warnings say how.
 import sys
 import time
 import warnings
+from typing import Any
 
 import matplotlib
 
@@ -26,6 +27,7 @@ if "sphinx_gallery" not in sys.modules:
     matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
@@ -37,6 +39,7 @@ from skda.adaptation import (
     WDGRLClassifier,
 )
 from skda.datasets import load_shifted_digits
+from skda.inspection import TrainingHistoryDisplay
 
 # Networks this small gain nothing from more threads, and lose much on a busy machine.
 torch.set_num_threads(1)
@@ -60,10 +63,11 @@ for name, clf in methods.items():
 # %%
 # Two games that are lost
 # -----------------------
-# The first discriminator ends in a softmax over a single unit, which is 1 whatever it sees: an old
-# mistake that trains without an error, and aligns nothing. The second one faces features that
-# hardly resist, for the trade-off is next to zero, and domains that lie far apart and share their
-# batch norms.
+# A *dead* adversary gets no gradient, and stays as it began. The first discriminator ends in a
+# softmax over a single unit, which is 1 whatever it sees: an old mistake that trains without an
+# error, and aligns nothing. A discriminator has *won* if it tells the domains apart almost without
+# error until the end, so that nothing was aligned either. The second one faces features that hardly
+# resist, for the trade-off is next to zero, and target rows whose pixels are all one too large.
 
 
 class OneUnitSoftmax(torch.nn.Linear):
@@ -76,57 +80,67 @@ class OneUnitSoftmax(torch.nn.Linear):
         return super().forward(features).softmax(dim=1)
 
 
+DEAD, WON = "dead: softmax over one unit", "won: trade-off of 0.001"
 spoiled = {
-    "dead": DANNClassifier(discriminator=OneUnitSoftmax, random_state=0),
-    "won": DANNClassifier(trade_off=1e-3, batch_norm="shared", random_state=0),
+    DEAD: DANNClassifier(discriminator=OneUnitSoftmax, random_state=0),
+    WON: DANNClassifier(trade_off=1e-3, module__batch_norm=False, random_state=0),
 }
 for name, clf in spoiled.items():
-    X_target = digits.X_target + (10 if name == "won" else 0)
+    X_target = digits.X_target + (1 if name == WON else 0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         clf.fit(digits.X, digits.y, X_target=X_target)
     for warning in caught:
-        print(f"{name}: {warning.message}\n")
+        print(f"\n{name}\n    {warning.message}")
 
 # %%
 # The figures of health
 # ---------------------
-# A game that is alive has a discriminator that is better than chance, and no better than it must
-# be; its gradient, and that of the encoder, are neither zero nor growing without end; and the
-# target's predictions stay spread over the classes.
+# A game that is alive has a discriminator that is better than chance (the dashed line), and no
+# better than it must be; its gradient is neither zero nor growing without end; and the target's
+# predictions stay spread over the classes. The games that are alive are in the upper row, the lost
+# ones in the row below. MCD has no discriminator, and so no accuracy of one.
 
-figures = {
-    "domain_accuracy": "accuracy of the discriminator or critic",
-    "adversary_gradient_norm": "gradient norm of the adversary",
-    "encoder_gradient_norm": "gradient norm of the encoder",
-    "target_classes": "classes among the target's predictions",
-}
-games = {name: clf for name, clf in methods.items() if name != "AdaBN"} | spoiled
-styles = {
-    name: {"color": f"C{number}", "linestyle": ":" if name in spoiled else "-"}
-    for number, name in enumerate(games)
-}
-figure, axes = plt.subplots(2, 3, figsize=(12.5, 7), layout="constrained")
-for axis, (name_of_figure, title) in zip(axes.flat, figures.items(), strict=False):
-    for name, clf in games.items():
-        if name_of_figure in clf.history_[-1]:
-            axis.plot(clf.history_[:, name_of_figure], label=name, **styles[name])
-    axis.set(title=title, xlabel="epoch")
-    if name_of_figure.endswith("norm"):
-        axis.set_yscale("symlog", linthresh=1e-2)
-axes[0, 0].axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
-figure.legend(*axes[0, 2].get_legend_handles_labels(), loc="outside lower center", ncols=len(games))
+names = ["domain_accuracy", "adversary_gradient_norm", "target_classes"]
+games = {name: clf for name, clf in methods.items() if name != "AdaBN"}
+figure: Any = plt.figure(figsize=(13, 10), layout="constrained")
+upper, middle, lower = figure.subfigures(3, 1)
+for part, trainings in ((upper, games), (middle, spoiled)):
+    row = part.subplots(1, 3)
+    for number, (name, clf) in enumerate(trainings.items()):
+        TrainingHistoryDisplay.from_estimator(clf, ax=row, names=names, label=name, number=number)
+    handles = row[1].get_legend_handles_labels()
+    part.legend(*handles, loc="outside lower center", ncols=5, frameon=False)
+    row[0].set_ylim(0.45, 1.02)
+    row[1].set_ylim(-0.003, 12)
+    row[2].set_ylim(0, 10.5)
 
-omega = axes[1, 1]
-omega.plot(methods["DAAN"].history_[:, "omega"], **styles["DAAN"])
-omega.set(title="DAAN's weight of the global discriminator", xlabel="epoch", ylim=(0, 1))
+# %%
+# What became of it
+# -----------------
+# DAAN says by itself how much of the shift is that of the whole domains: the weight of its global
+# discriminator falls. All five classify more of the target than AdaBN, the network without a game
+# (the dotted line). None of the two lost games does.
 
-bars = axes[1, 2]
-colors = ["0.6", *(styles[name]["color"] for name in accuracies if name in styles)]
-bars.barh(list(accuracies), list(accuracies.values()), color=colors)
-bars.axvline(accuracies["AdaBN"], color="0.6", linewidth=0.8)
+encoder, omega, bars = lower.subplots(1, 3)
+for number, (name, clf) in enumerate(games.items()):
+    TrainingHistoryDisplay.from_estimator(
+        clf, ax=[encoder], names=["encoder_gradient_norm"], label=name, number=number
+    )
+TrainingHistoryDisplay.from_estimator(methods["DAAN"], ax=[omega], names=["omega"], number=2)
+omega.set_title("DAAN's weight of the global discriminator", fontsize="medium")
+omega.set_ylim(0, 1)
+
+accuracies[DEAD] = 100 * spoiled[DEAD].score(digits.X_target, digits.y_target)
+accuracies[WON] = 100 * spoiled[WON].score(digits.X_target + 1, digits.y_target)
+labels = [name.replace(": ", "\n") for name in accuracies]
+rows = np.arange(len(labels))
+bars.barh(rows, list(accuracies.values()), color=["0.75", *["#0072B2"] * 5, "white", "white"])
+bars.barh(rows[-2:], list(accuracies.values())[-2:], color="none", edgecolor="black", hatch="//")
+bars.axvline(accuracies["AdaBN"], color="0.3", linewidth=1, linestyle=":")
+bars.set_yticks(rows, labels, fontsize="small")
 bars.invert_yaxis()
-bars.set(title="target accuracy in %")
+bars.set_title("target accuracy in %", fontsize="medium")
 figure.savefig("adversarial_methods.png", dpi=120)
 plt.show()
-print(f"saved adversarial_methods.png after {time.perf_counter() - start:.0f} s")
+print(f"\nsaved adversarial_methods.png after {time.perf_counter() - start:.0f} s")

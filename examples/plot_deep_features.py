@@ -6,7 +6,8 @@ A network that was trained on some classes helps with others: its inner layers d
 a linear classifier on that description needs few labels. This is the recipe of DeCAF and of "CNN
 features off-the-shelf", here with digits and no download: a small network learns the digits 0 to
 4, and its layers describe 5 to 9. With photographs the first step is a pretrained network:
-``DeepFeatureExtractor("timm/mobilenetv2_100").fit(paths)``.
+``DeepFeatureExtractor("timm/mobilenetv2_100").fit(paths)``; how far that is from a network with
+random weights is shown by ``plot_photographs.py``.
 """
 
 # %%
@@ -94,8 +95,8 @@ examples = [np.flatnonzero(y_new == digit)[0] for digit in range(5, 10)]
 channels = maps.fit(X_new).transform(X_new[examples]).reshape(5, 32, 4, 4)
 strongest = np.argsort(channels.mean(axis=(0, 2, 3)))[::-1][:5]
 
-figure: Any = plt.figure(figsize=(10, 4.2))
-pictures, curves = figure.subfigures(1, 2, width_ratios=(1, 1.2))
+figure: Any = plt.figure(figsize=(11, 4.6), layout="constrained")
+pictures, curves = figure.subfigures(1, 2, width_ratios=(1, 1.25))
 for row, axes in enumerate(pictures.subplots(5, 6)):
     shown = [X_new[examples[row]].reshape(8, 8), *channels[row, strongest]]
     for axis, image in zip(axes, shown, strict=True):
@@ -103,10 +104,13 @@ for row, axes in enumerate(pictures.subplots(5, 6)):
         axis.set_axis_off()
 pictures.suptitle("new digits, and maps of conv1")
 axis = curves.subplots()
-for name, scores in accuracy.items():
-    axis.plot(n_labels, scores, marker="o", label=name)
+styles = ("0.4", "s", ":"), ("#E69F00", "D", "--"), ("#56B4E9", "^", "-."), ("#0072B2", "o", "-")
+for (name, scores), (color, marker, line) in zip(accuracy.items(), styles, strict=True):
+    axis.plot(n_labels, scores, marker=marker, linestyle=line, color=color, label=name)
 axis.set(xscale="log", xticks=n_labels, xticklabels=n_labels)
+axis.minorticks_off()
+axis.grid(color="0.92")
 axis.set(xlabel="labels per new class", ylabel="accuracy on digits 5-9 (%)")
-axis.legend()
+curves.legend(loc="outside lower center", ncols=2, frameon=False)
 figure.savefig("deep_features.png", dpi=120)
 print(f"\nsaved deep_features.png after {time.perf_counter() - start:.0f} s")

@@ -114,16 +114,29 @@ for name, rows in zip(methods, np.stack([accuracies, *left], axis=1), strict=Tru
 # -------------------
 # Each panel is the plane in which the centres of the source's digits differ most, turned so that
 # they lie alike in all panels. A number stands at the centre of a digit's features in the source,
-# its arrow leads to their centre in the target, unless it is too short to be seen, and the dots are
-# target images. Arrows are longest for AdaBN and shortest for DSAN. Where a long one is
-# left, the target's digit has come to lie near the place of another one.
+# or beside it where it would hide another one: a ring is the centre then. The arrow leads to their
+# centre in the target, unless it is too short to be seen, and the dots are target images. Arrows
+# are longest for AdaBN and shortest for DSAN. Where a long one is left, the target's digit has come
+# to lie near the place of another one.
+
+
+def apart(places, distance):
+    """Return places for labels that are no nearer to each other than a distance."""
+    places = places.copy()
+    for _ in range(100):
+        gaps = places[:, None] - places
+        lengths = np.linalg.norm(gaps, axis=2) + 1e9 * np.eye(len(places))
+        push = np.clip(distance - lengths, 0, None) / lengths / 2
+        places += np.einsum("ij,ijk->ik", push, gaps)
+    return places
+
 
 colors = plt.get_cmap("tab10")(range(10))
 digits = load_shifted_digits(random_state=0)
 figure: Any = plt.figure(figsize=(11, 9), layout="constrained")
 planes, charts = figure.subfigures(2, 1, height_ratios=[2, 1.05])
 axes = planes.subplots(2, 4, sharex=True, sharey=True)
-planes.suptitle("Number: centre of a digit in the source. Arrow: to its centre in the target.")
+planes.suptitle("Number or ring: centre of a digit in the source. Arrow: to that in the target.")
 reference = None
 for axis, name, accuracy in zip(axes.flat, methods, accuracies[:, 0], strict=True):
     source, target = features[name, 0]
@@ -135,12 +148,15 @@ for axis, name, accuracy in zip(axes.flat, methods, accuracies[:, 0], strict=Tru
     turn = orthogonal_procrustes(places, reference)[0] / scale
     places, dots = places @ turn, plane.transform(target) @ turn
     axis.scatter(*dots.T, s=7, c=digits.y_target, cmap="tab10", alpha=0.4, linewidths=0)
-    for digit, (place, color) in enumerate(zip(places, colors, strict=True)):
+    numbers = apart(places, 0.11)
+    for digit, (place, number) in enumerate(zip(places, numbers, strict=True)):
         end = dots[digits.y_target == digit].mean(axis=0)
+        axis.plot(*np.transpose([place, number]), color="0.3", linewidth=0.7)
         axis.annotate("", end, place, arrowprops={"arrowstyle": "->", "linewidth": 1.4})
-        box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": color}
-        text = {"color": color, "size": 9, "weight": "bold", "ha": "center", "va": "center"}
-        axis.text(*place, digit, **text, bbox=box)
+        axis.plot(*place, marker="o", markersize=4, markerfacecolor="white", color="black")
+        box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": colors[digit]}
+        text = {"size": 9, "weight": "bold", "ha": "center", "va": "center", "zorder": 3}
+        axis.text(*number, digit, **text, bbox=box)
     axis.set(title=f"{name}: {accuracy:.0f} % right", xticks=[], yticks=[])
 
 labels = list(methods)
@@ -148,16 +164,18 @@ rows = np.arange(len(labels))
 scores, rest = charts.subplots(1, 2, sharey=True)
 mean = accuracies.mean(axis=1)
 ends = np.abs(mean - [accuracies.min(axis=1), accuracies.max(axis=1)])
-scores.barh(rows, mean, xerr=ends, color="tab:blue", error_kw={"capsize": 3})
+scores.barh(rows, mean, xerr=ends, color="#56B4E9", error_kw={"capsize": 3})
 scores.set(yticks=rows, yticklabels=labels, xlabel="target accuracy in %, mean and range")
-for offset, values, color, label in (
-    (-0.2, left[0], "tab:orange", "of the domains"),
-    (0.2, left[1], "tab:green", "of every class"),
-):
-    rest.barh(rows + offset, values.mean(axis=1), height=0.4, color=color, label=label)
-rest.set_xlabel("discrepancy left, in % of AdaBN")
+means = left.mean(axis=2)
+rest.axvline(100, color="0.3", linewidth=1, linestyle=":")
+rest.hlines(rows, means.min(axis=0), means.max(axis=0), color="0.7", linewidth=2, zorder=0)
+ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1.6}
+rest.plot(means[0], rows, linestyle="none", color="#D55E00", label="of the domains", **ring)
+rest.plot(means[1], rows, "s", markersize=6, color="#0072B2", label="of every class")
+rest.set(xlabel="discrepancy left, in % of AdaBN (the dotted line)", xlim=(0, None))
+rest.grid(axis="x", color="0.92")
 rest.invert_yaxis()
-rest.legend(loc="lower right")
+charts.legend(*rest.get_legend_handles_labels(), loc="outside right upper", frameon=False)
 figure.savefig("discrepancy_methods.png", dpi=120)
 plt.show()
 print(f"\nsaved discrepancy_methods.png after {time.perf_counter() - start:.0f} s")

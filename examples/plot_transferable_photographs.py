@@ -38,7 +38,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from skda.fine_tuning import FineTuneClassifier, TransferabilityDisplay, transferability_curve
+from skda.fine_tuning import FineTuneClassifier, transferability_curve
+from skda.inspection import TransferabilityDisplay
 
 if "SKDA_DATA" not in os.environ:
     raise RuntimeError("SKDA_DATA is not set; let it name the folder of photographs and weights.")
@@ -155,7 +156,7 @@ for task, (images, labels, test_size, treatments) in tasks.items():
 # Frozen blocks with random weights (random) are no better than training from scratch: it is what
 # the blocks have learned that helps. With two repeats, a few points mean nothing.
 
-figure: Any = plt.figure(figsize=(11, 5), layout="constrained")
+figure: Any = plt.figure(figsize=(11, 6), layout="constrained")
 strips, graphs = figure.subfigures(2, 1, height_ratios=(1, 3.4))
 pictures = [images[:8] for images, *_ in tasks.values()]
 for part, shown in zip(strips.subfigures(1, 2), pictures, strict=True):
@@ -165,5 +166,7 @@ for part, shown in zip(strips.subfigures(1, 2), pictures, strict=True):
 for axis, (task, curve) in zip(graphs.subplots(1, 2, sharey=True), curves.items(), strict=True):
     TransferabilityDisplay.from_curve(curve, ax=axis)
     axis.set_title(task)
+    axis.get_legend().remove()  # one for both stands below
+graphs.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 figure.savefig("transferable_photographs.png", dpi=120)
 print(f"\nsaved transferable_photographs.png after {time.perf_counter() - start:.0f} s")

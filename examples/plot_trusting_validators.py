@@ -3,7 +3,7 @@ Which validator to trust
 ========================
 
 A validator scores a network without a label of the target. Does it tell good networks from bad
-ones? Here 25 networks, among them some that were trained too short, too fast or with far too much
+ones? Here 22 networks, among them some that were trained too short, too fast or with far too much
 alignment, adapt to turned, noisy digits. The validators of :mod:`skda.model_selection` score all of
 them, and the labels that an application would not have say which validator was right.
 """
@@ -11,7 +11,7 @@ them, and the labels that an application would not have say which validator was 
 # %%
 # Good and bad settings
 # ---------------------
-# Three methods in eight settings: the defaults, but for DAN's batch norms, and one change of them
+# Three methods in seven settings: the defaults, but for DAN's batch norms, and one change of them
 # each. The last network is made to be certain of every target row, by an alignment that is nothing
 # but the entropy of its predictions. A fifth of the source is held out, for the validators that
 # need labelled rows.
@@ -29,7 +29,6 @@ if "sphinx_gallery" not in sys.modules:
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -37,6 +36,7 @@ from sklearn.model_selection import train_test_split
 from skda.adaptation import DANClassifier, DANNClassifier, DeepCORALClassifier
 from skda.base import DeepAdaptationClassifier
 from skda.datasets import load_shifted_digits
+from skda.inspection import ValidatorComparisonDisplay
 from skda.model_selection import (
     ClassCorrelationScorer,
     DeepEmbeddedValidationScorer,
@@ -65,7 +65,6 @@ methods = {
 }
 settings = {
     "defaults": {},
-    "weak": {"trade_off": 0.1},
     "strong": {"trade_off": 10},
     "far too strong": {"trade_off": 100},
     "3 epochs": {"max_epochs": 3},
@@ -119,21 +118,25 @@ validators = {
     "MixVal": MixValScorer(),
     "RankMe": RankMeScorer(),
 }
-scores = {
-    name: np.array(
-        [
-            validator(clf, X_held_out, y_held_out, X_target=digits.X_target)
-            for clf in networks.values()
-        ]
-    )
-    for name, validator in validators.items()
-}
 names = list(networks)
+collapsed = [("DAN", "far too strong"), ("least entropy", "strong")]
+groups = ["collapsed" if name in collapsed else name[0] for name in names]
+figure: Any = plt.figure(figsize=(13, 10), layout="constrained")
+upper, lower = figure.subfigures(2, 1, height_ratios=[3.4, 1])
+display = ValidatorComparisonDisplay.from_estimators(
+    networks,
+    validators,
+    X_held_out,
+    y_held_out,
+    digits.X_target,
+    digits.y_target,
+    group=groups,
+    ax=upper.subplots(),
+)
 print(f"best of all {accuracy.max():.1f} %, mean {accuracy.mean():.1f} %\n")
 print(f"{'validator':26}{'tau':>6}  what it chooses")
-for name, score in scores.items():
-    best = np.argmax(score)
-    tau, _ = kendalltau(score, accuracy)
+for name, tau in display.tau_.items():
+    best = display.choice_[name]
     print(f"{name:26}{tau:6.2f}  {', '.join(names[best])}: {accuracy[best]:.1f} %")
 
 # %%
@@ -149,13 +152,9 @@ for name, score in scores.items():
 # that errs in another way: :ref:`sphx_glr_gallery_plot_choosing_hyperparameters.py` takes the mean
 # rank of two.
 
-shown = {
-    ("DAN", "defaults"): "C0",
-    ("DAN", "far too strong"): "black",
-    ("least entropy", "strong"): "black",
-}
 predicted = {
-    name: np.bincount(networks[name].predict(digits.X_target), minlength=10) for name in shown
+    name: np.bincount(networks[name].predict(digits.X_target), minlength=10)
+    for name in [("DAN", "defaults"), *collapsed]
 }
 for name, counts in predicted.items():
     print(f"{', '.join(name):22}", counts)
@@ -164,41 +163,13 @@ for name, counts in predicted.items():
 # The figure
 # ----------
 # Every point is a network. A good validator has its points along a line that rises, and its choice,
-# the ring, far up.
+# the ring, near the dotted line of the best network. Below are the predicted classes of a network
+# that is well, and of the two that collapsed; the dotted line is what ten equal classes would have.
 
-figure: Any = plt.figure(figsize=(12, 9.5), layout="constrained")
-upper, lower = figure.subfigures(2, 1, height_ratios=[3.4, 1])
-axes = upper.subplots(3, 3, sharey=True)
-method_of = np.array([method for method, _ in networks])
-collapsed = [names.index(name) for name, color in shown.items() if color == "black"]
-for axis, (name, score) in zip(axes.flat, scores.items(), strict=True):
-    for marker, method in zip("os^", methods, strict=True):
-        rows = method_of == method
-        axis.scatter(score[rows], accuracy[rows], marker=marker, alpha=0.75, label=method)
-    axis.scatter(
-        score[collapsed], accuracy[collapsed], marker="x", color="black", label="collapsed"
-    )
-    best = np.argmax(score)
-    axis.scatter(
-        score[best],
-        accuracy[best],
-        s=170,
-        facecolors="none",
-        edgecolors="crimson",
-        linewidths=1.8,
-        label="its choice",
-    )
-    axis.axhline(accuracy.max(), color="0.6", linewidth=0.8, linestyle=":")
-    axis.set_title(f"{name}, τ = {kendalltau(score, accuracy)[0]:.2f}", fontsize="medium")
-    axis.grid(alpha=0.25)
-for axis in axes[:, 0]:
-    axis.set_ylabel("target accuracy in %")
-upper.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
-
-bars = lower.subplots(1, len(shown), sharey=True)
+bars = lower.subplots(1, len(predicted), sharey=True)
 for axis, (name, counts) in zip(bars, predicted.items(), strict=True):
-    axis.bar(range(10), counts, color=shown[name], alpha=0.75)
-    axis.axhline(len(digits.X_target) / 10, color="0.6", linewidth=0.8, linestyle=":")
+    axis.bar(range(10), counts, color="0.3" if name in collapsed else "#56B4E9")
+    axis.axhline(len(digits.X_target) / 10, color="black", linewidth=1, linestyle=":")
     axis.set_title(f"{', '.join(name)}: predicted classes", fontsize="medium")
     axis.set_xticks(range(10))
 bars[0].set_ylabel("target rows")

@@ -1,3 +1,19 @@
 """Pictures, with scikit-learn's convention of displays."""
 
-__all__ = []
+from skda.fine_tuning import TransferabilityDisplay
+from skda.inspection._adaptation_gain import AdaptationGainDisplay
+from skda.inspection._class_shares import ClassSharesDisplay
+from skda.inspection._domain_alignment import DomainAlignmentDisplay
+from skda.inspection._layer_distance import LayerDistanceDisplay
+from skda.inspection._training_history import TrainingHistoryDisplay
+from skda.inspection._validator_comparison import ValidatorComparisonDisplay
+
+__all__ = [
+    "AdaptationGainDisplay",
+    "ClassSharesDisplay",
+    "DomainAlignmentDisplay",
+    "LayerDistanceDisplay",
+    "TrainingHistoryDisplay",
+    "TransferabilityDisplay",
+    "ValidatorComparisonDisplay",
+]
