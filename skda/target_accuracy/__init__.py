@@ -4,6 +4,7 @@ from skda.target_accuracy._agreement import model_agreement
 from skda.target_accuracy._confidence import average_confidence, difference_of_confidences
 from skda.target_accuracy._dispersion import matrix_norm_accuracy, nuclear_norm_accuracy
 from skda.target_accuracy._estimate import estimate_target_accuracy
+from skda.target_accuracy._references import reference_accuracy
 from skda.target_accuracy._temperature import (
     fit_temperature,
     match_temperature,
@@ -23,5 +24,6 @@ __all__ = [
     "matrix_norm_accuracy",
     "model_agreement",
     "nuclear_norm_accuracy",
+    "reference_accuracy",
     "scale_probabilities",
 ]
