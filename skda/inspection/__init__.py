@@ -1,3 +1,7 @@
 """Pictures, with scikit-learn's convention of displays."""
 
-__all__ = []
+from skda.inspection._reliability import ReliabilityDisplay
+
+__all__ = [
+    "ReliabilityDisplay",
+]
