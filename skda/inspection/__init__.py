@@ -5,6 +5,7 @@ from skda.inspection._adaptation_gain import AdaptationGainDisplay
 from skda.inspection._class_shares import ClassSharesDisplay
 from skda.inspection._domain_alignment import DomainAlignmentDisplay
 from skda.inspection._layer_distance import LayerDistanceDisplay
+from skda.inspection._reliability import ReliabilityDisplay
 from skda.inspection._training_history import TrainingHistoryDisplay
 from skda.inspection._validator_comparison import ValidatorComparisonDisplay
 
@@ -13,6 +14,7 @@ __all__ = [
     "ClassSharesDisplay",
     "DomainAlignmentDisplay",
     "LayerDistanceDisplay",
+    "ReliabilityDisplay",
     "TrainingHistoryDisplay",
     "TransferabilityDisplay",
     "ValidatorComparisonDisplay",
