@@ -9,8 +9,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skda.adaptation import (
@@ -49,10 +47,6 @@ def deep(cls, **params):
     return lambda seed: cls(max_epochs=EPOCHS, random_state=seed, **params)
 
 
-def classic(make):
-    return lambda seed: make_pipeline(StandardScaler(), make(seed))
-
-
 # Kind, and a random state to an estimator.
 MODELS = {
     "plain": ("plain", deep(DeepAdaptationClassifier)),
@@ -62,12 +56,15 @@ MODELS = {
     "DeepCORAL": ("adapted", deep(DeepCORALClassifier)),
     "DAN": ("adapted", deep(DANClassifier)),
     "MCD": ("adapted", deep(MCDClassifier)),
-    "DANN astray": ("collapsed", deep(DANNClassifier, trade_off=30, lr=3e-2)),
-    "entropy alone": ("collapsed", deep(DeepAdaptationClassifier, alignment=entropy, trade_off=10)),
-    "logistic": ("classic", classic(lambda seed: LogisticRegression(max_iter=300))),
-    "SVM": ("classic", classic(lambda seed: Probabilistic())),
+    "DANN astray": (
+        "collapsed",
+        deep(DANNClassifier, trade_off=30, lr=1e-2, batch_norm="shared"),
+    ),
+    "entropy alone": ("collapsed", deep(DeepAdaptationClassifier, alignment=entropy, trade_off=3)),
+    "logistic": ("classic", lambda seed: LogisticRegression(max_iter=300)),
+    "SVM": ("classic", lambda seed: Probabilistic()),
     "forest": ("classic", lambda seed: RandomForestClassifier(200, random_state=seed)),
-    "5-NN": ("classic", classic(lambda seed: KNeighborsClassifier())),
+    "5-NN": ("classic", lambda seed: KNeighborsClassifier()),
 }
 OTHER = "other plain"  # the reference that every file of a task and state holds
 
