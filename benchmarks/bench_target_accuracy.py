@@ -16,6 +16,7 @@ second stage alone, to judge.
 
 import argparse
 import itertools
+import json
 import os
 import time
 import warnings
@@ -72,17 +73,82 @@ def train(cache, tasks, models, seeds):
         )
 
 
+# -- what judges them ---------------------------------------------------------------------------
+
+
+def known(file, stored):
+    """What is known of a file beside estimates."""
+    accuracy = {
+        domain: float(np.mean(stored[f"{domain}_proba"].argmax(axis=1) == stored[f"{domain}_y"]))
+        for domain in ("source", "target")
+    }
+    return {
+        "file": file.name,
+        **{name: str(stored[name]) for name in ("task", "model", "half", "kind")},
+        "random_state": int(stored["random_state"]),
+        "fit_seconds": float(stored["fit_seconds"]),
+        "truth": accuracy["target"],
+        "source_accuracy": accuracy["source"],
+    }
+
+
+def judge(cache, out, methods, again):
+    """Return a record for every file and method; those of an earlier call are not made again."""
+    from _study_estimates import estimate
+
+    out.mkdir(parents=True, exist_ok=True)
+    lines = out / "estimates.jsonl"
+    kept = [json.loads(line) for line in lines.read_text().splitlines()] if lines.exists() else []
+    kept = [record for record in kept if record["method"] not in again]
+    lines.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    done = {(record["file"], record["method"]) for record in kept}
+    for file in sorted(cache.glob("[!.]*__*__*.npz")):
+        missing = [method for method in methods if (file.name, method) not in done]
+        if OTHER.replace(" ", "_") in file.name or not missing:
+            continue
+        with np.load(file) as opened:
+            stored = dict(opened)
+        for method in missing:
+            record = {**known(file, stored), "method": method, **estimate(method, stored)}
+            kept.append(record)
+            with lines.open("a") as appended:
+                appended.write(json.dumps(record) + "\n")
+    return kept
+
+
+def report(records, out, methods):
+    from _study_report import show, show_failures, write
+
+    tables = show(records)
+    best = min(
+        (name for name in tables["tuning"] if not name.startswith("simple")),
+        key=lambda name: tables["tuning"][name]["mae"],
+    )
+    show_failures(records, best)
+    write(out, records, tables, methods)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("stage", choices=["train"])
+    parser.add_argument("stage", choices=["train", "judge"])
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the files")
     parser.add_argument("--tasks", nargs="+", default=[*TUNING, *REPORT])
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--states", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=None, help="of tables and picture")
+    parser.add_argument("--methods", nargs="+", default=None, help="estimates to judge")
+    parser.add_argument("--again", nargs="+", default=[], help="estimates to make once more")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    train(options.cache, options.tasks, options.models, options.states)
+    if options.stage == "train":
+        train(options.cache, options.tasks, options.models, options.states)
+        return
+    from _study_estimates import BOUND, METHODS
+
+    out = options.out or options.cache / "judged"
+    records = judge(options.cache, out, options.methods or [*METHODS, BOUND], options.again)
+    report(records, out, METHODS)
 
 
 if __name__ == "__main__":
