@@ -8,7 +8,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from skda.metrics import disagreement_bound, estimate_target_accuracy
 
 # "gde" compares with a plain network of another random state, whatever the model is.
-METHODS = ("source score", "confidence", "doc", "atc", "gde", "cot", "mano", "dis2", "combined")
+METHODS = (
+    "source score",
+    "confidence",
+    "doc",
+    "atc",
+    "atc_entropy",
+    "cot",
+    "nuclear_norm",
+    "matrix_norm",
+    "gde",
+    "combined",
+)
 BOUND = "disagreement bound"
 LEVEL = 0.9
 
