@@ -1,7 +1,7 @@
 """Shares of the classes among unlabelled rows, and predictions that follow them."""
 
 from skda.label_shift._calibration import Calibration, calibrate
-from skda.label_shift._checks import check_probabilities, check_shares
+from skda.label_shift._checks import check_codes, check_probabilities, check_shares
 from skda.label_shift._class_shares import class_shares
 from skda.label_shift._classifier import PriorShiftClassifier
 from skda.label_shift._consistency import label_shift_test
@@ -12,17 +12,22 @@ from skda.label_shift._estimates import (
 )
 from skda.label_shift._noise import shrink_shares
 from skda.label_shift._posteriors import reweight_probabilities
+from skda.label_shift._predictions import check_is_classifier, class_numbers, predict_domain
 
 __all__ = [
     "Calibration",
     "PriorShiftClassifier",
     "black_box_shares",
     "calibrate",
+    "check_codes",
+    "check_is_classifier",
     "check_probabilities",
     "check_shares",
+    "class_numbers",
     "class_shares",
     "label_shift_test",
     "maximum_likelihood_shares",
+    "predict_domain",
     "regularized_shares",
     "reweight_probabilities",
     "shrink_shares",
