@@ -11,6 +11,7 @@ from skda.metrics._logme import logme_score
 from skda.metrics._mmd import mmd, mmd_permutation_test
 from skda.metrics._proxy_a_distance import proxy_a_distance
 from skda.metrics._transrate import transrate_score
+from skda.target_accuracy import estimate_target_accuracy
 
 __all__ = [
     "DomainReport",
@@ -18,6 +19,7 @@ __all__ = [
     "classwise_discrepancy",
     "coral_distance",
     "domain_report",
+    "estimate_target_accuracy",
     "h_score",
     "leep_score",
     "logme_score",
