@@ -12,13 +12,19 @@ from skda.label_shift._estimates import (
 )
 from skda.label_shift._noise import shrink_shares
 from skda.label_shift._posteriors import reweight_probabilities
-from skda.label_shift._predictions import check_is_classifier, class_numbers, predict_domain
+from skda.label_shift._predictions import (
+    call_in_domain,
+    check_is_classifier,
+    class_numbers,
+    predict_domain,
+)
 
 __all__ = [
     "Calibration",
     "PriorShiftClassifier",
     "black_box_shares",
     "calibrate",
+    "call_in_domain",
     "check_codes",
     "check_is_classifier",
     "check_probabilities",

@@ -1,0 +1,190 @@
+"""Rows of both domains in a space that belongs to none of the models that are compared in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.pipeline import Pipeline
+
+from skda._checks import count_rows
+from skda._naming import naming
+from skda._sklearn_compat import safe_indexing
+
+N_NEIGHBORS = 5
+# Distances in more dimensions say less and cost more; of more rows they say little more.
+_N_COMPONENTS, _MAX_ROWS = 32, 2000
+# Pixels of larger images are no place to look for neighbours in.
+_MAX_COLUMNS = 4096
+
+
+@dataclass(frozen=True)
+class CommonRows:
+    """Held-out source rows and rows of one target as points of one space.
+
+    Parameters
+    ----------
+    source : ndarray of shape (n_samples, n_dimensions)
+        Source rows.
+
+    codes : ndarray of shape (n_samples,)
+        Their class numbers.
+
+    target : ndarray of shape (n_target_samples, n_dimensions)
+        Target rows.
+
+    chosen : ndarray of shape (n_target_samples,)
+        Which of the target's rows these are.
+
+    neighbors : ndarray of shape (n_target_samples, n_neighbors)
+        Numbers of the target rows that are nearest to every target row.
+    """
+
+    source: np.ndarray
+    codes: np.ndarray
+    target: np.ndarray
+    chosen: np.ndarray
+    neighbors: np.ndarray
+
+    def agreements(self, labels: np.ndarray) -> np.ndarray:
+        """Return of every target row the share of its neighbours that have its label."""
+        return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
+
+    def is_found_back(self, labels: np.ndarray) -> np.ndarray:
+        """Return which source rows the nearest target rows give their true label."""
+        n_neighbors = min(N_NEIGHBORS, len(labels))
+        back = KNeighborsClassifier(n_neighbors).fit(self.target, labels)
+        return back.predict(self.source) == self.codes
+
+
+def common_rows(
+    X: Any, codes: np.ndarray, rows: Any, fallback: Any, rng: np.random.RandomState
+) -> CommonRows:
+    """Return rows of both domains as points of one space.
+
+    Rows of numbers are taken as they are, scaled by columns over both domains, and where they have
+    more than 32 columns as their principal components. Others, and images of more than 4096
+    values, are what the fallback makes of them before it decides. At most 2000 rows of a
+    domain are taken, drawn at random.
+
+    Parameters
+    ----------
+    X : array-like
+        Held-out source rows.
+
+    codes : ndarray of shape (n_samples,)
+        Their class numbers.
+
+    rows : array-like
+        Target rows.
+
+    fallback : estimator
+        The fitted fallback.
+
+    rng : RandomState
+        Draws rows.
+
+    Returns
+    -------
+    rows : CommonRows
+        The points.
+    """
+    source, chosen_source = _drawn(X, rng)
+    target, chosen = _drawn(rows, rng)
+    tables = [_as_numbers(part) for part in (source, target)]
+    if any(table is None for table in tables):
+        tables = [_decided_by(fallback, part) for part in (source, target)]
+    source, target = together(*tables, seed=rng.randint(2**31))
+    n_neighbors = min(N_NEIGHBORS + 1, len(target))
+    found = NearestNeighbors(n_neighbors=n_neighbors).fit(target).kneighbors(target)[1]
+    return CommonRows(source, codes[chosen_source], target, chosen, found[:, 1:])
+
+
+def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return tables of both domains, scaled together and of at most 32 columns.
+
+    Parameters
+    ----------
+    source, target : ndarrays or sparse matrices of shape (n_samples, n_features)
+        The tables.
+
+    seed : int
+        Of the components.
+
+    Returns
+    -------
+    source, target : ndarrays of shape (n_samples, n_dimensions)
+        Points.
+    """
+    if issparse(source):
+        both = _stack(source, target)
+        n_components = min(_N_COMPONENTS, both.shape[1] - 1)
+        both = TruncatedSVD(n_components, random_state=seed).fit_transform(both)
+        return both[: source.shape[0]], both[source.shape[0] :]
+    both = np.concatenate([source, target])
+    spread = both.std(axis=0)
+    both = (both - both.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    if both.shape[1] > _N_COMPONENTS:
+        n_components = min(_N_COMPONENTS, len(both))
+        both = PCA(n_components, random_state=seed).fit_transform(both)
+    return both[: len(source)], both[len(source) :]
+
+
+def _stack(source, target):
+    from scipy.sparse import vstack
+
+    return vstack([source, target], format="csr")
+
+
+def _drawn(rows, rng):
+    """Return at most so many rows, and which they are."""
+    n_rows = count_rows(rows, "X_target")
+    if hasattr(rows, "tocsr"):
+        rows = rows.tocsr()
+    if n_rows <= _MAX_ROWS:
+        return rows, np.arange(n_rows)
+    chosen = np.sort(rng.choice(n_rows, _MAX_ROWS, replace=False))
+    with naming("X_target", "rows that can be chosen by number"):
+        return safe_indexing(rows, chosen), chosen
+
+
+def _as_numbers(rows):
+    """Return rows as a table of numbers, or None if they are no such."""
+    if issparse(rows):
+        return rows.astype(np.float64)
+    kinds = {getattr(dtype, "kind", "O") for dtype in getattr(rows, "dtypes", ())}
+    if kinds - set("biuf") or isinstance(rows, dict):
+        return None
+    try:
+        values = np.asarray(rows)
+    except ValueError:  # rows of several sizes
+        return None
+    if values.dtype.kind not in "biuf" or values.ndim < 2:
+        return None
+    table = values.reshape(len(values), -1)
+    is_small = table.shape[1] <= _MAX_COLUMNS
+    return table.astype(np.float64) if is_small and np.isfinite(table).all() else None
+
+
+def _decided_by(estimator, rows):
+    """Return what a classifier decides by: its features, or what the steps before it return."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(estimator, Pipeline):
+        last = estimator.steps[-1][1]
+        rows = estimator[:-1].transform(rows) if len(estimator) > 1 else rows
+        return _decided_by(last, rows)
+    if hasattr(estimator, "transform"):
+        rows = estimator.transform(rows)
+    if issparse(rows):
+        return rows.astype(np.float64)
+    values = np.asarray(rows)
+    if values.dtype.kind not in "biufO":
+        raise ValueError(
+            "X: the rows are no numbers, and the fallback, "
+            f"{type(estimator).__name__}, shows no features of them; give a fallback with a "
+            "transform, or a pipeline whose first steps make numbers of rows."
+        )
+    with naming("X", "rows that the fallback makes numbers of"):
+        return values.astype(np.float64).reshape(len(values), -1)

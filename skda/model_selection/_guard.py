@@ -1,0 +1,367 @@
+"""An adaptation that is used only where it seems to help."""
+
+import warnings
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skda._callers import level_of_user
+from skda._checks import LABELS, as_array, check_column, check_domain, check_lengths, count_rows
+from skda._naming import naming
+from skda._sklearn_compat import Interval, StrOptions, fit_context, safe_indexing
+from skda.domains import as_target_tuple
+from skda.exceptions import DivergenceError, NoTargetWarning
+from skda.label_shift import call_in_domain, class_numbers
+from skda.model_selection._candidates import (
+    FALLBACK,
+    check_weights_are_taken,
+    fallback_of,
+    fit_part,
+    hold_out,
+    named_candidates,
+)
+from skda.model_selection._judgement import METHODS, judge
+from skda.model_selection._verdict import AdaptationVerdict, verdict_of, verdict_without_target
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_TARGET = "rows as the estimators take them, or a tuple of such"
+
+
+def _some_part_has(name):
+    """Whether the estimator that is kept has a method, or before fit any that may be."""
+
+    def check(self):
+        if hasattr(self, "best_estimator_"):
+            return hasattr(self.best_estimator_, name)
+        parts = [part for _, part in named_candidates(self.estimator)]
+        fallback = parts if self.fallback is None else [self.fallback]
+        return all(hasattr(part, name) for part in (*parts, *fallback))
+
+    return check
+
+
+class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """DOC"""
+
+    _parameter_constraints = {
+        "estimator": [list, tuple, object],
+        "fallback": [object, None],
+        "method": [StrOptions(set(METHODS))],
+        "margin": [Interval(Real, 0, 1, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "refit": ["boolean"],
+        "level": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    # In a Pipeline or a search the target reaches fit, and the domain the predictions.
+    __metadata_request__fit = {"X_target": True}
+    __metadata_request__predict = {"domain": True}
+    __metadata_request__predict_proba = {"domain": True}
+    __metadata_request__decision_function = {"domain": True}
+    __metadata_request__transform = {"domain": True}
+    __metadata_request__score = {"domain": True}
+
+    def __init__(
+        self,
+        estimator: Any,
+        fallback: Any = None,
+        *,
+        method: Any = "combined",
+        margin: float = 0.0,
+        validation_fraction: float = 0.25,
+        refit: bool = True,
+        level: float = 0.9,
+        random_state: Any = None,
+    ):
+        self.estimator = estimator
+        self.fallback = fallback
+        self.method = method
+        self.margin = margin
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.level = level
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        X_target: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight: Any = None,
+    ) -> "Self":
+        """Fit the adaptations and the fallback, judge them on the target, and keep one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as the estimators take them
+            Source rows: tables, data frames, arrays of images, lists of paths or texts.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        X_target : array-like or tuple of array-likes, default=None
+            Unlabeled target rows; a tuple for several target domains. In a cross-validation
+            always pass a tuple: an array with as many rows as X would be cut into folds.
+
+        X_val, y_val : array-likes, default=None
+            Source rows that judge, and their labels, in place of a part of X and y; there must be
+            some of every class. A pipeline around the guard does not transform them, unless its
+            ``transform_input`` names them.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much every row counts; for the parts that take it. Held-out rows count alike.
+
+        Returns
+        -------
+        self : object
+            The fitted guard.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data or parameters are not as described, if a class has a single row and there is
+            no `X_val`, or if nothing takes the `sample_weight`.
+
+        skda.exceptions.DivergenceError
+            If the fallback diverges. An adaptation that does is not kept.
+
+        KeyboardInterrupt
+            If a training is interrupted.
+
+        Warns
+        -----
+        skda.exceptions.NoTargetWarning
+            If there are no target rows: the fallback is fitted and kept.
+
+        UserWarning
+            If some parts take no `sample_weight`, or if the training that was kept diverges when
+            it is repeated with all rows.
+        """
+        with naming("X_target", _TARGET):
+            targets = as_target_tuple(as_array(X_target, "X_target"))
+        candidates = named_candidates(self.estimator)
+        fallback = fallback_of(self.fallback, candidates) if targets else self._without_target()
+        parts = [(FALLBACK, fallback), *candidates]
+        X = as_array(X, "X")
+        if not targets:
+            check_weights_are_taken(sample_weight, parts[:1])
+            fitted = fit_part(FALLBACK, fallback, X, y, (), sample_weight)
+            self._check_fallback(fitted)
+            return self._keep(fitted, verdict_without_target(fitted), 0)
+        check_weights_are_taken(sample_weight, parts)
+        rng = check_random_state(self.random_state)
+        labels = check_column(y)
+        check_lengths("X", range(count_rows(X, "X")), "y", labels)
+        train, held_out, weights = self._split(X, labels, X_val, y_val, sample_weight, rng)
+        fits = [fit_part(FALLBACK, fallback, *train, (), weights)]
+        self._check_fallback(fits[0])
+        fits += [fit_part(name, part, *train, targets, weights) for name, part in candidates]
+        classes = fits[0].estimator.classes_
+        codes = class_numbers(held_out[1], classes, range(count_rows(held_out[0], "X_val")))
+        self._check_classes(fits, classes)
+        judge(
+            fits, held_out[0], codes, targets, method=self.method, level=self.level, rng=rng
+        )
+        verdict = verdict_of(fits, codes, targets, self)
+        best = next(part for part in fits if part.name == verdict.kept)
+        if self.refit and X_val is None:
+            place = [part.name for part in fits].index(best.name)
+            domains = () if place == 0 else targets
+            best = self._refitted(best, parts[place][1], X, y, domains, sample_weight, verdict)
+        return self._keep(best, verdict, len(targets))
+
+    def report(self) -> str:
+        """Return the reasons in words.
+
+        Returns
+        -------
+        text : str
+            The table of `verdict_`, and what it rests on.
+        """
+        check_is_fitted(self)
+        return self.verdict_.report()
+
+    def predict(self, X: Any, domain: Any = "target") -> np.ndarray:
+        """Predict the class of every row by the estimator that was kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as in fit
+            Rows.
+
+        domain : {"source", "target"} or int, default="target"
+            Whose rows they are; a number is that of one of several target domains. It matters
+            to estimators that tell domains apart alone.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Classes.
+        """
+        return self._call("predict", X, domain)
+
+    @available_if(_some_part_has("predict_proba"))
+    def predict_proba(self, X: Any, domain: Any = "target") -> np.ndarray:
+        """Predict the probability of every class by the estimator that was kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as in fit
+            Rows.
+
+        domain : {"source", "target"} or int, default="target"
+            Whose rows they are.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return self._call("predict_proba", X, domain)
+
+    @available_if(_some_part_has("decision_function"))
+    def decision_function(self, X: Any, domain: Any = "target") -> np.ndarray:
+        """Return what the estimator that was kept decides by.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as in fit
+            Rows.
+
+        domain : {"source", "target"} or int, default="target"
+            Whose rows they are.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return self._call("decision_function", X, domain)
+
+    @available_if(_some_part_has("transform"))
+    def transform(self, X: Any, domain: Any = "target") -> np.ndarray:
+        """Return the features of the estimator that was kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as in fit
+            Rows.
+
+        domain : {"source", "target"} or int, default="target"
+            Whose rows they are.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            Features.
+        """
+        return self._call("transform", X, domain)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, domain: Any = "target") -> float:
+        """Return the share of rows whose class is predicted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows as in fit
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        domain : {"source", "target"} or int, default="target"
+            Whose rows they are.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1.
+        """
+        return float(accuracy_score(y, self.predict(X, domain), sample_weight=sample_weight))
+
+    def _call(self, method, X, domain):
+        check_is_fitted(self)
+        if check_domain(domain, self._n_targets) is None:
+            return getattr(self.best_estimator_, method)(X)
+        return call_in_domain(self.best_estimator_, method, X, "X", domain, self._n_targets)
+
+    def _without_target(self):
+        return named_candidates(self.estimator)[0][1] if self.fallback is None else self.fallback
+
+    def _split(self, X, labels, X_val, y_val, sample_weight, rng):
+        """Return rows and labels to train on, those that are held out, and weights."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: held-out source rows and their labels.")
+        if X_val is not None:
+            return (X, labels), (as_array(X_val, "X_val"), y_val), sample_weight
+        with naming("y", LABELS):
+            _, codes = np.unique(labels, return_inverse=True)
+        train, test = hold_out(codes, float(self.validation_fraction), rng)
+        if hasattr(X, "tocsr"):
+            X = X.tocsr()
+        with naming("X", "rows that can be chosen by number; for others give X_val and y_val"):
+            train_rows, test_rows = safe_indexing(X, train), safe_indexing(X, test)
+        if sample_weight is not None:
+            sample_weight = safe_indexing(sample_weight, train)
+        return (train_rows, labels[train]), (test_rows, labels[test]), sample_weight
+
+    def _check_fallback(self, part):
+        if part.error is not None:
+            raise DivergenceError(f"The fallback diverged, and nothing could be kept: {part.error}")
+
+    def _check_classes(self, fits, classes):
+        """Raise if a part knows other classes than the fallback, as one fitted before may."""
+        for part in fits:
+            found = getattr(part.estimator, "classes_", classes)
+            if part.error is None and not np.array_equal(found, classes):
+                raise ValueError(
+                    f"estimator: {part.name!r} has the classes {np.asarray(found).tolist()}, and "
+                    f"the fallback {np.asarray(classes).tolist()}; both must predict the same."
+                )
+
+    def _refitted(self, best, estimator, X, y, targets, sample_weight, verdict):
+        """Return the part that is kept, fitted to all rows unless that diverges."""
+        again = fit_part(best.name, estimator, X, y, targets, sample_weight)
+        if again.error is None:
+            return again
+        verdict.reason += " Fitted to all rows it diverged; what was judged is kept."
+        warnings.warn(
+            f"{best.name!r} diverged when it was fitted to all rows, and is kept as it was fitted "
+            f"to those that were not held out: {again.error}",
+            UserWarning,
+            stacklevel=level_of_user(),
+        )
+        return best
+
+    def _keep(self, part, verdict: AdaptationVerdict, n_targets: int) -> "Self":
+        self.best_estimator_, self.best_name_ = part.estimator, part.name
+        self.verdict_, self._n_targets = verdict, n_targets
+        self.classes_ = np.asarray(part.estimator.classes_)
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(part.estimator, name):
+                setattr(self, name, getattr(part.estimator, name))
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self._without_target())
+        tags.input_tags = inner.input_tags
+        tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
+        tags.array_api_support = False
+        return tags

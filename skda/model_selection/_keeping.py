@@ -1,0 +1,66 @@
+"""The rule by which an adaptation is kept."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+# Of accuracy on held-out source rows that an adaptation may lose against the fallback: more shows
+# that it forgot the task, whatever its predictions for the target look like.
+MAX_SOURCE_LOSS = 0.05
+
+
+def choose(fits: list[Bunch], margin: float) -> tuple[str, str]:
+    """Return the name of what is kept, and why.
+
+    An adaptation can be kept if its training did not diverge, its predictions for the target did
+    not collapse, its accuracy on held-out source rows is at most 0.05 below the fallback's,
+    and its advantage is more than the margin. Of those that can, the one with the greatest
+    advantage is kept; the fallback where none can.
+
+    Parameters
+    ----------
+    fits : list of Bunch
+        The fallback and the adaptations, after :func:`judge`.
+
+    margin : float
+        The least advantage.
+
+    Returns
+    -------
+    kept, reason : str
+        A name, and a sentence.
+    """
+    fallback, *adapted = fits
+    against = {part.name: _objection(part, fallback, margin) for part in adapted}
+    good = [part for part in adapted if against[part.name] is None]
+    if not good:
+        told = "; ".join(f"{name!r} {objection}" for name, objection in against.items())
+        return fallback.name, f"{told}."
+    best = max(good, key=lambda part: part.advantage)
+    others = "" if len(good) == 1 else f", the most of {len(good)} that are better"
+    return best.name, (
+        f"it seems {best.advantage:+.3f} more accurate on the target than the fallback "
+        f"({best.advantage_lower:+.3f} to {best.advantage_upper:+.3f}), which is more than the "
+        f"margin of {margin:.3f}{others}."
+    )
+
+
+def _objection(part, fallback, margin):
+    """Return why an adaptation cannot be kept, or None."""
+    if part.error is not None:
+        return "diverged"
+    if part.collapsed:
+        return (
+            f"predicts {part.n_classes:.1f} classes in effect for the target, the fallback "
+            f"{fallback.n_classes:.1f}: it collapsed"
+        )
+    if part.source_score < fallback.source_score - MAX_SOURCE_LOSS:
+        return (
+            f"is right for {part.source_score:.3f} of held-out source rows, the fallback for "
+            f"{fallback.source_score:.3f}: it forgot the task"
+        )
+    if not part.advantage > margin or np.isnan(part.advantage):
+        return (
+            f"seems {part.advantage:+.3f} more accurate on the target, which is not more than the "
+            f"margin of {margin:.3f}"
+        )
+    return None
