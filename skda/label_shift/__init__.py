@@ -12,17 +12,27 @@ from skda.label_shift._estimates import (
 )
 from skda.label_shift._noise import shrink_shares
 from skda.label_shift._posteriors import reweight_probabilities
+from skda.label_shift._predictions import (
+    call_in_domain,
+    check_is_classifier,
+    class_numbers,
+    predict_domain,
+)
 
 __all__ = [
     "Calibration",
     "PriorShiftClassifier",
     "black_box_shares",
     "calibrate",
+    "call_in_domain",
+    "check_is_classifier",
     "check_probabilities",
     "check_shares",
+    "class_numbers",
     "class_shares",
     "label_shift_test",
     "maximum_likelihood_shares",
+    "predict_domain",
     "regularized_shares",
     "reweight_probabilities",
     "shrink_shares",

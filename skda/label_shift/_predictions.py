@@ -81,13 +81,7 @@ def predict_domain(
     TypeError, ValueError
         If the estimator cannot predict them, or gives what are no probabilities of its classes.
     """
-    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
-    if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps[:-1]:
-            if step is not None and not isinstance(step, str):
-                with naming(name, _ROWS):
-                    rows = _call(step, "transform", rows, domain, n_targets)
-        return predict_domain(estimator.steps[-1][1], rows, name, domain, n_targets)
+    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
     check_is_classifier(estimator)
     n_classes = len(estimator.classes_)
     method = "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
@@ -103,6 +97,43 @@ def predict_domain(
     if method == "decision_function":
         outputs = softmax(outputs, axis=1)
     return check_probabilities(outputs, f"{method} of {name}")
+
+
+def call_in_domain(
+    estimator: Any, method: str, rows: Any, name: str, domain: Any, n_targets: int = 1
+) -> Any:
+    """Return what a method of a fitted estimator makes of rows of a domain.
+
+    Every step is told the domain that has a parameter for it, as in :func:`predict_domain`.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator, a pipeline that ends in one, or a search over such.
+
+    method : str
+        Of the last step, such as ``"transform"``.
+
+    rows : array-like
+        Rows.
+
+    name : str
+        Of the parameter that holds them.
+
+    domain : "source", "target" or int
+        Whose rows they are.
+
+    n_targets : int, default=1
+        How many target domains there are.
+
+    Returns
+    -------
+    result : object
+        What the method returns.
+    """
+    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
+    with naming(name, _ROWS):
+        return _call(estimator, method, rows, domain, n_targets)
 
 
 def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
@@ -158,3 +189,15 @@ def _call(step, method, rows, domain, n_targets):
         is_its_own = getattr(module, "n_targets", 1) == n_targets > 1
         domain = domain if is_its_own else "target"
     return function(rows, domain=domain)
+
+
+def _at_last_step(estimator, rows, name, domain, n_targets):
+    """Return the last step of a pipeline, and rows as the steps before it hand them on."""
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
+    if not isinstance(estimator, Pipeline):
+        return estimator, rows
+    for _, step in estimator.steps[:-1]:
+        if step is not None and not isinstance(step, str):
+            with naming(name, _ROWS):
+                rows = _call(step, "transform", rows, domain, n_targets)
+    return _at_last_step(estimator.steps[-1][1], rows, name, domain, n_targets)
