@@ -11,7 +11,7 @@ _CLASS_SHARES = [
     ("skda.label_shift.PriorShiftClassifier", "it predicts by the target's shares, untrained anew"),
     (
         "skda.adaptation.MCCClassifier",
-        "it makes the classes of the target distinct, and aligns no domain",
+        "it makes the classes of the target distinct",
     ),
     ("skda.adaptation.CDANClassifier", "it aligns class by class, not all rows with all rows"),
 ]
