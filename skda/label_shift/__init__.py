@@ -1,7 +1,7 @@
 """Shares of the classes among unlabelled rows, and predictions that follow them."""
 
 from skda.label_shift._calibration import Calibration, calibrate
-from skda.label_shift._checks import check_probabilities, check_shares
+from skda.label_shift._checks import check_codes, check_probabilities, check_shares
 from skda.label_shift._class_shares import class_shares
 from skda.label_shift._classifier import PriorShiftClassifier
 from skda.label_shift._consistency import label_shift_test
@@ -25,6 +25,7 @@ __all__ = [
     "black_box_shares",
     "calibrate",
     "call_in_domain",
+    "check_codes",
     "check_is_classifier",
     "check_probabilities",
     "check_shares",

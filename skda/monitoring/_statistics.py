@@ -1,4 +1,4 @@
-"""Numbers of a row that are watched: its columns or features, its predictions, how sure they are."""
+"""Numbers of a row that are watched: columns or features, predictions, how sure they are."""
 
 from typing import Any
 

@@ -1,3 +1,27 @@
 """How accurate a classifier is on a target without labels."""
 
-__all__ = []
+from skda.target_accuracy._agreement import model_agreement
+from skda.target_accuracy._confidence import average_confidence, difference_of_confidences
+from skda.target_accuracy._dispersion import matrix_norm_accuracy, nuclear_norm_accuracy
+from skda.target_accuracy._estimate import estimate_target_accuracy
+from skda.target_accuracy._temperature import (
+    fit_temperature,
+    match_temperature,
+    scale_probabilities,
+)
+from skda.target_accuracy._thresholded import average_thresholded_confidence
+from skda.target_accuracy._transport import confidence_optimal_transport
+
+__all__ = [
+    "average_confidence",
+    "average_thresholded_confidence",
+    "confidence_optimal_transport",
+    "difference_of_confidences",
+    "estimate_target_accuracy",
+    "fit_temperature",
+    "match_temperature",
+    "matrix_norm_accuracy",
+    "model_agreement",
+    "nuclear_norm_accuracy",
+    "scale_probabilities",
+]

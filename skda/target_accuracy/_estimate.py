@@ -1,0 +1,283 @@
+"""Accuracy of a fitted classifier on targets without labels, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+
+from skda._checks import as_array
+from skda._naming import naming, shortened
+from skda.domains import as_target_tuple, name_of
+from skda.label_shift import (
+    calibrate,
+    check_is_classifier,
+    check_shares,
+    class_numbers,
+    maximum_likelihood_shares,
+    predict_domain,
+)
+from skda.target_accuracy._agreement import model_agreement
+from skda.target_accuracy._inputs import Predictions
+from skda.target_accuracy._methods import AGREEMENT, METHODS, check_method
+from skda.target_accuracy._own_error import own_error
+from skda.target_accuracy._scores import check_metric, score_of_estimate, score_of_source
+
+_TARGET = "rows as the estimator takes them, or a tuple of such"
+
+
+def estimate_target_accuracy(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    X_target: Any,
+    *,
+    method: str = "combined",
+    class_shares: Any = None,
+    metric: str = "accuracy",
+    level: float = 0.9,
+    others: Sequence[Any] | None = None,
+    n_bootstraps: int | None = 50,
+    random_state: Any = None,
+) -> Bunch:
+    """Estimate how accurate a classifier is on a target without labels, with an interval.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted classifier with ``predict_proba`` or ``decision_function``, whose softmax is taken,
+        a pipeline that ends in one, or a search over such. One that tells domains apart, as the
+        adaptation estimators do, predicts source rows under the statistics of the source.
+
+    X : array-like of shape (n_samples, n_features), or images as the estimator takes them
+        Source rows that `estimator` has **not** been trained on: of others it is too sure.
+
+    y : array-like of shape (n_samples,)
+        Their labels. There must be some of every class of the estimator, some ten of each better.
+
+    X_target : array-like or tuple of array-likes
+        Unlabeled target rows; a tuple for several target domains, which get an estimate each.
+
+    method : str, default="combined"
+        - ``"combined"``: the median of ``"atc"``, ``"doc"`` and ``"cot"``.
+        - ``"confidence"``: :func:`~skda.target_accuracy.average_confidence`.
+        - ``"doc"``: :func:`~skda.target_accuracy.difference_of_confidences`.
+        - ``"atc"``, ``"atc_entropy"``:
+          :func:`~skda.target_accuracy.average_thresholded_confidence`.
+        - ``"cot"``: :func:`~skda.target_accuracy.confidence_optimal_transport`.
+        - ``"nuclear_norm"``: :func:`~skda.target_accuracy.nuclear_norm_accuracy`.
+        - ``"matrix_norm"``: :func:`~skda.target_accuracy.matrix_norm_accuracy`.
+        - ``"gde"``: :func:`~skda.target_accuracy.model_agreement` with `others`.
+
+    class_shares : None, "estimate" or array-like of shape (n_classes,), default=None
+        Shares of the classes in the target, in the order of ``estimator.classes_``: source rows
+        are weighted by their ratio to those of `y`. ``"estimate"`` takes the most likely shares, as
+        :func:`skda.metrics.class_shares` does; right only if nothing else differs. None leaves
+        the rows as they are.
+
+    metric : {"accuracy", "balanced_accuracy", "f1_macro"}, default="accuracy"
+        What is estimated. The last two are those of an estimated table of predicted and true
+        classes: target probabilities at the temperature at which their mean confidence is the
+        estimated accuracy.
+
+    level : float, default=0.9
+        How often the interval should hold the truth.
+
+    others : sequence of estimators, default=None
+        Fitted models of the same kind, trained from other random states; for ``"gde"``.
+
+    n_bootstraps : int or None, default=50
+        How many samples of rows of both domains, drawn with replacement, the sampling noise is
+        taken from. None leaves it out: the interval is that of the method's own error.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the samples.
+
+    Returns
+    -------
+    result : sklearn.utils.Bunch
+        With the entries
+
+        estimate, lower, upper : floats, or ndarrays of shape (n_targets,)
+            The estimate, and the bounds of its interval, from 0 to 1.
+        noise, own_error : floats, or ndarrays of shape (n_targets,)
+            Parts of the half width of the interval, of which it is the root of the sum of squares:
+            sampling noise, and the error that the method had under shift in the study.
+        accuracy : float, or ndarray of shape (n_targets,)
+            Estimated accuracy; `estimate` if that is the metric.
+        source_score : float
+            The metric on X and y, which are not weighted.
+        class_shares : ndarray of shape (n_classes,) or (n_targets, n_classes), or None
+            Those that the source rows are weighted for.
+        predicted_shares : ndarray of shape (n_classes,) or (n_targets, n_classes)
+            Shares of the classes in what is predicted for the target.
+        method, metric, level
+            As given.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is no classifier.
+
+    ValueError
+        If data or parameters are not as described, or if a class has no held-out row.
+
+    See Also
+    --------
+    skda.metrics.class_shares : Shares of the classes in the target.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skda.metrics import estimate_target_accuracy
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X / 16
+    >>> clf = LogisticRegression().fit(X[:600], y[:600])
+    >>> noisy = X[1200:] + np.random.default_rng(0).normal(scale=0.3, size=X[1200:].shape)
+    >>> result = estimate_target_accuracy(clf, X[600:1200], y[600:1200], noisy, random_state=0)
+    >>> bool(result.lower < clf.score(noisy, y[1200:]) < result.upper)
+    True
+    """
+    check_method(method, others)
+    check_metric(metric)
+    rng = _check_options(level, n_bootstraps, random_state)
+    models = _check_others(estimator, others if method == AGREEMENT else None)
+    X = as_array(X, "X")
+    with naming("X_target", _TARGET):
+        targets = as_target_tuple(as_array(X_target, "X_target"))
+    if not targets:
+        raise ValueError("X_target is None; pass the rows of the target domain.")
+    source = predict_domain(estimator, X, "X", "source")
+    codes = class_numbers(y, estimator.classes_, source)
+    results = []
+    for number, rows in enumerate(targets):
+        name = name_of("X_target", number, targets)
+        domain = "target" if len(targets) == 1 else number
+        target, *agreeing = (
+            predict_domain(model, rows, name, domain, len(targets)) for model in models
+        )
+        shares = _shares_of(class_shares, target, source, codes)
+        predictions = Predictions(target, source, codes, _weights(shares, codes))
+        results.append(
+            _estimate(
+                predictions, tuple(agreeing), shares, method, metric, level, n_bootstraps, rng
+            )
+        )
+    stacked = {
+        key: None if value is None else _stacked([result[key] for result in results])
+        for key, value in results[0].items()
+    }
+    score = score_of_source(metric, source, codes)
+    return Bunch(**stacked, source_score=score, method=method, metric=metric, level=level)
+
+
+def _stacked(values):
+    return values[0] if len(values) == 1 else np.array(values)
+
+
+def _check_options(level, n_bootstraps, random_state):
+    """Return a random state, if these are what they must be."""
+    if not isinstance(level, Real) or not 0 < float(level) < 1:
+        raise ValueError(f"level must be a number between 0 and 1, got {shortened(repr(level))}.")
+    is_count = isinstance(n_bootstraps, Integral) and not isinstance(n_bootstraps, bool)
+    if n_bootstraps is not None and not (is_count and int(n_bootstraps) >= 2):
+        raise ValueError(
+            "n_bootstraps must be a whole number of 2 or more, or None for no sampling noise, got "
+            f"{shortened(repr(n_bootstraps))}."
+        )
+    with naming("random_state", "None, a whole number of 0 or more, or a RandomState"):
+        return check_random_state(random_state)
+
+
+def _check_others(estimator, others):
+    """Return the estimator and those that it is compared with, which know the same classes."""
+    check_is_classifier(estimator)
+    with naming("others", "a list of fitted classifiers"):
+        others = list(others or ())
+        for other in others:
+            check_is_classifier(other)
+            if not np.array_equal(other.classes_, estimator.classes_):
+                raise ValueError("one of them has other classes than estimator.")
+    return [estimator, *others]
+
+
+def _shares_of(class_shares, target, source, codes):
+    """Return the shares of the classes that source rows are to be weighted for, or None."""
+    if class_shares is None:
+        return None
+    if isinstance(class_shares, str):
+        if class_shares != "estimate":
+            raise ValueError(
+                "class_shares must be None, 'estimate' or an array of shares, got "
+                f"{class_shares!r}."
+            )
+        counts = np.bincount(codes, minlength=source.shape[1])
+        calibration = calibrate(source, codes)
+        return maximum_likelihood_shares(calibration(target), counts / counts.sum())
+    return check_shares(class_shares, "class_shares", source.shape[1])
+
+
+def _weights(shares, codes):
+    if shares is None:
+        return np.ones(len(codes))
+    counts = np.bincount(codes, minlength=len(shares))
+    weights = (shares / counts)[codes]
+    return weights / weights.mean()
+
+
+def _estimate(predictions, others, shares, method, metric, level, n_bootstraps, rng):
+    """Return the estimate for one target, with what it is made of."""
+    accuracy = _accuracy(predictions, others, method)
+    estimate = score_of_estimate(metric, accuracy, predictions.target)
+    noise = 0.0
+    if n_bootstraps is not None:
+        draws = []
+        for drawn, other in _samples(predictions, others, n_bootstraps, rng):
+            score = score_of_estimate(metric, _accuracy(drawn, other, method), drawn.target)
+            draws.append(score)
+        # Half the width between the quantiles: draws are too few for each of them.
+        lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        noise = float(upper - lower) / 2
+    error = own_error(method, level)
+    half_width = float(np.hypot(noise, error))
+    predicted = np.bincount(
+        predictions.target.argmax(axis=1), minlength=predictions.target.shape[1]
+    )
+    return {
+        "estimate": estimate,
+        "lower": max(0.0, estimate - half_width),
+        "upper": min(1.0, estimate + half_width),
+        "noise": noise,
+        "own_error": error,
+        "accuracy": accuracy,
+        "class_shares": shares,
+        "predicted_shares": predicted / predicted.sum(),
+    }
+
+
+def _accuracy(predictions, others, method):
+    if method == AGREEMENT:
+        return model_agreement(predictions.target, others)
+    return METHODS[method](predictions)
+
+
+def _samples(predictions, others, n_bootstraps, rng):
+    """Yield predictions of rows that are drawn with replacement, those of the source by class."""
+    codes = predictions.codes
+    members = [np.flatnonzero(codes == number) for number in np.unique(codes)]
+    n_rows = len(predictions.target)
+    for _ in range(n_bootstraps):
+        rows = np.concatenate([rng.choice(part, len(part)) for part in members])
+        chosen = rng.randint(n_rows, size=n_rows)
+        drawn = replace(
+            predictions,
+            target=predictions.target[chosen],
+            source=predictions.source[rows],
+            codes=codes[rows],
+            weights=predictions.weights[rows],
+        )
+        yield drawn, tuple(other[chosen] for other in others)
