@@ -7,6 +7,8 @@ import numpy as np
 from skda.diagnosis._tables import Table
 from skda.diagnosis._two_sample import Comparison, compare
 
+# Of fewer rows, or of weights that stand for fewer, nothing is left to be seen.
+_LEAST_ROWS = 20
 # If most rows are novel, the domain is, and not some rows.
 _MOST_NOVEL = 0.5
 
@@ -66,8 +68,12 @@ def explain(source, target, classes, novelty, rng, level) -> list[Explanation]:
     return [
         Explanation(kind, compare(one, other, rng, level=level, weights=weights))
         for kind, (one, other, weights) in pairs.items()
-        if min(len(one), len(other)) >= 4 and (weights is None or np.count_nonzero(weights) > 3)
+        if min(_n_effective(one, weights), len(other)) >= _LEAST_ROWS
     ]
+
+
+def _n_effective(table, weights):
+    return len(table) if weights is None else weights.sum() ** 2 / (weights**2).sum()
 
 
 def _same_missing(source, target, rng):

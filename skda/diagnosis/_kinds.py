@@ -8,9 +8,10 @@ from skda.diagnosis._two_sample import N_TESTS
 
 # Where only larger A-distances would be seen nothing can be said.
 _BLIND = 1.0
-# A kind is named if at most that part of the evidence, as a logarithm, is left: of many rows some
-# always is.
-_LEFT = 0.35
+# A kind is named if that part of the evidence, as a logarithm, and of the A-distance are left at
+# most: of many rows some always is.
+_EVIDENCE_LEFT = 0.2
+_DISTANCE_LEFT = 0.5
 # For small shifts of Gaussian rows an area beyond 1/2 is that part of an accuracy beyond 1/2.
 _ACCURACY_BY_AREA = 0.71
 
@@ -67,7 +68,7 @@ def find_kind(source, target, first, classes, rng, level):
     tried = explain(source, target, classes, first.novelty, rng, level)
     # Of p-values of 1 the first is the simplest.
     best = max(tried, key=lambda one: one.comparison.p_value, default=None)
-    if best is None or not _is_explained(first.p_value, best.comparison.p_value, alpha):
+    if best is None or not _is_explained(first, best.comparison, alpha):
         return "covariate", tried
     if best.kind == "class shares" and classes.missing.any():
         return "missing classes", tried
@@ -75,10 +76,13 @@ def find_kind(source, target, first, classes, rng, level):
 
 
 def _is_explained(before, after, alpha):
-    # Of a p-value just below alpha chance makes one above it.
-    if after >= alpha:
-        return after >= 10 * before
-    return np.log(after + 1e-300) > _LEFT * np.log(before + 1e-300)
+    if after.lower > 0 and after.distance > _DISTANCE_LEFT * before.distance:
+        return False
+    if after.p_value >= alpha:
+        # Of a p-value just below alpha chance makes one above it.
+        return after.p_value >= 10 * before.p_value
+    logs = [np.log(one.p_value + 1e-300) for one in (after, before)]
+    return logs[0] > _EVIDENCE_LEFT * logs[1]
 
 
 def column_table(source, target, comparison) -> dict[str, np.ndarray]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LEAST_REFERENCE = 20
 # Fewer rows say nothing of an accuracy.
 _LEAST_ESTIMATED = 20
+# For the noise of an accuracy: an update must be quick.
+_N_BOOTSTRAPS = 20
 
 
 class DriftMonitor:
@@ -170,7 +172,7 @@ class DriftMonitor:
 
     def _restart(self):
         self._martingales = RankMartingales(self._ranked, self._rng)
-        self._highest = 0.0
+        self._highest = -np.inf
         self.history_: list[DriftReport] = []
         self.is_drift_ = False
         self.alarm_batch_: int | None = None
@@ -258,7 +260,7 @@ class DriftMonitor:
             batch=len(self.history_) + 1,
             n_rows=len(rows),
             e_value=_exp(log_e),
-            p_value=float(np.exp(-self._highest)),
+            p_value=float(np.exp(-max(self._highest, 0))),
             is_drift=self.is_drift_,
             e_values={
                 group: _exp(evidence[self._groups == number].max())
@@ -289,7 +291,12 @@ class DriftMonitor:
             return None
         with naming("batch", ROWS):
             return estimate_target_accuracy(
-                self.estimator, self.reference, self.y, batch, random_state=0
+                self.estimator,
+                self.reference,
+                self.y,
+                batch,
+                n_bootstraps=_N_BOOTSTRAPS,
+                random_state=0,
             )
 
 
