@@ -1,3 +1,6 @@
 """Pictures, with scikit-learn's convention of displays."""
 
-__all__ = []
+from skda.inspection._diagnosis import DiagnosisDisplay
+from skda.inspection._drift import DriftDisplay
+
+__all__ = ["DiagnosisDisplay", "DriftDisplay"]

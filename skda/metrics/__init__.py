@@ -11,10 +11,13 @@ from skda.metrics._logme import logme_score
 from skda.metrics._mmd import mmd, mmd_permutation_test
 from skda.metrics._proxy_a_distance import proxy_a_distance
 from skda.metrics._transrate import transrate_score
+from skda.monitoring import DriftMonitor, DriftReport
 from skda.target_accuracy import estimate_target_accuracy
 
 __all__ = [
     "DomainReport",
+    "DriftMonitor",
+    "DriftReport",
     "class_shares",
     "classwise_discrepancy",
     "coral_distance",
