@@ -172,9 +172,7 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         classes = fits[0].estimator.classes_
         codes = class_numbers(held_out[1], classes, range(count_rows(held_out[0], "X_val")))
         self._check_classes(fits, classes)
-        judge(
-            fits, held_out[0], codes, targets, method=self.method, level=self.level, rng=rng
-        )
+        judge(fits, held_out[0], codes, targets, method=self.method, level=self.level, rng=rng)
         verdict = verdict_of(fits, codes, targets, self)
         best = next(part for part in fits if part.name == verdict.kept)
         if self.refit and X_val is None:

@@ -77,7 +77,12 @@ def judge(
             part[name] = float(np.mean(found[name]))
         labels = [p.argmax(axis=1) for p in part.target]
         part.agreement = float(
-            np.mean([np.mean(a == b.argmax(axis=1)) for a, b in zip(labels, fallback.target, strict=True)])
+            np.mean(
+                [
+                    np.mean(a == b.argmax(axis=1))
+                    for a, b in zip(labels, fallback.target, strict=True)
+                ]
+            )
         )
         mark_collapse(part, fallback, source_shares)
         part.distances = distances(part, X, targets, _first, seed)

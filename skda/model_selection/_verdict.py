@@ -121,7 +121,9 @@ class AdaptationVerdict(Bunch):
         import pandas as pd
 
         names = [name for name in _FIGURES if name not in ("views", "shares", "health")]
-        rows = [{name: part[name] for name in names if name != "distances"} for part in self.candidates]
+        rows = [
+            {name: part[name] for name in names if name != "distances"} for part in self.candidates
+        ]
         return pd.DataFrame(rows).assign(kept=[part.name == self.kept for part in self.candidates])
 
     def _explained(self):
