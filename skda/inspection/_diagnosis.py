@@ -17,8 +17,8 @@ class DiagnosisDisplay:
     """What is left of a difference when each kind of shift is undone, and where it is.
 
     Above are the A-distances with their intervals, of the domains as they are and after each kind
-    is undone; the kind that was named is filled and bold. Below are the columns that differ most; those
-    with a p-value below 1 - level are filled.
+    is undone; the kind that was named is filled and bold. Below are the columns that differ most;
+    those with a p-value below 1 - level are filled.
 
     Parameters
     ----------
