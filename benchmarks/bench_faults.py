@@ -343,7 +343,7 @@ def cache_kills(n_tries: int) -> Iterator[Outcome]:
             lambda: bool(DeepFeatureExtractor(network, batch_size=8).fit_transform(rows).size)
         )
         seconds = time.perf_counter() - start
-        for _ in range(min(n_tries, 20)):
+        for _ in range(min(n_tries, 50)):
             in_process(fill, kill_after=draw.uniform(0, 2 * seconds))
             features, _ = in_process(fill)
             same = torch.allclose(features, wanted, atol=1e-6)
@@ -364,7 +364,9 @@ FAULTS: dict[str, Callable[[int], Iterator[Outcome]]] = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("faults", nargs="*", default=list(FAULTS))
-    parser.add_argument("--kills", type=int, default=100, help="of trainings, two of each at most")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="two of each method at most, 50 of the cache"
+    )
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ from skda.diagnosis._explanations import affine_maps, explain
 from skda.diagnosis._two_sample import N_TESTS
 
 # Where only larger A-distances would be seen nothing can be said.
-_BLIND = 1.0
+_BLIND = 0.9
 # A kind is named if that part of the evidence, as a logarithm, and of the A-distance are left at
 # most: of many rows some always is.
 _EVIDENCE_LEFT = 0.2

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from skda._checks import as_array, check_size
+from skda._checks import as_array, check_size, is_missing
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 
@@ -113,17 +113,19 @@ def _join(source, is_text, target, name):
         codes = np.full((n_rows, len(texts)), -1)
         for number, (key, known) in enumerate(zip(texts, levels, strict=True)):
             numbers_of = {level: code for code, level in enumerate(known)}
-            codes[:, number] = [numbers_of.get(_level(value), -1) for value in columns[key]]
+            codes[:, number] = [numbers_of.get(level, -1) for level in _texts(columns[key])]
         tables.append(Table([*names, *texts], numbers, codes, levels, len(source)))
     return tables[0], tables[1]
 
 
-def _level(value):
-    return None if value is None or value != value else str(value)
+def _texts(column):
+    """Return values as text, None for those that are missing."""
+    pairs = zip(column.tolist(), is_missing(column.astype(object)).tolist(), strict=True)
+    return [None if missing else str(value) for value, missing in pairs]
 
 
 def _levels(source, target):
-    values = [level for column in (source, target) for level in map(_level, column) if level]
+    values = [level for column in (source, target) for level in _texts(column) if level]
     levels, counts = np.unique(values, return_counts=True) if values else ([], [])
     return [str(levels[number]) for number in np.argsort(-np.asarray(counts), kind="stable")]
 
@@ -160,7 +162,7 @@ def _column(values):
     if any(isinstance(value, str) for value in values):
         return values
     try:
-        return np.array([np.nan if _level(value) is None else float(value) for value in values])
+        return np.where(is_missing(values), np.nan, values).astype(np.float64)
     except (TypeError, ValueError):
         return values
 

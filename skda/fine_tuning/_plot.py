@@ -10,12 +10,21 @@ from skda.fine_tuning._transferability import TREATMENTS, transferability_curve
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Colours of Okabe and Ito. Circles are of B, diamonds of A; hollow ones learn on.
 _STYLES = {
-    "BnB": {"color": "tab:blue", "marker": "o"},
-    "BnB+": {"color": "tab:cyan", "marker": "o", "markerfacecolor": "none"},
-    "AnB": {"color": "tab:red", "marker": "D"},
-    "AnB+": {"color": "tab:orange", "marker": "D", "markerfacecolor": "none"},
-    "random": {"color": "gray", "marker": "x", "linestyle": ":"},
+    "BnB": {"color": "#0072B2", "marker": "o"},
+    "BnB+": {"color": "#56B4E9", "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
+    "AnB": {"color": "#D55E00", "marker": "D"},
+    "AnB+": {"color": "#E69F00", "marker": "D", "markerfacecolor": "white", "linestyle": "--"},
+    "random": {"color": "#6E6E6E", "marker": "x", "linestyle": ":"},
+}
+_WORDS = {
+    "base": "base: all new, for B",
+    "BnB": "BnB: n blocks of B, frozen",
+    "BnB+": "BnB+: n blocks of B, learning",
+    "AnB": "AnB: n blocks of A, frozen",
+    "AnB+": "AnB+: n blocks of A, learning",
+    "random": "random: n random blocks, frozen",
 }
 
 
@@ -170,19 +179,20 @@ class TransferabilityDisplay:
             If matplotlib is not installed.
         """
         if ax is None:
-            _, ax = import_optional("matplotlib.pyplot", "examples").subplots()
+            ax = _new_axes()
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
         _, base, spread = self._summary("base")
         if len(base):
-            line = ax.axhline(base[0], color="black", linestyle="--", label="base", zorder=1)
+            line = ax.axhline(
+                base[0], color="black", linestyle="--", label=_WORDS["base"], zorder=1
+            )
             ax.axhspan(*(base[0] + side * spread[0] for side in (-1, 1)), color="black", alpha=0.08)
-            self.lines_["base"] = line
         for treatment in TREATMENTS:
             numbers, mean, spread = self._summary(treatment)
             if not len(numbers):
                 continue
             style = _STYLES[treatment]
-            (self.lines_[treatment],) = ax.plot(numbers, mean, label=treatment, **style)
+            (self.lines_[treatment],) = ax.plot(numbers, mean, label=_WORDS[treatment], **style)
             ax.fill_between(
                 numbers, mean - spread, mean + spread, color=style["color"], alpha=0.12, linewidth=0
             )
@@ -191,7 +201,7 @@ class TransferabilityDisplay:
             ylabel=self.score_name,
             xticks=np.unique(self.n_layers[self.n_layers > 0]),
         )
-        ax.legend()
+        _explain(ax)
         return self
 
     def plot_epochs(self, n_layers: int, ax: Any = None) -> "Self":
@@ -227,7 +237,7 @@ class TransferabilityDisplay:
             known = np.unique(self.n_layers[self.n_layers > 0]).tolist()
             raise ValueError(f"n_layers={n_layers!r}, but the curve has {known}.")
         if ax is None:
-            _, ax = import_optional("matplotlib.pyplot", "examples").subplots()
+            ax = _new_axes()
         self.ax_, self.figure_, self.lines_ = ax, ax.figure, {}
         base = {"color": "black", "linestyle": "--"}
         for treatment, number in (("base", 0), *((name, n_layers) for name in TREATMENTS)):
@@ -238,11 +248,11 @@ class TransferabilityDisplay:
                 (self.lines_[treatment],) = ax.plot(
                     np.arange(1, len(mean) + 1),
                     mean,
-                    label=treatment,
+                    label=_WORDS[treatment],
                     **_STYLES.get(treatment, base),
                 )
         ax.set(xlabel="Epoch", ylabel=self.score_name)
-        ax.legend()
+        _explain(ax)
         return self
 
     def _summary(self, treatment):
@@ -251,3 +261,15 @@ class TransferabilityDisplay:
         numbers = np.unique(self.n_layers[chosen])
         scores = [self.score[chosen & (self.n_layers == number)] for number in numbers]
         return numbers, *(np.array([f(s) for s in scores]) for f in (np.mean, np.std))
+
+
+def _new_axes():
+    """Return axes of a new figure, which leaves room for a legend beside them."""
+    plt = import_optional("matplotlib.pyplot", "examples")
+    return plt.subplots(figsize=(8.2, 4.4), layout="constrained")[1]
+
+
+def _explain(ax):
+    """Put a legend to the right of axes, where it covers nothing."""
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    ax.legend(frameon=False, **place)

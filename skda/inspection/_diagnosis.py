@@ -7,19 +7,18 @@ import numpy as np
 from skda._naming import shortened
 from skda._optional import import_optional
 from skda.diagnosis import Diagnosis
+from skda.inspection._looks import BLUE, VERMILION, name_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#6E6E6E"  # Okabe and Ito
 
 
 class DiagnosisDisplay:
     """What is left of a difference when each kind of shift is undone, and where it is.
 
     Above are the A-distances with their intervals, of the domains as they are and after each kind
-    is undone; the kind that was named is filled. Below are the columns that differ most; those
-    with a p-value below 1 - level are filled.
+    is undone; the kind that was named is filled and bold. Below are the columns that differ most;
+    those with a p-value below 1 - level are filled.
 
     Parameters
     ----------
@@ -109,9 +108,8 @@ class DiagnosisDisplay:
         """
         if max_columns < 1:
             raise ValueError(f"max_columns must be 1 or more, got {max_columns!r}.")
-        self.axes_ = np.ravel(
-            np.asarray(_new_axes(self._heights(max_columns)) if ax is None else ax)
-        )
+        ax = _new_axes(self._heights(max_columns)) if ax is None else ax
+        self.axes_ = np.ravel(np.asarray(ax, dtype=object))
         if len(self.axes_) != 2:
             raise ValueError(f"ax must hold two axes, one for each panel, got {len(self.axes_)}.")
         self.figure_ = self.axes_[0].figure
@@ -133,9 +131,11 @@ class DiagnosisDisplay:
         named = "class shares" if diagnosis.kind == "missing classes" else diagnosis.kind
         values = table["distance"]
         bounds = np.abs(np.stack([values - table["lower"], table["upper"] - values]))
-        colors = [_VERMILION if kind == named else "white" for kind in table["kind"]]
+        colors = [VERMILION if kind == named else "white" for kind in table["kind"]]
         names = [f"{kind} undone" if number else kind for number, kind in enumerate(table["kind"])]
-        bars = _bars(ax, names, values, colors, _VERMILION)
+        bars = _bars(ax, names, values, colors, VERMILION)
+        for label, kind in zip(ax.get_yticklabels(), table["kind"], strict=True):
+            label.set_fontweight("bold" if kind == named else "normal")
         ax.errorbar(values, np.arange(len(values)), xerr=bounds, fmt="none", ecolor="black")
         ax.set(xlim=(0, 2.05), xlabel="proxy A-distance that is left")
         ax.set_title(f"kind of shift: {diagnosis.kind} (p = {diagnosis.p_value:.2g})")
@@ -144,9 +144,9 @@ class DiagnosisDisplay:
     def _plot_columns(self, ax, max_columns):
         columns, order = self.diagnosis.columns, self._order(max_columns)
         is_shifted = columns["p_value"][order] < 1 - self.diagnosis.level
-        colors = [_BLUE if shifted else "white" for shifted in is_shifted]
+        colors = [BLUE if shifted else "white" for shifted in is_shifted]
         names = [shortened(name, 24) for name in columns["column"][order]]
-        bars = _bars(ax, names, columns["statistic"][order], colors, _BLUE)
+        bars = _bars(ax, names, columns["statistic"][order], colors, BLUE)
         ax.set(xlim=(0, 1.02), xlabel="difference of the distributions")
         return bars
 
@@ -159,8 +159,5 @@ def _new_axes(heights):
 
 def _bars(ax, names, values, colors, edge):
     bars = ax.barh(np.arange(len(values)), values, color=colors, edgecolor=edge, linewidth=1.3)
-    ax.set_yticks(np.arange(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(axis="x", color="0.9")
-    ax.set_axisbelow(True)
+    name_rows(ax, names)
     return bars

@@ -6,52 +6,53 @@ import numpy as np
 
 from skda._naming import shortened
 from skda._optional import import_optional
+from skda.inspection._looks import BLUE, GREEN, GREY, VERMILION, legend_beside
 from skda.metrics import DriftMonitor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Okabe and Ito; with a line of each one's own, for people who confuse colours.
 _LOOKS = {
-    "features": {"color": "#0072B2", "linestyle": "--"},
-    "shares": {"color": "#D55E00", "linestyle": "-."},
-    "confidence": {"color": "#009E73", "linestyle": ":"},
+    "features": {"color": BLUE, "linestyle": "--"},
+    "shares": {"color": VERMILION, "linestyle": "-."},
+    "confidence": {"color": GREEN, "linestyle": ":"},
 }
 
 
 class DriftDisplay:
     """Evidence of a drift, batch by batch, beside what an alarm needs.
 
-    Below is the mean confidence of every batch, and the accuracy with its interval where the
-    monitor estimates it.
+        Below is the mean confidence of every batch, and the accuracy with its interval where the
+        monitor estimates it.
 
-    Parameters
-    ----------
-    monitor : DriftMonitor
-        That has seen a batch.
+        Parameters
+        ----------
+        monitor : DriftMonitor
+            That has seen a batch.
 
-    Attributes
-    ----------
-    axes_ : ndarray of matplotlib Axes
-        One panel, or two if there is a classifier. Set by :meth:`plot`, like the others.
+        Attributes
+        ----------
+        axes_ : ndarray of matplotlib Axes
+            One panel, or two if there is a classifier. Set by :meth:`plot`, like the others.
 
-    figure_ : matplotlib Figure
-        The figure.
+        figure_ : matplotlib Figure
+            The figure.
 
-    lines_ : dict of str to matplotlib Line2D
-        The lines ``"evidence"``, those of the groups, ``"limit"``, and ``"mean confidence"`` and
-        ``"estimated accuracy"`` where there are any.
+        lines_ : dict of str to matplotlib Line2D
+            The lines ``"evidence"``, those of the groups, ``"limit"``, and ``"mean confidence"`` and
+            ``"estimated accuracy"`` where there are any.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skda.inspection import DriftDisplay
-    >>> from skda.metrics import DriftMonitor
-    >>> rng = np.random.default_rng(0)
-    >>> monitor = DriftMonitor(None, rng.normal(size=(100, 2)), random_state=0)
-    >>> for _ in range(3):
-    ...     report = monitor.update(rng.normal(size=(20, 2)))
-    >>> display = DriftDisplay.from_monitor(monitor)  # doctest: +SKIP
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skda.inspection import DriftDisplay
+        >>> from skda.inspection._looks import BLUE, GREEN, GREY, VERMILION, legend_beside
+    from skda.metrics import DriftMonitor
+        >>> rng = np.random.default_rng(0)
+        >>> monitor = DriftMonitor(None, rng.normal(size=(100, 2)), random_state=0)
+        >>> for _ in range(3):
+        ...     report = monitor.update(rng.normal(size=(20, 2)))
+        >>> display = DriftDisplay.from_monitor(monitor)  # doctest: +SKIP
     """
 
     def __init__(self, monitor: Any):
@@ -112,7 +113,7 @@ class DriftDisplay:
             plt = import_optional("matplotlib.pyplot", "examples")
             size = (7.2, 1 + 2.4 * n_panels)
             ax = plt.subplots(n_panels, figsize=size, layout="constrained", sharex=True)[1]
-        self.axes_ = np.ravel(np.asarray(ax))
+        self.axes_ = np.ravel(np.asarray(ax, dtype=object))
         if len(self.axes_) != n_panels:
             raise ValueError(
                 f"ax must hold {n_panels} axes, one for each panel, got {len(self.axes_)}."
@@ -123,8 +124,7 @@ class DriftDisplay:
         if n_panels == 2:
             self._plot_predictions(self.axes_[1], batches)
         for panel in self.axes_:
-            place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
-            panel.legend(frameon=False, **place)
+            legend_beside(panel)
             panel.grid(color="0.9")
         self.axes_[-1].set_xlabel("batch")
         return self
@@ -137,7 +137,7 @@ class DriftDisplay:
         values = [report.e_value for report in history]
         (lines["evidence"],) = ax.plot(batches, values, "ko", markersize=3, label="strongest")
         limit = 1 / self.monitor.alpha
-        lines["limit"] = ax.axhline(limit, color="#6E6E6E", label=f"alarm at {limit:.3g}")
+        lines["limit"] = ax.axhline(limit, color=GREY, label=f"alarm at {limit:.3g}")
         ax.set(yscale="log", ylabel="evidence (e-value)")
         if self.monitor.alarm_batch_ is not None:
             ax.axvline(self.monitor.alarm_batch_, color="black", linewidth=0.8)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from skda._checks import as_array, count_rows
+from skda._checks import as_array, count_rows, is_missing
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 from skda.label_shift import call_in_domain, predict_domain
@@ -142,8 +142,8 @@ class Statistics:
                 array = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)
                 if array.ndim < 2 or 0 in array.shape[1:]:
                     raise ValueError(f"got {shortened(repr(rows), 80)}.")
-            if array.dtype.kind in "buif":
-                return array.reshape(len(array), -1).astype(np.float64)
+                if not self.levels_ and (array.dtype.kind in "buif" or not learn):
+                    return array.reshape(len(array), -1).astype(np.float64)
             columns = list(array.reshape(len(array), -1).T)
         if learn:
             self.levels_ = [_levels(column) for column in columns]
@@ -167,22 +167,26 @@ def _values(rows, key):
     return column.to_numpy()
 
 
-def _text(value):
-    return None if value is None or value != value else str(value)
+def _texts(column):
+    """Return values as text, None for those that are missing."""
+    pairs = zip(column.tolist(), is_missing(column.astype(object)).tolist(), strict=True)
+    return [None if missing else str(value) for value, missing in pairs]
 
 
 def _levels(column):
     """Return numbers of the levels of a column of text, most frequent first; None of others."""
     if column.dtype.kind in "buif" or not any(isinstance(value, str) for value in column):
         return None
-    levels, counts = np.unique([text for text in map(_text, column) if text], return_counts=True)
+    levels, counts = np.unique([text for text in _texts(column) if text], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {str(levels[place]): float(number) for number, place in enumerate(order)}
 
 
 def _code(column, levels):
     if levels is None:
-        return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+        if column.dtype.kind in "buif":
+            return column.astype(np.float64)
+        return np.where(is_missing(column), np.nan, column).astype(np.float64)
     # A level that the reference lacks is beyond all others.
     known = {None: np.nan, **levels}
-    return np.array([known.get(_text(value), np.inf) for value in column])
+    return np.array([known.get(text, np.inf) for text in _texts(column)])

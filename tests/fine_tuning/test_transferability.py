@@ -165,7 +165,9 @@ def test_display_shows_the_means(pyplot, curve):
     np.testing.assert_allclose(scores, [mean(curve, "AnB", number) for number in numbers])
     assert set(display.lines_["base"].get_ydata()) == {mean(curve, "base", 0)}
     assert display.ax_.get_ylabel() == "Share right"
-    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["base", *ALL]
+    words = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert [word.partition(":")[0] for word in words] == ["base", *ALL]
+    assert words[3] == "AnB: n blocks of A, frozen"
 
 
 def test_display_plots_into_given_axes(pyplot, curve):
