@@ -26,9 +26,10 @@ N_BOOTSTRAPS = 10  # a fifth of the default, for the noise is far less than what
 
 
 class Stored(ClassifierMixin, BaseEstimator):
-    """A fitted classifier whose rows are the numbers of stored probabilities."""
+    """A fitted classifier that knows its probabilities of the rows of a file."""
 
-    def __init__(self, probabilities):
+    def __init__(self, rows, probabilities):
+        self.rows = rows
         self.probabilities = probabilities
 
     def fit(self, X, y):
@@ -42,43 +43,41 @@ class Stored(ClassifierMixin, BaseEstimator):
     def classes_(self):
         return np.arange(self.probabilities.shape[1])
 
-    def predict_proba(self, X):
-        return self.probabilities[np.asarray(X)[:, 0]]
+    def numbers(self, X):
+        places = {row.tobytes(): number for number, row in enumerate(self.rows)}
+        return [places[row.tobytes()] for row in np.asarray(X, self.rows.dtype)]
 
-    def predict(self, X):
-        return self.predict_proba(X).argmax(axis=1)
+    def predict_proba(self, X):
+        return self.probabilities[self.numbers(X)]
 
 
 class StoredNetwork(Stored):
-    """A network has features as well; other models have their probabilities alone."""
+    """A network has features as well."""
 
-    def __init__(self, probabilities, features):
-        self.probabilities = probabilities
+    def __init__(self, rows, probabilities, features):
+        super().__init__(rows, probabilities)
         self.features = features
 
     def transform(self, X):
-        return self.features[np.asarray(X)[:, 0]]
+        return self.features[self.numbers(X)]
 
 
-def rebuilt(file):
-    """Return (estimator, other estimator, X, y, X_target) of the arrays of a file."""
+def rebuilt(file, rows):
+    """Return (estimator, other estimator, X, y, X_target) of the arrays of a file.
+
+    The file of the forest has the rows, or principal components of rows with many columns.
+    """
     joined = {
         name: np.concatenate([file[f"source_{name}"], file[f"target_{name}"]])
         for name in ("proba", "other_proba", "features")
     }
+    X, X_target = rows["source_features"], rows["target_features"]
+    table = np.concatenate([X, X_target])
     if str(file["kind"]) == "classic":
-        estimator = Stored(joined["proba"])
+        estimator = Stored(table, joined["proba"])
     else:
-        estimator = StoredNetwork(joined["proba"], joined["features"])
-    rows = np.arange(len(joined["proba"]))[:, None]
-    n_source = len(file["source_y"])
-    return (
-        estimator,
-        Stored(joined["other_proba"]),
-        rows[:n_source],
-        file["source_y"],
-        rows[n_source:],
-    )
+        estimator = StoredNetwork(table, joined["proba"], joined["features"])
+    return estimator, Stored(table, joined["other_proba"]), X, file["source_y"], X_target
 
 
 def source_score(file):
@@ -87,21 +86,25 @@ def source_score(file):
     return {"estimate": score, "lower": np.nan, "upper": np.nan}
 
 
-def bound(file):
-    estimator, _, X, y, X_target = rebuilt(file)
+def bound(file, rows):
+    estimator, _, X, y, X_target = rebuilt(file, rows)
     result = metrics.disagreement_bound(estimator, X, y, X_target, level=LEVEL, random_state=0)
-    return {"estimate": np.nan, "lower": result.lower, "discrepancy": result.discrepancy}
+    return {
+        "estimate": result.without_noise,
+        "lower": result.lower_bound,
+        "discrepancy": result.disagreement - result.source_disagreement,
+    }
 
 
-def estimate(method, file):
+def estimate(method, file, rows):
     """Return the estimate, its interval and the seconds it took."""
     start = time.process_time()
     if method == "source score":
         values = source_score(file)
     elif method == BOUND:
-        values = bound(file)
+        values = bound(file, rows)
     else:
-        estimator, other, X, y, X_target = rebuilt(file)
+        estimator, other, X, y, X_target = rebuilt(file, rows)
         params = {"others": [other]} if method == "gde" else {}
         result = metrics.estimate_target_accuracy(
             estimator,

@@ -30,6 +30,9 @@ from _study_tasks import REPORT, TUNING, load_task
 CACHE = Path(os.environ.get("SKDA_STUDY", Path.home() / ".cache" / "skda" / "target_accuracy"))
 
 
+ROWS = "forest"  # the model whose features are the rows
+
+
 def file_of(cache, task, model, seed):
     name = f"{task}__{model}__{seed}".replace(" ", "_").replace(",", "")
     return cache / f"{name}.npz"
@@ -108,8 +111,10 @@ def judge(cache, out, methods, again):
             continue
         with np.load(file) as opened:
             stored = dict(opened)
+        with np.load(file_of(cache, stored["task"], ROWS, stored["random_state"])) as opened:
+            rows = dict(opened)
         for method in missing:
-            record = {**known(file, stored), "method": method, **estimate(method, stored)}
+            record = {**known(file, stored), "method": method, **estimate(method, stored, rows)}
             kept.append(record)
             with lines.open("a") as appended:
                 appended.write(json.dumps(record) + "\n")
