@@ -49,17 +49,23 @@ def model_agreement(target_probabilities: Any, other_probabilities: Any) -> floa
     0.5
     """
     target = check_probabilities(target_probabilities, "target_probabilities")
-    others = other_probabilities if isinstance(other_probabilities, tuple) else None
-    others = (other_probabilities,) if others is None else others
+    others = other_codes(target, other_probabilities)
     if not others:
         raise ValueError("other_probabilities is empty; give those of one other model at least.")
-    shares = []
-    for other in others:
+    predicted = target.argmax(axis=1)
+    return float(np.mean([np.mean(other == predicted) for other in others]))
+
+
+def other_codes(target: np.ndarray, other_probabilities: Any) -> tuple[np.ndarray, ...]:
+    """Return the classes that other models predict for the target rows, a tuple of arrays."""
+    are_several = isinstance(other_probabilities, tuple)
+    codes = []
+    for other in other_probabilities if are_several else (other_probabilities,):
         other = check_probabilities(other, "other_probabilities")
         if other.shape != target.shape:
             raise ValueError(
                 f"other_probabilities has the shape {other.shape}, and target_probabilities "
                 f"{target.shape}; give predictions for the same rows and classes."
             )
-        shares.append(np.mean(other.argmax(axis=1) == target.argmax(axis=1)))
-    return float(np.mean(shares))
+        codes.append(other.argmax(axis=1))
+    return tuple(codes)

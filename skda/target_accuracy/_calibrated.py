@@ -159,7 +159,7 @@ class TargetCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
             self.estimator,
             X,
             y,
-            targets,
+            targets or None,
             method=self.method,
             class_shares=self.class_shares,
             n_bootstraps=None,

@@ -19,7 +19,7 @@ from skda.label_shift import (
     predict_domain,
 )
 from skda.target_accuracy._inputs import Predictions
-from skda.target_accuracy._methods import AGREEMENT, METHODS, REFERENCES, check_method
+from skda.target_accuracy._methods import METHODS, REFERENCES, check_method
 from skda.target_accuracy._own_error import own_error
 from skda.target_accuracy._references import reference_weight, with_references
 from skda.target_accuracy._rows import reference_rows
@@ -89,7 +89,8 @@ def estimate_target_accuracy(
         How often the interval should hold the truth.
 
     others : sequence of estimators, default=None
-        Fitted models of the same kind, trained from other random states; for ``"gde"``.
+        Fitted models of the same kind, trained from other random states, which ``"gde"`` needs
+        and ``"combined"`` takes as further judges. Methods that ask no other model ignore them.
 
     n_bootstraps : int or None, default=50
         How many samples of rows of both domains, drawn with replacement, the sampling noise is
@@ -150,7 +151,7 @@ def estimate_target_accuracy(
     check_method(method, others)
     check_metric(metric)
     rng = _check_options(level, n_bootstraps, random_state)
-    models = _check_others(estimator, others if method == AGREEMENT else None)
+    models = _check_others(estimator, others)
     X = as_array(X, "X")
     with naming("X_target", _TARGET):
         targets = as_target_tuple(as_array(X_target, "X_target"))

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from skda._checks import check_lengths, check_table
+from skda.target_accuracy._agreement import other_codes
 from skda.target_accuracy._inputs import Predictions, check_predictions
 from skda.target_accuracy._transport import transported_confidence
 
@@ -31,6 +32,7 @@ def reference_accuracy(
     *,
     target_rows: Any,
     source_rows: Any,
+    other_probabilities: Any = (),
     sample_weight: Any = None,
     random_state: Any = None,
 ) -> float:
@@ -40,8 +42,8 @@ def reference_accuracy(
     sure. Others must judge it. Four classifiers are fitted to the held-out source rows: logistic
     regression as they are, and with the source's covariance made that of the target (CORAL);
     a forest as they are, and with the columns of each domain standardized by its own statistics.
-    With the median m of the shares of target rows on which they agree with the
-    classifier, the estimate is :math:`w m + (1 - w) c`, where c is
+    With the median m of the shares of target rows on which they, and others if there are, agree
+    with the classifier, the estimate is :math:`w m + (1 - w) c`, where c is
     :func:`confidence_optimal_transport` and w says how much of the classifier's knowledge of the
     source the four have: :math:`w = (a_r - 1/K) / (a - 1/K)`, at most 1, with the
     mean of their cross-validated accuracies and the classifier's own.
@@ -67,6 +69,12 @@ def reference_accuracy(
 
     source_rows : array-like of shape (n_samples, n_features)
         Those of the source.
+
+    other_probabilities : array-like of shape (n_target_samples, n_classes), or a tuple of such, \
+            default=()
+        Predictions of other models for the target rows, which then are judges, too. The best ones
+        are networks that have been trained in the same way, without a target: beside the four,
+        one of them brought the mean error of the study's tuning half from 7.0 to 6.4 points.
 
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the source rows, such as ratios of class shares.
@@ -117,6 +125,8 @@ def reference_accuracy(
     ):
         tables[name] = check_table(rows, name)
         check_lengths(name.replace("rows", "probabilities"), others, name, tables[name])
+    others = other_codes(predictions.target, other_probabilities)
+    predictions = replace(predictions, others=others)
     return agreed_or_transported(with_references(predictions, **tables, random_state=random_state))
 
 
@@ -126,7 +136,8 @@ def agreed_or_transported(predictions: Predictions) -> float:
     if weight == 0:
         return transported_confidence(predictions)
     predicted = predictions.target.argmax(axis=1)
-    agreed = np.median([np.mean(codes == predicted) for codes in predictions.references])
+    judges = (*predictions.references, *predictions.others)
+    agreed = np.median([np.mean(codes == predicted) for codes in judges])
     if weight == 1:
         return float(agreed)
     return float(weight * agreed + (1 - weight) * transported_confidence(predictions))

@@ -1,0 +1,287 @@
+"""Accuracy of fitted classifiers on targets, with intervals."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from skda.adaptation import AdaBNClassifier
+from skda.metrics import estimate_target_accuracy
+from skda.target_accuracy import reference_accuracy
+from skda.target_accuracy._methods import METHODS
+
+X, Y = load_digits(return_X_y=True)
+X = X / 16
+HELD_OUT, TARGET = slice(600, 1200), slice(1200, None)
+# Without the forests, whose 1.2 s would be in every test.
+FAST = {"method": "cot", "n_bootstraps": 3, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def clf():
+    return LogisticRegression(max_iter=500).fit(X[:600], Y[:600])
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Held-out rows, their labels and noisy target rows."""
+    noise = np.random.default_rng(0).normal(scale=0.3, size=X[TARGET].shape)
+    return X[HELD_OUT], Y[HELD_OUT], X[TARGET] + noise
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Is sure of the first class."""
+
+    classes_ = np.arange(10)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return np.where(np.arange(10) == 0, 0.991, 0.001) * np.ones((len(X), 1))
+
+
+def test_recommended_estimate_and_its_interval(clf, data):
+    result = estimate_target_accuracy(clf, *data, random_state=0)
+    truth = clf.score(data[2], Y[TARGET])
+    assert result.method == "combined"
+    assert result.estimate == pytest.approx(truth, abs=0.08)
+    assert 0 <= result.lower < truth < result.upper <= 1
+    assert result.source_score == clf.score(*data[:2])
+    assert result.reference_weight > 0.9
+    assert result.accuracy == result.estimate
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "gde"])
+def test_a_constant_classifier_is_not_trusted(data, method):
+    """Its source says what it is worth, whatever it says itself."""
+    result = estimate_target_accuracy(
+        Constant(), *data, method=method, n_bootstraps=None, random_state=0
+    )
+    assert result.source_score < 0.12
+    assert result.estimate < 0.25
+
+
+def test_random_state_decides_all_that_is_drawn(clf, data):
+    first, again, other = (
+        estimate_target_accuracy(clf, *data, n_bootstraps=5, random_state=seed)
+        for seed in (0, 0, 1)
+    )
+    assert (first.estimate, first.noise) == (again.estimate, again.noise)
+    assert first.noise != other.noise
+
+
+def test_less_rows_are_noisier(clf, data):
+    few, many = (
+        estimate_target_accuracy(clf, *data[:2], data[2][:n_rows], method="doc", random_state=0)
+        for n_rows in (10, 500)
+    )
+    assert few.noise > 2 * many.noise
+    assert few.upper - few.lower > many.upper - many.lower
+
+
+def test_no_bootstraps_leave_the_own_error(clf, data):
+    result = estimate_target_accuracy(clf, *data, **{**FAST, "n_bootstraps": None})
+    assert result.noise == 0
+    assert result.upper == pytest.approx(min(1, result.estimate + result.own_error))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_higher_level_has_a_wider_interval(clf, data, method):
+    others = [LogisticRegression(C=0.01).fit(X[:600], Y[:600])]
+    narrow, wide = (
+        estimate_target_accuracy(
+            clf, *data, method=method, level=level, others=others, n_bootstraps=None
+        ).own_error
+        for level in (0.5, 0.95)
+    )
+    assert narrow < wide
+
+
+def test_several_targets_have_an_estimate_each(clf, data):
+    clean = X[TARGET]
+    both = estimate_target_accuracy(clf, *data[:2], (data[2], clean), **FAST)
+    assert both.estimate.shape == both.lower.shape == both.upper.shape == (2,)
+    alone = estimate_target_accuracy(clf, *data, **FAST)
+    assert both.estimate[0] == alone.estimate < both.estimate[1]
+    assert both.predicted_shares.shape == (2, 10)
+
+
+def test_labels_may_be_text(data):
+    names = np.array([f"digit {number}" for number in Y])
+    clf = LogisticRegression(max_iter=500).fit(X[:600], names[:600])
+    result = estimate_target_accuracy(clf, data[0], names[HELD_OUT], data[2], **FAST)
+    assert 0.5 < result.estimate < 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(PCA(30, random_state=0), LogisticRegression()),
+        GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}, cv=2),
+        LinearSVC(),
+    ],
+    ids=["pipeline", "search", "decision_function"],
+)
+def test_any_classifier_will_do(data, model):
+    model.fit(X[:600], Y[:600])
+    result = estimate_target_accuracy(model, *data, **FAST)
+    assert result.estimate == pytest.approx(model.score(data[2], Y[TARGET]), abs=0.25)
+
+
+def test_source_rows_are_predicted_as_such(data):
+    """Under the statistics of the target, the source would be predicted worse."""
+    shifted = 2 * X[TARGET] + 3
+    model = AdaBNClassifier(max_epochs=10, random_state=0).fit(X[:600], Y[:600], X_target=shifted)
+    result = estimate_target_accuracy(model, *data[:2], shifted, **FAST)
+    assert result.source_score == model.score(*data[:2], domain="source")
+    assert result.source_score > model.score(*data[:2]) + 0.1
+
+
+def test_two_classes_and_ten_rows():
+    chosen = np.flatnonzero(Y < 2)
+    A, b = X[chosen], Y[chosen]
+    clf = LogisticRegression().fit(A[:100], b[:100])
+    result = estimate_target_accuracy(clf, A[100:130], b[100:130], A[130:140], random_state=0)
+    assert result.estimate > 0.9
+
+
+def test_classes_missing_in_the_target(clf):
+    """Equal shares would cost the transport more than half; the estimated ones do not."""
+    few = X[TARGET][Y[TARGET] < 4]
+    plain, weighted = (
+        estimate_target_accuracy(clf, X[HELD_OUT], Y[HELD_OUT], few, class_shares=shares, **FAST)
+        for shares in (None, "estimate")
+    )
+    assert plain.estimate < 0.6 < 0.85 < weighted.estimate
+    assert weighted.class_shares[4:].max() < 0.03
+    shares = np.bincount(Y[TARGET][Y[TARGET] < 4], minlength=10) / len(few)
+    given = estimate_target_accuracy(
+        clf, X[HELD_OUT], Y[HELD_OUT], few, class_shares=shares, **FAST
+    )
+    assert given.estimate > 0.85
+
+
+def test_agreement_asks_for_others(clf, data):
+    others = [LogisticRegression(C=0.001).fit(X[:600], Y[:600]), clf]
+    result = estimate_target_accuracy(
+        clf, *data, method="gde", others=others, n_bootstraps=3, random_state=0
+    )
+    agreed = np.mean(others[0].predict(data[2]) == clf.predict(data[2]))
+    assert result.estimate == pytest.approx((1 + agreed) / 2)
+    with pytest.raises(ValueError, match="others"):
+        estimate_target_accuracy(clf, *data, method="gde")
+
+
+@pytest.mark.parametrize(
+    ("metric", "score"),
+    [
+        ("balanced_accuracy", balanced_accuracy_score),
+        ("f1_macro", lambda true, predicted: f1_score(true, predicted, average="macro")),
+    ],
+)
+def test_other_metrics_come_from_the_table_of_classes(clf, data, metric, score):
+    """Eight of ten target rows are of one class, which is predicted best."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([np.flatnonzero(Y[TARGET] == 0)] * 8 + [np.arange(len(Y[TARGET]))])
+    target = X[TARGET][rows] + rng.normal(scale=0.4, size=(len(rows), 64))
+    result = estimate_target_accuracy(
+        clf, *data[:2], target, **{**FAST, "method": "atc"}, metric=metric
+    )
+    true = Y[TARGET][rows]
+    assert result.metric == metric
+    assert result.source_score == score(data[1], clf.predict(data[0]))
+    # The accuracy itself is off by some points, and so is what goes with it.
+    off = result.accuracy - clf.score(target, true)
+    assert result.estimate - off == pytest.approx(score(true, clf.predict(target)), abs=0.07)
+
+
+def test_rows_that_are_no_numbers_go_through_the_pipeline():
+    texts = np.array(["good fine film", "good play", "bad dull film", "bad slow play"] * 20)
+    labels = np.array(["+", "+", "-", "-"] * 20)
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, labels)
+    result = estimate_target_accuracy(model, texts, labels, texts[:30], random_state=0)
+    assert result.reference_weight == 1
+    assert result.estimate == 1
+
+
+def test_a_class_of_one_row_leaves_the_transport(clf, data):
+    rows = np.r_[np.flatnonzero(data[1] != 3), np.flatnonzero(data[1] == 3)[:1]]
+    args = clf, data[0][rows], data[1][rows], data[2]
+    result = estimate_target_accuracy(*args, random_state=0, n_bootstraps=None)
+    assert result.reference_weight == 0
+    assert result.estimate == estimate_target_accuracy(*args, method="cot").estimate
+
+
+def test_rows_of_many_columns_become_components(clf, data):
+    proba = clf.predict_proba(data[2]), clf.predict_proba(data[0])
+    wide = [np.repeat(rows, 5, axis=1) for rows in (data[2], data[0])]
+    estimates = [
+        reference_accuracy(
+            *proba, data[1], target_rows=rows[0], source_rows=rows[1], random_state=0
+        )
+        for rows in (wide, (data[2], data[0]))
+    ]
+    assert estimates[0] == pytest.approx(estimates[1], abs=0.08)
+
+
+@pytest.mark.parametrize("estimator", [LinearRegression().fit(X[:20], Y[:20]), Constant, 3])
+def test_no_classifier_is_refused(data, estimator):
+    with pytest.raises(TypeError, match="estimator must be a fitted classifier"):
+        estimate_target_accuracy(estimator, *data)
+
+
+def test_unfitted_is_refused(data):
+    with pytest.raises(NotFittedError):
+        estimate_target_accuracy(LogisticRegression(), *data)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"method": "best"}, "method must be one of 'combined'"),
+        ({"method": ["cot"]}, "method must be one of"),
+        ({"metric": "roc_auc"}, "metric must be one of 'accuracy'"),
+        ({"level": 1.0}, "level must be"),
+        ({"level": "high"}, "level must be"),
+        ({"n_bootstraps": 1}, "n_bootstraps must be"),
+        ({"random_state": "a"}, "random_state must be"),
+        ({"class_shares": "same"}, "class_shares must be None, 'estimate'"),
+        ({"class_shares": [0.5, 0.5]}, "class_shares must be"),
+        ({"method": "gde", "others": 3}, "others must be"),
+    ],
+)
+def test_errors_name_the_parameter(clf, data, params, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        estimate_target_accuracy(clf, *data, **{**FAST, **params})
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (0, np.full((2, 64), np.nan), "X"),
+        (1, Y[:3], "y"),
+        (1, np.full(600, 11), "y holds"),
+        (1, np.zeros(600, dtype=int), "y holds no row of class"),
+        (2, None, "X_target is None"),
+        (2, X[:0], "X_target has 0 rows"),
+        (2, np.full((5, 64), np.nan), "X_target must be"),
+        (2, X[:5, :3], "X_target must be"),
+    ],
+)
+def test_data_that_does_not_fit_is_named(clf, data, place, value, message):
+    args = list(data)
+    args[place] = value
+    with pytest.raises((TypeError, ValueError), match=message):
+        estimate_target_accuracy(clf, *args, **FAST)
