@@ -1,3 +1,5 @@
 """Pictures, with scikit-learn's convention of displays."""
 
-__all__ = []
+from skda.inspection._verdict import AdaptationVerdictDisplay
+
+__all__ = ["AdaptationVerdictDisplay"]

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
 from skda._checks import count_rows
 from skda._naming import naming
 from skda._sklearn_compat import safe_indexing
 
-N_NEIGHBORS = 5
+_N_NEIGHBORS, _N_TREES = 5, 50
 # Distances in more dimensions say less and cost more; of more rows they say little more.
 _N_COMPONENTS, _MAX_ROWS = 32, 2000
 # Pixels of larger images are no place to look for neighbours in.
@@ -53,10 +54,11 @@ class CommonRows:
         return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
 
     def is_found_back(self, labels: np.ndarray) -> np.ndarray:
-        """Return which source rows the nearest target rows give their true label."""
-        n_neighbors = min(N_NEIGHBORS, len(labels))
-        back = KNeighborsClassifier(n_neighbors).fit(self.target, labels)
-        return back.predict(self.source) == self.codes
+        """Return which source rows a forest on the target rows, with labels, gives the true one."""
+        if (labels == labels[0]).all():
+            return self.codes == labels[0]
+        forest = RandomForestClassifier(_N_TREES, min_samples_leaf=2, random_state=0)
+        return forest.fit(self.target, labels).predict(self.source) == self.codes
 
 
 def common_rows(
@@ -97,7 +99,7 @@ def common_rows(
     if any(table is None for table in tables):
         tables = [_decided_by(fallback, part) for part in (source, target)]
     source, target = together(*tables, seed=rng.randint(2**31))
-    n_neighbors = min(N_NEIGHBORS + 1, len(target))
+    n_neighbors = min(_N_NEIGHBORS + 1, len(target))
     found = NearestNeighbors(n_neighbors=n_neighbors).fit(target).kneighbors(target)[1]
     return CommonRows(source, codes[chosen_source], target, chosen, found[:, 1:])
 

@@ -47,7 +47,11 @@ def gather(part: Bunch, X: Any, codes: np.ndarray, targets: tuple[Any, ...]) -> 
         part.source = predict_domain(part.estimator, X, "X", "source")
         part.target = [
             predict_domain(
-                part.estimator, rows, name_of("X_target", i, targets), _domain(i, targets), n_targets
+                part.estimator,
+                rows,
+                name_of("X_target", i, targets),
+                _domain(i, targets),
+                n_targets,
             )
             for i, rows in enumerate(targets)
         ]
