@@ -11,13 +11,18 @@ from skda.metrics._logme import logme_score
 from skda.metrics._mmd import mmd, mmd_permutation_test
 from skda.metrics._proxy_a_distance import proxy_a_distance
 from skda.metrics._transrate import transrate_score
-from skda.target_accuracy import estimate_target_accuracy
+from skda.target_accuracy import (
+    disagreement_bound,
+    estimate_target_accuracy,
+    target_reliability,
+)
 
 __all__ = [
     "DomainReport",
     "class_shares",
     "classwise_discrepancy",
     "coral_distance",
+    "disagreement_bound",
     "domain_report",
     "estimate_target_accuracy",
     "h_score",
@@ -29,5 +34,6 @@ __all__ = [
     "nce_score",
     "proxy_a_distance",
     "select_backbone",
+    "target_reliability",
     "transrate_score",
 ]

@@ -17,7 +17,7 @@ from skda._naming import naming
 from skda._sklearn_compat import Interval, StrOptions, fit_context, safe_indexing
 from skda.domains import as_target_tuple
 from skda.exceptions import DivergenceError, NoTargetWarning
-from skda.label_shift import call_in_domain, class_numbers
+from skda.label_shift import call_last_step, class_numbers
 from skda.model_selection._candidates import (
     FALLBACK,
     check_weights_are_taken,
@@ -53,14 +53,15 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Some source rows are held out. The adaptation, or several, and a fallback are fitted to the
     others; what they predict for the held-out rows and for the target, whose labels nobody knows,
-    says which one to keep. The advantage of an adaptation is a mean of three differences to the
-    fallback, of which the second counts half:
+    says which one to keep. The advantage of an adaptation is the mean of two differences to the
+    fallback:
 
     - smoothness: how often neighbours among the target rows are given one class, beyond chance;
-    - certainty: the nuclear norm of the class probabilities, calibrated on the source, which is
-      large if these are sure and spread over the classes;
     - the way back: how often a forest that has learnt the target rows, with the classes they
       are given, predicts the true class of held-out source rows.
+
+    Neither asks a model how sure it is: adaptation makes networks sure of themselves on the target,
+    right or wrong.
 
     An adaptation is kept if its advantage is more than `margin`, if its accuracy on held-out
     source rows is at most 0.05 below the fallback's, and if its predictions for the target have
@@ -82,10 +83,9 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     method : str, default="combined"
         How the accuracies are estimated that the verdict shows, as in
-        :func:`skda.metrics.estimate_target_accuracy` (all but ``"gde"``). They do not decide:
-        adaptation makes networks sure of themselves on the target, right or wrong.
+        :func:`skda.metrics.estimate_target_accuracy` (all but ``"gde"``). They do not decide.
 
-    margin : float, default=0.01
+    margin : float, default=0.0
         The advantage that an adaptation needs, in accuracy, in [0, 1).
 
     validation_fraction : float, default=0.25
@@ -146,9 +146,6 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     E. Zhong, W. Fan, Q. Yang, O. Verscheure, J. Ren. Cross Validation Framework to Choose amongst
     Models and Datasets for Transfer Learning. ECML PKDD 2010, section 3 (the way back).
 
-    S. Cui, S. Wang, J. Zhuo, L. Li, Q. Huang, Q. Tian. Towards Discriminability and Diversity:
-    Batch Nuclear-norm Maximization under Label Insufficient Situations. CVPR 2020 (the norm).
-
     K. Saito, D. Kim, P. Teterwak, S. Sclaroff, T. Darrell, K. Saenko. Tune it the Right Way:
     Unsupervised Validation of Domain Adaptation via Soft Neighborhood Density. ICCV 2021
     (neighbours as judges, there in the features of the model that is judged).
@@ -195,7 +192,7 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         fallback: Any = None,
         *,
         method: Any = "combined",
-        margin: float = 0.01,
+        margin: float = 0.0,
         validation_fraction: float = 0.25,
         refit: bool = True,
         level: float = 0.9,
@@ -440,7 +437,7 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         if check_domain(domain, self._n_targets) is None:
             return getattr(self.best_estimator_, method)(X)
-        return call_in_domain(self.best_estimator_, method, X, "X", domain, self._n_targets)
+        return call_last_step(self.best_estimator_, method, X, "X", domain, self._n_targets)
 
     def _without_target(self):
         return named_candidates(self.estimator)[0][1] if self.fallback is None else self.fallback

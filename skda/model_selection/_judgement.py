@@ -10,11 +10,7 @@ from skda._sklearn_compat import safe_indexing
 from skda.exceptions import DivergenceError
 from skda.model_selection._common_rows import common_rows
 from skda.model_selection._evidence import distances, gather, mark_collapse
-from skda.target_accuracy import (
-    estimate_target_accuracy,
-    fit_temperature,
-    scale_probabilities,
-)
+from skda.target_accuracy import disagreement_bound, estimate_target_accuracy
 
 # Estimates of one model alone; that of other models' agreement is not for a guard.
 METHODS = (
@@ -27,11 +23,10 @@ METHODS = (
     "nuclear_norm",
     "matrix_norm",
 )
-# How much each view counts. The one that asks the models themselves counts half: of three rules
-# tried on the tuning half of the study (benchmarks/bench_guard.py) this one kept the better of two
-# most often.
-WEIGHTS = {"smoothness": 0.4, "certainty": 0.2, "way back": 0.4}
+VIEWS = ("smoothness", "way back")
 _N_BOOTSTRAPS = 200
+# The bound parts rows in halves.
+_FEWEST_ROWS = 4
 
 
 def judge(
@@ -75,12 +70,7 @@ def judge(
     for part in fits:
         if part.error is not None:
             continue
-        found = estimate_target_accuracy(
-            part.estimator, X, y, targets, method=method, level=level, random_state=seed
-        )
-        for name in ("estimate", "lower", "upper"):
-            part[name] = float(np.mean(found[name]))
-        part.temperature = fit_temperature(part.source, codes)
+        part.update(_accuracy(part.estimator, X, y, targets, method, level, seed))
         part.agreement = _agreement(part, fallback)
         part.seen = [_seen(space, part, number) for number, space in enumerate(spaces)]
         mark_collapse(part, fallback, source_shares)
@@ -89,16 +79,27 @@ def judge(
             part.update(_compared(part, fallback, level, np.random.RandomState(seed)))
 
 
+def _accuracy(estimator, X, y, targets, method, level, seed):
+    """Return the estimated accuracy on the target, its interval, and its lower bound."""
+    found = estimate_target_accuracy(
+        estimator, X, y, targets, method=method, level=level, random_state=seed
+    )
+    figures = {name: float(np.mean(found[name])) for name in ("estimate", "lower", "upper")}
+    n_least = min(len(y), *(count_rows(rows, "X_target") for rows in targets))
+    if n_least < _FEWEST_ROWS:
+        return figures
+    bound = disagreement_bound(estimator, X, y, targets, level=level, random_state=seed)
+    return {**figures, "bound": float(np.mean(bound.lower_bound))}
+
+
 def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomState) -> Bunch:
     """Estimate by how much a model is better on a target than another.
 
-    A model's confidence is no judge alone: an adaptation is sure on the target because its loss
-    asks for that. Three views are averaged by `WEIGHTS`, of which two know nothing of either model:
+    A model's confidence is no judge: an adaptation is sure on the target because its loss asks for
+    that. Two views that know nothing of either model are averaged:
 
     - smoothness: how often neighbours among the target rows have one label, beyond what labels
       of the same shares would have by chance (as in Cohen's kappa);
-    - certainty: the nuclear norm of the probabilities, at the temperature that suits the source:
-      1 for predictions that are sure and of all classes, small for those that are neither;
     - the way back: how often a forest that learns the target rows with these labels gives a
       held-out source row its true label (reverse validation).
 
@@ -121,35 +122,26 @@ def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomS
 
     def differences(target, source):
         values = [
-            (
-                _beyond_chance(agreements[target], labels[target]),
-                _nuclear_norm(probabilities[target]),
-                found[source].mean(),
-            )
-            for agreements, labels, probabilities, found in (part, fallback)
+            (_beyond_chance(agreements[target], labels[target]), found[source].mean())
+            for agreements, labels, found in (part, fallback)
         ]
         return np.subtract(*values)
 
-    weights = np.array([*WEIGHTS.values()])
     n_target, n_source = len(fallback[0]), len(fallback[-1])
     found = differences(np.arange(n_target), np.arange(n_source))
-    draws: Any = [
+    draws = [
         differences(rng.randint(n_target, size=n_target), rng.randint(n_source, size=n_source))
         for _ in range(_N_BOOTSTRAPS)
     ]
-    lower, upper = np.quantile(draws @ weights, [(1 - level) / 2, (1 + level) / 2])
-    views = dict(zip(WEIGHTS, found.tolist(), strict=True))
-    return Bunch(
-        advantage=float(found @ weights), lower=float(lower), upper=float(upper), views=views
-    )
+    lower, upper = np.quantile(np.mean(draws, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    views = dict(zip(VIEWS, found.tolist(), strict=True))
+    return Bunch(advantage=float(found.mean()), lower=float(lower), upper=float(upper), views=views)
 
 
 def _seen(space, model, number):
-    """Return agreements, labels, calibrated probabilities, and which source rows come back."""
-    given = model.target[number][space.chosen]
-    labels = given.argmax(axis=1)
-    probabilities = scale_probabilities(given, model.temperature)
-    return space.agreements(labels), labels, probabilities, space.is_found_back(labels)
+    """Return agreements of neighbours, labels, and which source rows come back."""
+    labels = model.target[number][space.chosen].argmax(axis=1)
+    return space.agreements(labels), labels, space.is_found_back(labels)
 
 
 def _agreement(part, fallback):
@@ -167,7 +159,7 @@ def _compared(part, fallback, level, rng):
         "advantage": float(np.mean([one.advantage for one in found])),
         "advantage_lower": float(np.mean([one.lower for one in found])),
         "advantage_upper": float(np.mean([one.upper for one in found])),
-        "views": {name: float(np.mean([one.views[name] for one in found])) for name in WEIGHTS},
+        "views": {name: float(np.mean([one.views[name] for one in found])) for name in VIEWS},
     }
 
 
@@ -176,17 +168,6 @@ def _beyond_chance(agreements, labels):
     shares = np.bincount(labels) / len(labels)
     chance = np.sum(shares**2)
     return (agreements.mean() - chance) / (1 - chance) if chance < 1 else 0.0
-
-
-def _nuclear_norm(probabilities):
-    """Return the sum of the singular values, divided by the most that it can be."""
-    n_rows, n_classes = probabilities.shape
-    if n_rows < n_classes:
-        total = np.linalg.svd(probabilities, compute_uv=False).sum()
-    else:  # much cheaper for many rows
-        squares = np.linalg.eigvalsh(probabilities.T @ probabilities)
-        total = np.sqrt(np.maximum(squares, 0)).sum()
-    return total / np.sqrt(n_rows * min(n_rows, n_classes))
 
 
 def _first(rows, number):

@@ -1,7 +1,6 @@
 """Accuracy of a fitted classifier on targets without labels, with intervals."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,10 +18,11 @@ from skda.label_shift import (
     maximum_likelihood_shares,
     predict_domain,
 )
-from skda.target_accuracy._agreement import model_agreement
 from skda.target_accuracy._inputs import Predictions
-from skda.target_accuracy._methods import AGREEMENT, METHODS, check_method
+from skda.target_accuracy._methods import AGREEMENT, METHODS, REFERENCES, check_method
 from skda.target_accuracy._own_error import own_error
+from skda.target_accuracy._references import reference_weight, with_references
+from skda.target_accuracy._rows import reference_rows
 from skda.target_accuracy._scores import check_metric, score_of_estimate, score_of_source
 
 _TARGET = "rows as the estimator takes them, or a tuple of such"
@@ -61,7 +61,10 @@ def estimate_target_accuracy(
         Unlabeled target rows; a tuple for several target domains, which get an estimate each.
 
     method : str, default="combined"
-        - ``"combined"``: the median of ``"atc"``, ``"doc"`` and ``"cot"``.
+        - ``"combined"``: :func:`~skda.target_accuracy.reference_accuracy`, the agreement with
+          simple classifiers of X and y, and ``"cot"`` as far as these know less of the source
+          than `estimator`. It errs least in the study. Rows that are no numbers, nor become any
+          in the steps of a pipeline, have ``"cot"`` alone.
         - ``"confidence"``: :func:`~skda.target_accuracy.average_confidence`.
         - ``"doc"``: :func:`~skda.target_accuracy.difference_of_confidences`.
         - ``"atc"``, ``"atc_entropy"``:
@@ -113,6 +116,8 @@ def estimate_target_accuracy(
             Those that the source rows are weighted for.
         predicted_shares : ndarray of shape (n_classes,) or (n_targets, n_classes)
             Shares of the classes in what is predicted for the target.
+        reference_weight : float, ndarray of shape (n_targets,), or None
+            For ``"combined"``: the part that the agreement has in it. 0 is ``"cot"`` alone.
         method, metric, level
             As given.
 
@@ -156,17 +161,17 @@ def estimate_target_accuracy(
     results = []
     for number, rows in enumerate(targets):
         name = name_of("X_target", number, targets)
-        domain = "target" if len(targets) == 1 else number
-        target, *agreeing = (
-            predict_domain(model, rows, name, domain, len(targets)) for model in models
-        )
+        place = name, "target" if len(targets) == 1 else number, len(targets)
+        target, *others = (predict_domain(model, rows, *place) for model in models)
         shares = _shares_of(class_shares, target, source, codes)
-        predictions = Predictions(target, source, codes, _weights(shares, codes))
-        results.append(
-            _estimate(
-                predictions, tuple(agreeing), shares, method, metric, level, n_bootstraps, rng
-            )
-        )
+        agreeing = tuple(other.argmax(axis=1) for other in others)
+        predictions = Predictions(target, source, codes, _weights(shares, codes), agreeing)
+        if method == REFERENCES:
+            tables = _tables(estimator, X, rows, place)
+            if tables is not None:
+                seed = rng.randint(2**31 - 1)
+                predictions = with_references(predictions, *tables, seed)
+        results.append(_estimate(predictions, shares, method, metric, level, n_bootstraps, rng))
     stacked = {
         key: None if value is None else _stacked([result[key] for result in results])
         for key, value in results[0].items()
@@ -229,24 +234,33 @@ def _weights(shares, codes):
     return weights / weights.mean()
 
 
-def _estimate(predictions, others, shares, method, metric, level, n_bootstraps, rng):
+def _tables(estimator, X, rows, place):
+    """Return the rows of both domains as tables that references can be fitted to, or None."""
+    name, domain, n_targets = place
+    source = reference_rows(estimator, X, "X", "source", n_targets)
+    target = reference_rows(estimator, rows, name, domain, n_targets)
+    if source is None or target is None or source.shape[1] != target.shape[1]:
+        return None
+    return source, target
+
+
+def _estimate(predictions, shares, method, metric, level, n_bootstraps, rng):
     """Return the estimate for one target, with what it is made of."""
-    accuracy = _accuracy(predictions, others, method)
-    estimate = score_of_estimate(metric, accuracy, predictions.target)
+
+    def estimate_of(rows):
+        accuracy = METHODS[method](rows)
+        return accuracy, score_of_estimate(metric, accuracy, rows.target)
+
+    accuracy, estimate = estimate_of(predictions)
     noise = 0.0
     if n_bootstraps is not None:
-        draws = []
-        for drawn, other in _samples(predictions, others, n_bootstraps, rng):
-            score = score_of_estimate(metric, _accuracy(drawn, other, method), drawn.target)
-            draws.append(score)
+        draws = [estimate_of(drawn)[1] for drawn in _samples(predictions, n_bootstraps, rng)]
         # Half the width between the quantiles: draws are too few for each of them.
         lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
         noise = float(upper - lower) / 2
     error = own_error(method, level)
     half_width = float(np.hypot(noise, error))
-    predicted = np.bincount(
-        predictions.target.argmax(axis=1), minlength=predictions.target.shape[1]
-    )
+    counts = np.bincount(predictions.target.argmax(axis=1), minlength=predictions.target.shape[1])
     return {
         "estimate": estimate,
         "lower": max(0.0, estimate - half_width),
@@ -255,29 +269,16 @@ def _estimate(predictions, others, shares, method, metric, level, n_bootstraps, 
         "own_error": error,
         "accuracy": accuracy,
         "class_shares": shares,
-        "predicted_shares": predicted / predicted.sum(),
+        "predicted_shares": counts / counts.sum(),
+        "reference_weight": reference_weight(predictions) if method == REFERENCES else None,
     }
 
 
-def _accuracy(predictions, others, method):
-    if method == AGREEMENT:
-        return model_agreement(predictions.target, others)
-    return METHODS[method](predictions)
-
-
-def _samples(predictions, others, n_bootstraps, rng):
+def _samples(predictions, n_bootstraps, rng):
     """Yield predictions of rows that are drawn with replacement, those of the source by class."""
     codes = predictions.codes
     members = [np.flatnonzero(codes == number) for number in np.unique(codes)]
     n_rows = len(predictions.target)
     for _ in range(n_bootstraps):
         rows = np.concatenate([rng.choice(part, len(part)) for part in members])
-        chosen = rng.randint(n_rows, size=n_rows)
-        drawn = replace(
-            predictions,
-            target=predictions.target[chosen],
-            source=predictions.source[rows],
-            codes=codes[rows],
-            weights=predictions.weights[rows],
-        )
-        yield drawn, tuple(other[chosen] for other in others)
+        yield predictions.drawn(rows, rng.randint(n_rows, size=n_rows))

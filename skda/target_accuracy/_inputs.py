@@ -29,12 +29,36 @@ class Predictions:
 
     weights : ndarray of shape (n_samples,)
         Of the source rows, with a mean of 1.
+
+    others : tuple of ndarrays of shape (n_target_samples,)
+        Class numbers that other models of the same kind predict for the target rows.
+
+    references : tuple of ndarrays of shape (n_target_samples,)
+        Class numbers that simple classifiers of the held-out source rows predict.
+
+    reference_accuracy : float
+        Of these, cross-validated on the source.
     """
 
     target: np.ndarray
     source: np.ndarray
     codes: np.ndarray
     weights: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
+    references: tuple[np.ndarray, ...] = ()
+    reference_accuracy: float = 0.0
+
+    def drawn(self, rows: np.ndarray, target_rows: np.ndarray) -> "Predictions":
+        """Return the predictions of some rows of the source and of the target."""
+        return Predictions(
+            self.target[target_rows],
+            self.source[rows],
+            self.codes[rows],
+            self.weights[rows] / self.weights[rows].mean(),
+            tuple(other[target_rows] for other in self.others),
+            tuple(reference[target_rows] for reference in self.references),
+            self.reference_accuracy,
+        )
 
     @property
     def is_right(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from skda._naming import shortened
 from skda.target_accuracy._confidence import confidence_difference, mean_confidence
 from skda.target_accuracy._dispersion import matrix_norm_line, nuclear_norm_line
 from skda.target_accuracy._inputs import Predictions
+from skda.target_accuracy._references import agreed_or_transported
 from skda.target_accuracy._thresholded import share_above_threshold
 from skda.target_accuracy._transport import transported_confidence
 
@@ -18,14 +19,16 @@ def atc_entropy(predictions: Predictions) -> float:
     return share_above_threshold(predictions, "entropy")
 
 
-def combined(predictions: Predictions) -> float:
-    """Return the median of estimates that err in different ways."""
-    parts = (share_above_threshold, confidence_difference, transported_confidence)
-    return float(np.median([part(predictions) for part in parts]))
+def agreement(predictions: Predictions) -> float:
+    """Return the mean share of target rows on which other models agree."""
+    predicted = predictions.target.argmax(axis=1)
+    return float(np.mean([np.mean(other == predicted) for other in predictions.others]))
 
 
+# What needs predictions of simple classifiers of the rows, and of other models.
+REFERENCES, AGREEMENT = "combined", "gde"
 METHODS: dict[str, Callable[[Predictions], float]] = {
-    "combined": combined,
+    REFERENCES: agreed_or_transported,
     "confidence": mean_confidence,
     "doc": confidence_difference,
     "atc": share_above_threshold,
@@ -33,17 +36,15 @@ METHODS: dict[str, Callable[[Predictions], float]] = {
     "cot": transported_confidence,
     "nuclear_norm": nuclear_norm_line,
     "matrix_norm": matrix_norm_line,
+    AGREEMENT: agreement,
 }
-# Of predictions of other models, which METHODS know nothing of.
-AGREEMENT = "gde"
 
 
 def check_method(method: Any, others: Any) -> None:
     """Raise unless a method is known and has what it needs."""
-    names = [*METHODS, AGREEMENT]
-    if not isinstance(method, str) or method not in names:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
-            f"method must be one of {', '.join(map(repr, names))}, got {shortened(repr(method))}."
+            f"method must be one of {', '.join(map(repr, METHODS))}, got {shortened(repr(method))}."
         )
     if method == AGREEMENT and not others:
         raise ValueError(

@@ -98,7 +98,10 @@ def fit(estimator, moved, fallback=None, **params):
 
 @pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
 @parametrize_with_checks(
-    [AdaptationGuard(Moved(), GaussianNB()), AdaptationGuard(DeepCORALClassifier(max_epochs=40, random_state=0))],
+    [
+        AdaptationGuard(Moved(), GaussianNB()),
+        AdaptationGuard(DeepCORALClassifier(max_epochs=40, random_state=0)),
+    ],
     expected_failed_checks=lambda guard: (
         {}
         if guard.fallback

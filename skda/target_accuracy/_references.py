@@ -1,0 +1,251 @@
+"""Simple classifiers of the held-out source rows, which judge a classifier by how it agrees."""
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from skda._checks import check_lengths, check_table
+from skda.target_accuracy._inputs import Predictions, check_predictions
+from skda.target_accuracy._transport import transported_confidence
+
+# Rows of more columns become this many principal components: a forest and a covariance of
+# thousands of pixels would take longer than the network that is judged.
+_MOST_COLUMNS, _N_COMPONENTS = 256, 64
+# Added to the covariances of standardized columns, against directions without variance.
+_RIDGE = 0.3
+_N_FOLDS = 3
+
+
+def reference_accuracy(
+    target_probabilities: Any,
+    source_probabilities: Any,
+    source_labels: Any,
+    *,
+    target_rows: Any,
+    source_rows: Any,
+    sample_weight: Any = None,
+    random_state: Any = None,
+) -> float:
+    r"""Accuracy on the target by agreement with simple classifiers, and else by transport.
+
+    What a classifier says of itself is worth little once it has been adapted: its losses make it
+    sure. Others must judge it. Four classifiers are fitted to the held-out source rows: logistic
+    regression as they are, and with the source's covariance made that of the target (CORAL);
+    a forest as they are, and with the columns of each domain standardized by its own statistics.
+    With the median m of the shares of target rows on which they agree with the
+    classifier, the estimate is :math:`w m + (1 - w) c`, where c is
+    :func:`confidence_optimal_transport` and w says how much of the classifier's knowledge of the
+    source the four have: :math:`w = (a_r - 1/K) / (a - 1/K)`, at most 1, with the
+    mean of their cross-validated accuracies and the classifier's own.
+
+    **Assumes** that the classifier and the four err in different rows, as often as they agree in
+    an error one of the four errs where the classifier does not. **Fails** where the classifier is
+    much better on the target than the simple ones (too low: an adaptation that works is
+    taken for one that has gone astray), and where all are wrong in the same way (too high).
+
+    Parameters
+    ----------
+    target_probabilities : array-like of shape (n_target_samples, n_classes)
+        Predictions for the target rows.
+
+    source_probabilities : array-like of shape (n_samples, n_classes)
+        Predictions for source rows that the classifier has not been trained on.
+
+    source_labels : array-like of shape (n_samples,)
+        Their classes, as numbers of columns.
+
+    target_rows : array-like of shape (n_target_samples, n_features)
+        The rows themselves, or features that the classifier has not learned.
+
+    source_rows : array-like of shape (n_samples, n_features)
+        Those of the source.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the source rows, such as ratios of class shares.
+
+    random_state : int, RandomState instance or None, default=None
+        Of the forests and folds.
+
+    Returns
+    -------
+    accuracy : float
+        From 0 to 1. Of a source with a class of one row it is that of the transport.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If arguments are not as described.
+
+    References
+    ----------
+    The package's own; chosen among combinations on one half of the tasks of
+    ``benchmarks/bench_target_accuracy.py``. Agreement as accuracy: Y. Jiang et al., ICLR 2022;
+    CORAL: B. Sun, J. Feng, K. Saenko, AAAI 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.svm import SVC
+    >>> from skda.target_accuracy import reference_accuracy
+    >>> X, y = load_digits(return_X_y=True)
+    >>> svm = SVC().fit(X[:600], y[:600])
+    >>> scores = np.exp(svm.decision_function(X))
+    >>> proba = scores / scores.sum(axis=1, keepdims=True)
+    >>> estimate = reference_accuracy(
+    ...     proba[1200:], proba[600:1200], y[600:1200], target_rows=X[1200:],
+    ...     source_rows=X[600:1200], random_state=0,
+    ... )
+    >>> bool(abs(estimate - svm.score(X[1200:], y[1200:])) < 0.05)
+    True
+    """
+    predictions = check_predictions(
+        target_probabilities, source_probabilities, source_labels, sample_weight
+    )
+    tables = {}
+    for name, rows, others in (
+        ("source_rows", source_rows, predictions.source),
+        ("target_rows", target_rows, predictions.target),
+    ):
+        tables[name] = check_table(rows, name)
+        check_lengths(name.replace("rows", "probabilities"), others, name, tables[name])
+    return agreed_or_transported(with_references(predictions, **tables, random_state=random_state))
+
+
+def agreed_or_transported(predictions: Predictions) -> float:
+    """Return what :func:`reference_accuracy` does, of predictions that hold references."""
+    weight = reference_weight(predictions)
+    if weight == 0:
+        return transported_confidence(predictions)
+    predicted = predictions.target.argmax(axis=1)
+    agreed = np.median([np.mean(codes == predicted) for codes in predictions.references])
+    if weight == 1:
+        return float(agreed)
+    return float(weight * agreed + (1 - weight) * transported_confidence(predictions))
+
+
+def reference_weight(predictions: Predictions) -> float:
+    """Return the part of a classifier's knowledge of the source that the references have."""
+    if not predictions.references:
+        return 0.0
+    known = predictions.source_accuracy - predictions.chance
+    of_references = predictions.reference_accuracy - predictions.chance
+    if known <= 0:  # a classifier that knows nothing: any reference is a judge
+        return 1.0
+    return float(np.clip(of_references / known, 0, 1))
+
+
+def with_references(
+    predictions: Predictions, source_rows: Any, target_rows: Any, random_state: Any
+) -> Predictions:
+    """Return predictions beside those of four simple classifiers of the held-out source rows.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of the classifier in question.
+
+    source_rows, target_rows : ndarrays or sparse matrices of shape (n_samples, n_features)
+        The rows.
+
+    random_state : int, RandomState instance or None
+        Of the forests and folds.
+
+    Returns
+    -------
+    predictions : Predictions
+        As they were if a class has one row alone, or all columns are constant.
+    """
+    codes, weights = predictions.codes, predictions.weights
+    counts = np.bincount(codes)
+    n_folds = min(_N_FOLDS, counts[counts > 0].min())
+    n_known = np.count_nonzero(np.bincount(codes, weights))
+    if n_folds < 2 or n_known < 2:
+        return predictions
+    source, target = _few_columns(source_rows, target_rows, random_state)
+    both = np.vstack([source, target])
+    if not (both.std(axis=0) > 0).any():
+        return predictions
+    as_is = _standardized(source, both), _standardized(target, both)
+    own = _standardized(source, source), _standardized(target, target)
+    pairs = [
+        (_logistic(), as_is),
+        (_logistic(), (_recolored(*own), own[1])),
+        (_forest(random_state), as_is),
+        (_forest(random_state), own),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        references = tuple(
+            model.fit(rows, codes, sample_weight=weights).predict(others)
+            for model, (rows, others) in pairs
+        )
+        # Source rows are all alike but for the columns' scale, so that two of the four will do.
+        rights = []
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+        for train, test in folds.split(as_is[0], codes):
+            for model in (_logistic(), _forest(random_state)):
+                predicted = model.fit(as_is[0][train], codes[train]).predict(as_is[0][test])
+                rights.append(np.average(predicted == codes[test]))
+    return replace(predictions, references=references, reference_accuracy=float(np.mean(rights)))
+
+
+def as_rows(rows: Any) -> Any:
+    """Return rows as a table of numbers, dense or sparse, or None if they are something else."""
+    if sparse.issparse(rows):
+        return rows.tocsr().astype(np.float64)
+    try:
+        table = np.asarray(rows, dtype=np.float64)
+    except (TypeError, ValueError):  # text, paths, ragged rows
+        return None
+    if table.ndim < 2 or not table.size or not np.isfinite(table).all():
+        return None
+    return table.reshape(len(table), -1)
+
+
+def _logistic():
+    return LogisticRegression(C=0.1, max_iter=300)
+
+
+def _forest(random_state):
+    return RandomForestClassifier(50, min_samples_leaf=2, random_state=random_state)
+
+
+def _few_columns(source, target, random_state):
+    """Return the rows, or their principal components."""
+    is_sparse = sparse.issparse(source) or sparse.issparse(target)
+    if source.shape[1] <= _MOST_COLUMNS:
+        return (rows.toarray() if sparse.issparse(rows) else rows for rows in (source, target))
+    both = (sparse.vstack if is_sparse else np.vstack)([source, target])
+    n_components = min(_N_COMPONENTS, both.shape[0])
+    model: Any = PCA(n_components, svd_solver="randomized", random_state=random_state)
+    if is_sparse:
+        model = TruncatedSVD(n_components, random_state=random_state)
+    model.fit(both)
+    return model.transform(source), model.transform(target)
+
+
+def _standardized(rows, of):
+    scale = of.std(axis=0)
+    return (rows - of.mean(axis=0)) / np.where(scale > 1e-9, scale, 1)
+
+
+def _recolored(source, target):
+    """Return source rows with the covariance of the target."""
+    whitened = source @ _power(source, -0.5)
+    return whitened @ _power(target, 0.5)
+
+
+def _power(rows, exponent):
+    values, vectors = np.linalg.eigh(
+        np.cov(rows.T).reshape(rows.shape[1], -1) + _RIDGE * np.eye(rows.shape[1])
+    )
+    return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
