@@ -1,7 +1,5 @@
 """Pictures, with scikit-learn's convention of displays."""
 
-from skda.inspection._reliability import ReliabilityDisplay
+from skda.inspection._verdict import AdaptationVerdictDisplay
 
-__all__ = [
-    "ReliabilityDisplay",
-]
+__all__ = ["AdaptationVerdictDisplay"]

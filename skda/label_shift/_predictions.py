@@ -99,43 +99,6 @@ def predict_domain(
     return check_probabilities(outputs, f"{method} of {name}")
 
 
-def call_in_domain(
-    estimator: Any, method: str, rows: Any, name: str, domain: Any, n_targets: int = 1
-) -> Any:
-    """Return what a method of a fitted estimator makes of rows of a domain.
-
-    Every step is told the domain that has a parameter for it, as in :func:`predict_domain`.
-
-    Parameters
-    ----------
-    estimator : object
-        A fitted estimator, a pipeline that ends in one, or a search over such.
-
-    method : str
-        Of the last step, such as ``"transform"``.
-
-    rows : array-like
-        Rows.
-
-    name : str
-        Of the parameter that holds them.
-
-    domain : "source", "target" or int
-        Whose rows they are.
-
-    n_targets : int, default=1
-        How many target domains there are.
-
-    Returns
-    -------
-    result : object
-        What the method returns.
-    """
-    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
-    with naming(name, _ROWS):
-        return _call(estimator, method, rows, domain, n_targets)
-
-
 def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
     """Return the class numbers of the labels of held-out rows, of which every class has some.
 
@@ -191,6 +154,41 @@ def _call(step, method, rows, domain, n_targets):
     return function(rows, domain=domain)
 
 
+def call_last_step(
+    estimator: Any, method: str, rows: Any, name: str, domain: Any, n_targets: int = 1
+) -> Any:
+    """Return what a method of the last step of a fitted estimator gives for rows of a domain.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator, a pipeline that ends in one, or a search over such.
+
+    method : str
+        Of the last step, such as ``"transform"``.
+
+    rows : array-like
+        Rows, as they are before the steps of a pipeline.
+
+    name : str
+        Of the parameter that holds them.
+
+    domain : "source", "target" or int
+        Whose rows they are, as for :func:`predict_domain`.
+
+    n_targets : int, default=1
+        How many target domains there are.
+
+    Returns
+    -------
+    outputs : object
+        What the method returns.
+    """
+    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
+    with naming(name, _ROWS):
+        return call_in_domain(estimator, method, rows, domain, n_targets)
+
+
 def _at_last_step(estimator, rows, name, domain, n_targets):
     """Return the last step of a pipeline, and rows as the steps before it hand them on."""
     estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
@@ -199,5 +197,5 @@ def _at_last_step(estimator, rows, name, domain, n_targets):
     for _, step in estimator.steps[:-1]:
         if step is not None and not isinstance(step, str):
             with naming(name, _ROWS):
-                rows = _call(step, "transform", rows, domain, n_targets)
+                rows = call_in_domain(step, "transform", rows, domain, n_targets)
     return _at_last_step(estimator.steps[-1][1], rows, name, domain, n_targets)

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
 from skda._checks import count_rows
 from skda._naming import naming
 from skda._sklearn_compat import safe_indexing
 
-N_NEIGHBORS = 5
+_N_NEIGHBORS, _N_TREES = 5, 50
 # Distances in more dimensions say less and cost more; of more rows they say little more.
 _N_COMPONENTS, _MAX_ROWS = 32, 2000
 # Pixels of larger images are no place to look for neighbours in.
@@ -26,14 +27,12 @@ class CommonRows:
 
     Parameters
     ----------
-    source : ndarray of shape (n_samples, n_dimensions)
-        Source rows.
+    scalings : list of (ndarray, ndarray)
+        Points of source rows and of target rows, of shape (n_samples, n_dimensions): with columns
+        scaled over both domains, and over each of them.
 
     codes : ndarray of shape (n_samples,)
-        Their class numbers.
-
-    target : ndarray of shape (n_target_samples, n_dimensions)
-        Target rows.
+        Class numbers of the source rows.
 
     chosen : ndarray of shape (n_target_samples,)
         Which of the target's rows these are.
@@ -42,9 +41,8 @@ class CommonRows:
         Numbers of the target rows that are nearest to every target row.
     """
 
-    source: np.ndarray
+    scalings: list[tuple[np.ndarray, np.ndarray]]
     codes: np.ndarray
-    target: np.ndarray
     chosen: np.ndarray
     neighbors: np.ndarray
 
@@ -53,10 +51,18 @@ class CommonRows:
         return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
 
     def is_found_back(self, labels: np.ndarray) -> np.ndarray:
-        """Return which source rows the nearest target rows give their true label."""
-        n_neighbors = min(N_NEIGHBORS, len(labels))
-        back = KNeighborsClassifier(n_neighbors).fit(self.target, labels)
-        return back.predict(self.source) == self.codes
+        """Return which source rows get their true label from a forest of the labelled target.
+
+        In the scaling in which more do: a target that is only moved or stretched comes back in
+        the second, one with other shares of classes in the first.
+        """
+        if (labels == labels[0]).all():
+            return self.codes == labels[0]
+        found = []
+        for source, target in self.scalings:
+            forest = RandomForestClassifier(_N_TREES, min_samples_leaf=2, random_state=0)
+            found.append(forest.fit(target, labels).predict(source) == self.codes)
+        return max(found, key=np.mean)
 
 
 def common_rows(
@@ -64,8 +70,8 @@ def common_rows(
 ) -> CommonRows:
     """Return rows of both domains as points of one space.
 
-    Rows of numbers are taken as they are, scaled by columns over both domains, and where they have
-    more than 32 columns as their principal components. Others, and images of more than 4096
+    Rows of numbers are taken as they are, with scaled columns, and where these are more than 32
+    as their principal components. Others, and images of more than 4096
     values, are what the fallback makes of them before it decides. At most 2000 rows of a
     domain are taken, drawn at random.
 
@@ -96,10 +102,12 @@ def common_rows(
     tables = [_as_numbers(part) for part in (source, target)]
     if any(table is None for table in tables):
         tables = [_decided_by(fallback, part) for part in (source, target)]
-    source, target = together(*tables, seed=rng.randint(2**31))
-    n_neighbors = min(N_NEIGHBORS + 1, len(target))
+    seed = rng.randint(2**31)
+    scalings = [together(*tables, seed=seed), together(*map(_scaled, tables), seed=seed)]
+    target = scalings[0][1]
+    n_neighbors = min(_N_NEIGHBORS + 1, len(target))
     found = NearestNeighbors(n_neighbors=n_neighbors).fit(target).kneighbors(target)[1]
-    return CommonRows(source, codes[chosen_source], target, chosen, found[:, 1:])
+    return CommonRows(scalings, codes[chosen_source], chosen, found[:, 1:])
 
 
 def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,13 +131,19 @@ def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarra
         n_components = min(_N_COMPONENTS, both.shape[1] - 1)
         both = TruncatedSVD(n_components, random_state=seed).fit_transform(both)
         return both[: source.shape[0]], both[source.shape[0] :]
-    both = np.concatenate([source, target])
-    spread = both.std(axis=0)
-    both = (both - both.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    both = _scaled(np.concatenate([source, target]))
     if both.shape[1] > _N_COMPONENTS:
         n_components = min(_N_COMPONENTS, len(both))
         both = PCA(n_components, random_state=seed).fit_transform(both)
     return both[: len(source)], both[len(source) :]
+
+
+def _scaled(table):
+    """Return a table whose columns have a mean of 0 and a spread of 1; sparse ones as they are."""
+    if issparse(table):
+        return table
+    spread = table.std(axis=0)
+    return (table - table.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
 def _stack(source, target):

@@ -17,7 +17,7 @@ from skda._naming import naming
 from skda._sklearn_compat import Interval, StrOptions, fit_context, safe_indexing
 from skda.domains import as_target_tuple
 from skda.exceptions import DivergenceError, NoTargetWarning
-from skda.label_shift import call_in_domain, class_numbers
+from skda.label_shift import call_last_step, class_numbers
 from skda.model_selection._candidates import (
     FALLBACK,
     check_weights_are_taken,
@@ -49,7 +49,123 @@ def _some_part_has(name):
 
 
 class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """DOC"""
+    r"""A classifier that keeps an adaptation only where it seems to help on the target.
+
+    Some source rows are held out. The adaptation, or several, and a fallback are fitted to the
+    others; what they predict for the held-out rows and for the target, whose labels nobody knows,
+    says which one to keep. The advantage of an adaptation is the mean of two differences to the
+    fallback:
+
+    - smoothness: how often neighbours among the target rows are given one class, beyond chance;
+    - the way back: how often a forest that has learnt the target rows, with the classes they
+      are given, predicts the true class of held-out source rows.
+
+    Neither asks a model how sure it is: adaptation makes networks sure of themselves on the target,
+    right or wrong.
+
+    An adaptation is kept if its advantage is more than `margin`, if its accuracy on held-out
+    source rows is at most 0.05 below the fallback's, and if its predictions for the target have
+    not collapsed to few classes; of several the one with the greatest advantage. Everything else
+    keeps the fallback.
+
+    Parameters
+    ----------
+    estimator : estimator or list of (str, estimator)
+        The adaptation: a classifier whose `fit` takes `X_target`, or a pipeline or a search that
+        hands it on with metadata routing; or several that compete, with names.
+
+    fallback : estimator, default=None
+        What is used if no adaptation is better: any classifier with ``predict_proba`` or
+        ``decision_function``, fitted without the target. None is the (first) adaptation without
+        a target: for a deep one the plain network. One that is in use already comes in a
+        :class:`sklearn.frozen.FrozenEstimator`; X and y must be rows then that it has not learnt
+        from, or `X_val` and `y_val` be given.
+
+    method : str, default="combined"
+        How the accuracies are estimated that the verdict shows, as in
+        :func:`skda.metrics.estimate_target_accuracy` (all but ``"gde"``). They do not decide.
+
+    margin : float, default=0.0
+        The advantage that an adaptation needs, in accuracy, in [0, 1).
+
+    validation_fraction : float, default=0.25
+        Share of the source rows of every class that is held out, in (0, 1).
+
+    refit : bool, default=True
+        Whether what is kept is fitted again, to all source rows. Without, and with `X_val`, it is
+        what has been judged.
+
+    level : float, default=0.9
+        Of the intervals.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws rows that are held out, and samples for the intervals; the estimators have their own.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator
+        What is kept.
+
+    best_name_ : str
+        Its name: ``"fallback"``, ``"adapted"``, or one of those given.
+
+    verdict_ : AdaptationVerdict
+        The figures and the reason: a :class:`sklearn.utils.Bunch` that prints as a table, with
+        ``kept``, ``reason``, ``candidates`` and ``to_frame()``.
+
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+
+    n_features_in_ : int
+        Number of columns, if `best_estimator_` has it.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if `best_estimator_` has them.
+
+    See Also
+    --------
+    skda.inspection.AdaptationVerdictDisplay : The verdict as a picture.
+    skda.metrics.estimate_target_accuracy : Accuracy of one classifier.
+
+    Notes
+    -----
+    Figures of several targets are means over them, each of the same weight: one model is kept for
+    all. What the rows are compared in are the rows themselves where they are numbers, by their
+    principal components, so that no model has a home; those of texts, paths and large images are
+    the features of the fallback.
+
+    The estimators are fitted once each, and the one that is kept once more with `refit`. An
+    adaptation that raises :class:`skda.exceptions.DivergenceError` is named in the verdict and not
+    kept; every other error is raised. Labels of the target (`y_target`) are not taken.
+
+    It can be wrong, most of all where the two models err on different rows of a target whose
+    classes overlap, and where a class of the source is another one in the target. MEASURED
+
+    References
+    ----------
+    E. Zhong, W. Fan, Q. Yang, O. Verscheure, J. Ren. Cross Validation Framework to Choose amongst
+    Models and Datasets for Transfer Learning. ECML PKDD 2010, section 3 (the way back).
+
+    K. Saito, D. Kim, P. Teterwak, S. Sclaroff, T. Darrell, K. Saenko. Tune it the Right Way:
+    Unsupervised Validation of Domain Adaptation via Soft Neighborhood Density. ICCV 2021
+    (neighbours as judges, there in the features of the model that is judged).
+
+    Examples
+    --------
+    >>> from skda.adaptation import DeepCORALClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> from skda.model_selection import AdaptationGuard
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> guard = AdaptationGuard(DeepCORALClassifier(max_epochs=4, random_state=0), random_state=0)
+    >>> guard = guard.fit(digits.X, digits.y, X_target=digits.X_target)
+    >>> guard.best_name_
+    'adapted'
+    >>> print(guard.verdict_)  # doctest: +ELLIPSIS
+                accuracy   interval  bound  source  agreement  advantage  classes
+      fallback  ...
+    > adapted   ...
+    Kept 'adapted': ...
+    """
 
     _parameter_constraints = {
         "estimator": [list, tuple, object],
@@ -160,6 +276,12 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             check_weights_are_taken(sample_weight, parts[:1])
             fitted = fit_part(FALLBACK, fallback, X, y, (), sample_weight)
             self._check_fallback(fitted)
+            warnings.warn(
+                f"{type(self).__name__} was fitted without target data and keeps the fallback; "
+                "pass unlabeled rows of the target domain as X_target.",
+                NoTargetWarning,
+                stacklevel=level_of_user(),
+            )
             return self._keep(fitted, verdict_without_target(fitted), 0)
         check_weights_are_taken(sample_weight, parts)
         rng = check_random_state(self.random_state)
@@ -268,6 +390,25 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         return self._call("transform", X, domain)
 
+    @available_if(_some_part_has("transform"))
+    def fit_transform(self, X: Any, y: Any, **params: Any) -> np.ndarray:
+        """Fit, and return the features of the source rows.
+
+        Parameters
+        ----------
+        X, y : array-likes
+            Source rows and labels.
+
+        **params : keywords
+            Of fit, such as `X_target`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            Those of X as rows of the source.
+        """
+        return self.fit(X, y, **params)._call("transform", X, "source")
+
     def score(self, X: Any, y: Any, sample_weight: Any = None, domain: Any = "target") -> float:
         """Return the share of rows whose class is predicted.
 
@@ -296,7 +437,7 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         if check_domain(domain, self._n_targets) is None:
             return getattr(self.best_estimator_, method)(X)
-        return call_in_domain(self.best_estimator_, method, X, "X", domain, self._n_targets)
+        return call_last_step(self.best_estimator_, method, X, "X", domain, self._n_targets)
 
     def _without_target(self):
         return named_candidates(self.estimator)[0][1] if self.fallback is None else self.fallback
@@ -361,5 +502,6 @@ class AdaptationGuard(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         inner = get_tags(self._without_target())
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
+        tags.transformer_tags = inner.transformer_tags if hasattr(self, "transform") else None
         tags.array_api_support = False
         return tags

@@ -8,9 +8,9 @@ from sklearn.utils import Bunch
 from skda._checks import count_rows
 from skda._sklearn_compat import safe_indexing
 from skda.exceptions import DivergenceError
-from skda.model_selection._common_rows import CommonRows, common_rows
+from skda.model_selection._common_rows import common_rows
 from skda.model_selection._evidence import distances, gather, mark_collapse
-from skda.target_accuracy import estimate_target_accuracy
+from skda.target_accuracy import disagreement_bound, estimate_target_accuracy
 
 # Estimates of one model alone; that of other models' agreement is not for a guard.
 METHODS = (
@@ -23,10 +23,10 @@ METHODS = (
     "nuclear_norm",
     "matrix_norm",
 )
-# How many points of accuracy a point of each view is worth: least squares without negative weights
-# over the adaptations of the tuning half of the study (benchmarks/bench_guard.py fit).
-WEIGHTS = {"smoothness": 0.85, "way back": 0.9}
+VIEWS = ("smoothness", "way back")
 _N_BOOTSTRAPS = 200
+# The bound parts rows in halves.
+_FEWEST_ROWS = 4
 
 
 def judge(
@@ -70,48 +70,43 @@ def judge(
     for part in fits:
         if part.error is not None:
             continue
-        found = estimate_target_accuracy(
-            part.estimator, X, y, targets, method=method, level=level, random_state=seed
-        )
-        for name in ("estimate", "lower", "upper"):
-            part[name] = float(np.mean(found[name]))
-        labels = [p.argmax(axis=1) for p in part.target]
-        part.agreement = float(
-            np.mean(
-                [
-                    np.mean(a == b.argmax(axis=1))
-                    for a, b in zip(labels, fallback.target, strict=True)
-                ]
-            )
-        )
+        part.update(_accuracy(part.estimator, X, y, targets, method, level, seed))
+        part.agreement = _agreement(part, fallback)
+        part.seen = [_seen(space, part, number) for number, space in enumerate(spaces)]
         mark_collapse(part, fallback, source_shares)
         part.distances = distances(part, X, targets, _first, seed)
         if part is not fallback:
-            part.update(_compared(part, fallback, spaces, level, np.random.RandomState(seed)))
+            part.update(_compared(part, fallback, level, np.random.RandomState(seed)))
 
 
-def advantage(
-    space: CommonRows, labels: np.ndarray, fallback_labels: np.ndarray, level: float, rng: Any
-) -> Bunch:
-    """Estimate by how much labels of target rows are more often right than those of a fallback.
+def _accuracy(estimator, X, y, targets, method, level, seed):
+    """Return the estimated accuracy on the target, its interval, and its lower bound."""
+    found = estimate_target_accuracy(
+        estimator, X, y, targets, method=method, level=level, random_state=seed
+    )
+    figures = {name: float(np.mean(found[name])) for name in ("estimate", "lower", "upper")}
+    n_least = min(len(y), *(count_rows(rows, "X_target") for rows in targets))
+    if n_least < _FEWEST_ROWS:
+        return figures
+    bound = disagreement_bound(estimator, X, y, targets, level=level, random_state=seed)
+    return {**figures, "bound": float(np.mean(bound.lower_bound))}
 
-    Neither model's confidence counts: an adaptation is confident on the target because its loss
-    asks for that. Two views that know nothing of either model do:
+
+def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomState) -> Bunch:
+    """Estimate by how much a model is better on a target than another.
+
+    A model's confidence is no judge: an adaptation is sure on the target because its loss asks for
+    that. Two views that know nothing of either model are averaged:
 
     - smoothness: how often neighbours among the target rows have one label, beyond what labels
       of the same shares would have by chance (as in Cohen's kappa);
-    - the way back: how often the nearest target rows, with these labels, give a held-out
-      source row its true label (reverse validation, with nearest neighbours as the learner).
-
-    Their differences, weighted as in the study, are the advantage in accuracy.
+    - the way back: how often a forest that learns the target rows with these labels gives a
+      held-out source row its true label (reverse validation).
 
     Parameters
     ----------
-    space : CommonRows
-        The rows.
-
-    labels, fallback_labels : ndarray of int of shape (n_target_samples,)
-        What the two predict for ``space.target``.
+    part, fallback : tuples
+        What is seen of the two models in the same rows, of :func:`_seen`.
 
     level : float
         Of the interval, from rows of both domains drawn with replacement, the same for both.
@@ -124,44 +119,47 @@ def advantage(
     result : Bunch
         ``advantage``, ``lower``, ``upper`` and ``views``, a dict of the differences.
     """
-    seen = [
-        (space.agreements(given), given, space.is_found_back(given))
-        for given in (labels, fallback_labels)
-    ]
 
     def differences(target, source):
         values = [
-            (_beyond_chance(agreements[target], given[target]), found[source].mean())
-            for agreements, given, found in seen
+            (_beyond_chance(agreements[target], labels[target]), found[source].mean())
+            for agreements, labels, found in (part, fallback)
         ]
         return np.subtract(*values)
 
-    n_target, n_source, weights = len(labels), len(space.codes), np.array([*WEIGHTS.values()])
+    n_target, n_source = len(fallback[0]), len(fallback[-1])
     found = differences(np.arange(n_target), np.arange(n_source))
     draws = [
         differences(rng.randint(n_target, size=n_target), rng.randint(n_source, size=n_source))
         for _ in range(_N_BOOTSTRAPS)
     ]
-    lower, upper = np.quantile(draws @ weights, [(1 - level) / 2, (1 + level) / 2])
-    return Bunch(
-        advantage=float(found @ weights),
-        lower=float(lower),
-        upper=float(upper),
-        views=dict(zip(WEIGHTS, found.tolist(), strict=True)),
-    )
+    lower, upper = np.quantile(np.mean(draws, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    views = dict(zip(VIEWS, found.tolist(), strict=True))
+    return Bunch(advantage=float(found.mean()), lower=float(lower), upper=float(upper), views=views)
 
 
-def _compared(part, fallback, spaces, level, rng):
+def _seen(space, model, number):
+    """Return agreements of neighbours, labels, and which source rows come back."""
+    labels = model.target[number][space.chosen].argmax(axis=1)
+    return space.agreements(labels), labels, space.is_found_back(labels)
+
+
+def _agreement(part, fallback):
+    """Return the share of target rows that two models predict alike."""
+    pairs = zip(part.target, fallback.target, strict=True)
+    shares = [np.mean(own.argmax(axis=1) == other.argmax(axis=1)) for own, other in pairs]
+    return float(np.mean(shares))
+
+
+def _compared(part, fallback, level, rng):
     """Return the advantage of a part over the fallback, as a mean over the targets."""
-    found = []
-    for space, own, other in zip(spaces, part.target, fallback.target, strict=True):
-        labels = [p[space.chosen].argmax(axis=1) for p in (own, other)]
-        found.append(advantage(space, *labels, level, rng))
+    pairs = zip(part.seen, fallback.seen, strict=True)
+    found = [advantage(own, other, level, rng) for own, other in pairs]
     return {
         "advantage": float(np.mean([one.advantage for one in found])),
         "advantage_lower": float(np.mean([one.lower for one in found])),
         "advantage_upper": float(np.mean([one.upper for one in found])),
-        "views": {name: float(np.mean([one.views[name] for one in found])) for name in WEIGHTS},
+        "views": {name: float(np.mean([one.views[name] for one in found])) for name in VIEWS},
     }
 
 

@@ -30,10 +30,11 @@ def choose(fits: list[Bunch], margin: float) -> tuple[str, str]:
         A name, and a sentence.
     """
     fallback, *adapted = fits
-    against = {part.name: _objection(part, fallback, margin) for part in adapted}
-    good = [part for part in adapted if against[part.name] is None]
+    for part in adapted:
+        part.objection = _objection(part, fallback, margin)
+    good = [part for part in adapted if part.objection is None]
     if not good:
-        told = "; ".join(f"{name!r} {objection}" for name, objection in against.items())
+        told = "; ".join(f"{part.name!r} {part.objection}" for part in adapted)
         return fallback.name, f"{told}."
     best = max(good, key=lambda part: part.advantage)
     others = "" if len(good) == 1 else f", the most of {len(good)} that are better"

@@ -22,6 +22,7 @@ _FIGURES = (
     "advantage_lower",
     "advantage_upper",
     "views",
+    "objection",
     "shares",
     "n_classes",
     "collapsed",
@@ -61,7 +62,8 @@ class AdaptationVerdict(Bunch):
             accuracy on held-out source rows; ``agreement``, the share of target rows for which
             the fallback predicts the same; ``advantage``, ``advantage_lower`` and
             ``advantage_upper``, the paired difference to the fallback that decides, and
-            ``views``, a dict of what it is the mean of; ``shares``, those of the classes among
+            ``views``, a dict of what it is the mean of; ``objection``, why it cannot be kept, None
+            if it can; ``shares``, those of the classes among
             the predictions for the target, ``n_classes``, their effective number, and
             ``collapsed``, whether that is far too small; ``health``, a dict of figures of the
             last epoch of training; ``distances`` between the domains at the last layers of a
