@@ -25,7 +25,7 @@ from skda.diagnosis._kinds import column_table, detectable_distance, explanation
 from skda.diagnosis._tables import ROWS, encode, read_tables
 from skda.diagnosis._two_sample import compare
 from skda.domains import as_target_tuple, name_of
-from skda.label_shift import call_in_domain, class_numbers, predict_domain
+from skda.label_shift import call_last_step, class_numbers, predict_domain
 
 _CONCEPT = (
     "Not to be seen without labels of the target: whether rows that look alike have other labels "
@@ -256,8 +256,8 @@ def _features(estimator, domains, place):
     """Return what a fitted estimator makes of the rows of both domains."""
     name, domain, n_targets = place
     features = [
-        call_in_domain(estimator, "transform", domains[0], "X", "source"),
-        call_in_domain(estimator, "transform", domains[1], name, domain, n_targets),
+        call_last_step(estimator, "transform", domains[0], "X", "source"),
+        call_last_step(estimator, "transform", domains[1], name, domain, n_targets),
     ]
     features = [as_array(rows, "transform") for rows in features]
     return [rows.reshape(len(rows), -1) if np.ndim(rows) > 2 else rows for rows in features]

@@ -86,7 +86,9 @@ def predict_domain(
     n_classes = len(estimator.classes_)
     method = "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
     with naming(name, _ROWS):
-        outputs = np.asarray(_call(estimator, method, rows, domain, n_targets), dtype=np.float64)
+        outputs = np.asarray(
+            call_in_domain(estimator, method, rows, domain, n_targets), dtype=np.float64
+        )
     if outputs.ndim == 1 and n_classes == 2:
         outputs = np.column_stack([np.zeros(len(outputs)), outputs])
     if outputs.ndim != 2 or outputs.shape[1] != n_classes:
@@ -143,7 +145,31 @@ def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
     return codes
 
 
-def _call(step, method, rows, domain, n_targets):
+def call_in_domain(step: Any, method: str, rows: Any, domain: Any, n_targets: int) -> Any:
+    """Return what a method of an estimator gives for rows, told their domain if it asks for it.
+
+    Parameters
+    ----------
+    step : object
+        A fitted estimator.
+
+    method : str
+        Name of its method.
+
+    rows : array-like
+        Rows.
+
+    domain : "source", "target" or int
+        Whose rows they are, as for :func:`predict_domain`.
+
+    n_targets : int
+        How many target domains there are.
+
+    Returns
+    -------
+    outputs : object
+        What the method returns.
+    """
     function = getattr(step, method)
     if "domain" not in signature(function).parameters:
         return function(rows)

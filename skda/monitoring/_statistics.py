@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from skda._checks import as_array, count_rows, is_missing
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
-from skda.label_shift import call_in_domain, predict_domain
+from skda.label_shift import call_last_step, predict_domain
 
 ROWS = "rows as the estimator takes them: a table, a data frame, a sparse matrix or images"
 # More would share the evidence that an alarm needs among too many.
@@ -133,7 +133,7 @@ class Statistics:
     def _table(self, rows, name, learn=False):
         """Return the columns, or features, of rows as numbers."""
         if self.has_features_:
-            rows = call_in_domain(self.estimator, "transform", rows, name, "target")
+            rows = call_last_step(self.estimator, "transform", rows, name, "target")
         rows = as_array(rows, name)
         if keys := column_names(rows):
             columns = [np.asarray(_values(rows, key)) for key in keys]

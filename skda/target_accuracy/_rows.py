@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skda._naming import naming
 from skda.label_shift import call_in_domain
 from skda.target_accuracy._references import as_rows
 
@@ -18,7 +19,8 @@ def classifier_input(
         return estimator, rows
     for _, step in estimator.steps[:-1]:
         if step is not None and not isinstance(step, str):
-            rows = call_in_domain(step, "transform", rows, name, domain, n_targets)
+            with naming(name, "rows as the estimator takes them"):
+                rows = call_in_domain(step, "transform", rows, domain, n_targets)
     return classifier_input(estimator.steps[-1][1], rows, name, domain, n_targets)
 
 
@@ -43,6 +45,7 @@ def features_of(
     """
     last, rows = classifier_input(estimator, rows, name, domain, n_targets)
     if hasattr(last, "transform"):
-        rows = call_in_domain(last, "transform", rows, name, domain, n_targets)
+        with naming(name, "rows as the estimator takes them"):
+            rows = call_in_domain(last, "transform", rows, domain, n_targets)
     table = as_rows(rows)
     return table if isinstance(table, np.ndarray) else None
