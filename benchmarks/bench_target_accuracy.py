@@ -105,7 +105,8 @@ def judge(cache, out, methods, again):
     kept = [record for record in kept if record["method"] not in again]
     lines.write_text("".join(json.dumps(record) + "\n" for record in kept))
     done = {(record["file"], record["method"]) for record in kept}
-    for file in sorted(cache.glob("[!.]*__*__*.npz")):
+    # By random state and task, whose references are the same for all models.
+    for file in sorted(cache.glob("[!.]*__*__*.npz"), key=lambda file: (file.stem[-1], file.stem)):
         missing = [method for method in methods if (file.name, method) not in done]
         if OTHER.replace(" ", "_") in file.name or not missing:
             continue
