@@ -39,8 +39,8 @@ class DriftDisplay:
             The figure.
 
         lines_ : dict of str to matplotlib Line2D
-            The lines ``"evidence"``, those of the groups, ``"limit"``, and ``"mean confidence"`` and
-            ``"estimated accuracy"`` where there are any.
+            The lines ``"evidence"``, those of the groups, ``"limit"``, and where there are any
+        ``"mean confidence"`` and ``"estimated accuracy"``.
 
         Examples
         --------

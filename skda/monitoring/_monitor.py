@@ -209,7 +209,8 @@ class DriftMonitor:
             return self
         if reference is None:
             reference, y = self.reference, self.y
-        before, self.estimator = self.estimator, estimator or self.estimator
+        before = self.estimator
+        self.estimator = before if estimator is None else estimator
         try:
             self._begin(reference, y)
         except BaseException:

@@ -108,11 +108,7 @@ class Statistics:
             raise ValueError(f"{name} has no rows; give at least one.")
         check_column_names(rows, self.column_names_, name)
         table = self._table(rows, name)
-        if table.shape[1] != self.n_columns_:
-            raise ValueError(
-                f"{name} has {table.shape[1]} columns, the reference has {self.n_columns_}; give "
-                "rows of the same features."
-            )
+        self._check_width(table.shape[1], self.n_columns_, name)
         scaled = self._scaled(table)
         shown = table if self.axes_ is None else scaled @ self.axes_
         parts = [shown, self.neighbors_.kneighbors(scaled)[0].mean(axis=1)[:, None]]
@@ -125,6 +121,13 @@ class Statistics:
                 predictions = np.asarray(self.estimator.predict(rows), dtype=np.float64)
             parts.append(predictions.reshape(len(table), -1)[:, :1])
         return np.hstack(parts), probabilities
+
+    def _check_width(self, n_columns, expected, name):
+        if n_columns != expected:
+            raise ValueError(
+                f"{name} has {n_columns} columns, the reference has {expected}; give rows of the "
+                "same features."
+            )
 
     def _scaled(self, table):
         # 0 is the mean: a missing value is neither far nor near. Infinite ones are unseen levels.
@@ -147,13 +150,10 @@ class Statistics:
             columns = list(array.reshape(len(array), -1).T)
         if learn:
             self.levels_ = [_levels(column) for column in columns]
-        elif len(columns) != len(self.levels_):
-            raise ValueError(
-                f"{name} has {len(columns)} columns, the reference has {len(self.levels_)}; give "
-                "rows of the same features."
-            )
+        levels = self.levels_ or [None] * len(columns)  # of an array of numbers
+        self._check_width(len(columns), len(levels), name)
         with naming(name, "a table of which columns hold numbers or text as in the reference"):
-            coded = [_code(*pair) for pair in zip(columns, self.levels_, strict=True)]
+            coded = [_code(*pair) for pair in zip(columns, levels, strict=True)]
         return np.stack(coded, axis=1)
 
 

@@ -12,11 +12,11 @@ from skda.diagnosis._two_sample import compare
 
 def test_false_alarms_are_rare_without_a_shift():
     alarms = 0
-    for draw in range(40):
+    for draw in range(20):
         rng = np.random.RandomState(draw)
         rows = np.exp(rng.normal(size=(80, 4))).round(1)  # with ties
         alarms += compare(*read_tables(rows[:40], rows[40:], "X"), rng, level=0.95).p_value < 0.05
-    assert alarms <= 5  # 1 on average
+    assert alarms <= 3  # 1 on average at most
 
 
 def test_columns_agree_with_scipy():

@@ -143,6 +143,15 @@ def test_frames_with_text_and_missing_values(rng):
             monitor.update(make(20, shares)[["color"]])
 
 
+def test_frames_and_arrays_of_numbers_go_together(rng):
+    pd = pytest.importorskip("pandas")
+    X = rng.normal(size=(60, 2))
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    of_array = DriftMonitor(None, X, random_state=0).update(frame)
+    of_frame = DriftMonitor(None, frame, random_state=0).update(X)
+    assert of_array.e_values == of_frame.e_values
+
+
 def test_of_many_columns_principal_axes_are_watched(rng):
     reference = rng.normal(size=(200, 40))
     monitor = DriftMonitor(None, sparse.csr_matrix(reference), random_state=0)
