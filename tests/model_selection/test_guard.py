@@ -89,11 +89,15 @@ def moved():
     return X, y, X_target + [2, 2], y_target
 
 
+def guard_of(estimator, fallback=None, **params):
+    """With the cheapest estimate of what is shown: it decides nothing."""
+    params = {"method": "doc", "random_state": 0, **params}
+    return AdaptationGuard(estimator, fallback, **params)
+
+
 def fit(estimator, moved, fallback=None, **params):
     X, y, X_target, _ = moved
-    return AdaptationGuard(estimator, fallback, random_state=0, **params).fit(
-        X, y, X_target=X_target
-    )
+    return guard_of(estimator, fallback, **params).fit(X, y, X_target=X_target)
 
 
 @pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
@@ -121,7 +125,7 @@ def test_what_helps_is_kept_and_fitted_to_all_rows(moved):
     assert guard.best_estimator_.is_adapted_ and guard.best_estimator_.n_rows_ == 300
     assert guard.score(*moved[2:]) > 0.9 > GaussianNB().fit(*moved[:2]).score(*moved[2:]) + 0.1
     fallback, adapted = guard.verdict_.candidates
-    assert adapted.advantage > 0.1 and adapted.advantage_lower < adapted.advantage
+    assert adapted.advantage > 0.03 and adapted.advantage_lower < adapted.advantage
     assert adapted.objection is None and fallback.advantage is None
     assert adapted.lower <= adapted.estimate <= adapted.upper
     assert adapted.source_score > 0.9 and fallback.agreement == 1 > adapted.agreement
@@ -139,7 +143,7 @@ def test_what_helps_is_kept_and_fitted_to_all_rows(moved):
 def test_what_harms_is_not_kept_and_the_reason_is_told(moved, fault, reason):
     X, y, X_target, y_target = moved
     X_target = X_target - 2  # the fallback is right there
-    guard = AdaptationGuard(Moved(fault), Moved(), random_state=0).fit(X, y, X_target=X_target)
+    guard = guard_of(Moved(fault), Moved()).fit(X, y, X_target=X_target)
     assert guard.best_name_ == "fallback" and reason in guard.verdict_.reason
     assert not guard.best_estimator_.is_adapted_
     assert guard.score(X_target, y_target) > 0.9
@@ -184,7 +188,7 @@ def test_a_fallback_in_use_is_neither_fitted_nor_copied(moved):
 
 def test_without_a_target_the_fallback_is_kept(moved):
     with pytest.warns(NoTargetWarning, match="keeps the fallback"):
-        guard = AdaptationGuard(Moved(), GaussianNB()).fit(*moved[:2])
+        guard = guard_of(Moved(), GaussianNB()).fit(*moved[:2])
     assert guard.best_name_ == "fallback" and isinstance(guard.best_estimator_, GaussianNB)
     assert "no target" in repr(guard.verdict_) and "no target" in guard.report()
     np.testing.assert_array_equal(
@@ -211,7 +215,7 @@ def test_a_fallback_that_diverges_raises(moved):
 
 def test_rows_for_validation_of_ones_own(moved):
     X, y, X_target, _ = moved
-    guard = AdaptationGuard(Moved(), random_state=0)
+    guard = guard_of(Moved())
     guard.fit(X[::2], y[::2], X_target=X_target, X_val=X[1::2], y_val=y[1::2])
     assert guard.verdict_.n_held_out == 150 and guard.best_estimator_.n_rows_ == 150
     with pytest.raises(ValueError, match="X_val and y_val go together"):
@@ -226,7 +230,7 @@ def test_held_out_rows_are_not_trained_on_and_of_every_class(moved):
 
 def test_several_targets_are_averaged_and_predicted_by_number(moved):
     X, y, X_target, _ = moved
-    guard = AdaptationGuard(Moved(), random_state=0).fit(X, y, X_target=(X_target, X_target[::2]))
+    guard = guard_of(Moved()).fit(X, y, X_target=(X_target, X_target[::2]))
     assert guard.verdict_.n_target == (180, 90)
     assert np.isscalar(guard.verdict_.candidates[1].estimate)
     assert guard.predict(X_target, domain=1).shape == (180,)
@@ -245,7 +249,7 @@ def test_the_domain_reaches_what_tells_domains_apart(moved):
 def test_weights_reach_the_parts_that_take_them(moved):
     X, y, X_target, _ = moved
     weights = np.ones(len(y))
-    guard = AdaptationGuard(Moved(), random_state=0)
+    guard = guard_of(Moved())
     guard.fit(X, y, X_target=X_target, sample_weight=weights)
     assert guard.best_estimator_.got_weights_
     with pytest.warns(UserWarning, match="'fallback' takes no weights"):
@@ -253,14 +257,14 @@ def test_weights_reach_the_parts_that_take_them(moved):
             X, y, X_target=X_target, sample_weight=weights
         )
     with pytest.raises(ValueError, match="neither estimator nor fallback takes it"):
-        AdaptationGuard(KNeighborsClassifier(), KNeighborsClassifier()).fit(
+        guard_of(KNeighborsClassifier(), KNeighborsClassifier()).fit(
             X, y, X_target=X_target, sample_weight=weights
         )
 
 
 def test_in_a_pipeline_and_a_search(moved):
     X, y, X_target, y_target = moved
-    guard = AdaptationGuard(Moved(), LogisticRegression(), random_state=0)
+    guard = guard_of(Moved(), LogisticRegression())
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = skda.make_domain_pipeline(StandardScaler(), guard)
         pipe.fit(X, y, X_target=(X_target,))
@@ -294,7 +298,7 @@ def test_the_same_seed_gives_the_same_verdict(moved):
 
 
 def test_only_methods_of_what_is_kept_are_there(moved):
-    guard = AdaptationGuard(Moved(), SVC(), random_state=0)
+    guard = guard_of(Moved(), SVC())
     assert not hasattr(guard, "predict_proba") and not hasattr(guard, "decision_function")
     assert not hasattr(guard, "transform")
     guard.fit(*moved[:2], X_target=moved[2])
@@ -312,7 +316,7 @@ def test_texts_are_compared_by_what_the_fallback_makes_of_them():
     y = np.tile([0, 1], 30)
     X, X_target = ([" ".join(rng.choice(words[label], 4)) for label in y] for _ in range(2))
     fallback = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    guard = AdaptationGuard(clone(fallback), fallback, random_state=0)
+    guard = guard_of(clone(fallback), fallback)
     guard.fit(X, y, X_target=X_target)
     assert guard.best_name_ == "fallback"  # both are the same
     assert guard.score(X_target, y) == 1
@@ -322,7 +326,7 @@ def test_data_frames_keep_their_names(moved):
     pd = pytest.importorskip("pandas")
     X, y, X_target, _ = moved
     X, X_target = (pd.DataFrame(rows, columns=["u", "v"]) for rows in (X, X_target))
-    guard = AdaptationGuard(LogisticRegression(), GaussianNB(), random_state=0)
+    guard = guard_of(LogisticRegression(), GaussianNB())
     guard.fit(X, pd.Series(y), X_target=X_target)
     assert guard.feature_names_in_.tolist() == ["u", "v"] and guard.n_features_in_ == 2
     frame = guard.verdict_.to_frame()
@@ -345,7 +349,7 @@ def test_data_frames_keep_their_names(moved):
     ],
 )
 def test_what_cannot_be_is_said(moved, params, error, message):
-    guard = AdaptationGuard(Moved()).set_params(**params)
+    guard = guard_of(Moved()).set_params(**params)
     with pytest.raises(error, match=message):
         guard.fit(*moved[:2], X_target=moved[2])
 
@@ -353,27 +357,25 @@ def test_what_cannot_be_is_said(moved, params, error, message):
 def test_rows_and_classes_that_do_not_do(moved):
     X, y, X_target, _ = moved
     with pytest.raises(ValueError, match="class with one row"):
-        AdaptationGuard(Moved()).fit(X[:101], y[:101], X_target=X_target)
+        guard_of(Moved()).fit(X[:101], y[:101], X_target=X_target)
     other = FrozenEstimator(GaussianNB().fit(X[:200], y[:200]))
     with pytest.raises(ValueError, match=r"classes|no classes"):
-        AdaptationGuard(Moved(), other).fit(X, y, X_target=X_target)
+        guard_of(Moved(), other).fit(X, y, X_target=X_target)
     with pytest.raises(ValueError, match="299 labels for 300 rows"):
-        AdaptationGuard(Moved()).fit(X, y[:-1], X_target=X_target)
+        guard_of(Moved()).fit(X, y[:-1], X_target=X_target)
 
 
 def test_a_target_of_few_rows(moved):
     X, y, X_target, _ = moved
     for n_rows in (1, 3):
-        guard = AdaptationGuard(Moved(), random_state=0).fit(X, y, X_target=X_target[:n_rows])
+        guard = guard_of(Moved()).fit(X, y, X_target=X_target[:n_rows])
         assert guard.best_name_ in ("fallback", "adapted")
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_networks_have_distances_health_and_features(few):
     X, y, X_target = few["X"], few["y"], few["X_target"]
-    guard = AdaptationGuard(
-        DeepCORALClassifier(max_epochs=3, random_state=0), random_state=0, refit=False
-    )
+    guard = guard_of(DeepCORALClassifier(max_epochs=3, random_state=0), refit=False)
     guard.fit(X, y, X_target=(X_target,))
     for part in guard.verdict_.candidates:
         assert part.distances["layer"].tolist() == ["features", "logits"]
