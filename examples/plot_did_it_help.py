@@ -140,9 +140,8 @@ for place, guard, X_new, y_new in (
     scores = (100 * model.score(X_new, y_new) for model in (in_use, adapted, guard))
     cells = "".join(f"{value:10.1f}" for value in scores)
     print(f"{place:22}{cells}   {guard.best_name_}")
-print(
-    f"accuracy in use, weeks 1 to 12: {np.mean(weekly[:12]):.1f} %, then {np.mean(weekly[12:]):.1f} %"
-)
+before, after = np.mean(weekly[:12]), np.mean(weekly[12:])
+print(f"of incoming patients: {before:.1f} % in weeks 1 to 12, then {after:.1f} %")
 
 # %%
 # Pictures
@@ -153,6 +152,8 @@ figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 for axis, guard, place in zip(axes, (moved, ward), ("new building", "ward"), strict=True):
     AdaptationVerdictDisplay.from_estimator(guard, ax=axis)
     axis.set_title(f"{place}: kept {guard.best_name_}")
+    axis.get_legend().remove()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 figure.savefig("did_it_help.png", dpi=120)
 display = DriftDisplay.from_monitor(monitor)
 display.figure_.savefig("did_it_help_drift.png", dpi=120)
