@@ -101,6 +101,14 @@ def disagreement_bound(
     --------
     skda.metrics.estimate_target_accuracy : An estimate, which may be too high.
 
+    Notes
+    -----
+    In the study, with 86 to 300 held-out rows, the bound held for 99 % of the models of the half of
+    the tasks that is reported, and for all of those for which its assumption held, which
+    were 83 %; it was 0 for 29 %, and 41 points below the accuracy on average. Without the noise it
+    held for 85 %. The loss is a convex one in place of the disagreement, so that the critic does
+    not always find the most there is, least of all for two classes.
+
     References
     ----------
     E. Rosenfeld, S. Garg. (Almost) Provable Error Bounds Under Distribution Shift via Disagreement
@@ -239,18 +247,20 @@ def disagreement_discrepancy(
     with naming("random_state", "None, a whole number of 0 or more, or a RandomState"):
         rng = check_random_state(random_state)
     orders = [rng.permutation(len(table)) for table, _ in domains]
-    fitted, seen = zip(
-        *(
-            ((table[order[::2]], codes[order[::2]]), (table[order[1::2]], codes[order[1::2]]))
-            for (table, codes), order in zip(domains, orders, strict=True)
-        ),
-        strict=True,
+    (source, source_codes), (target, target_codes) = domains
+    (fit_source, see_source), (fit_target, see_target) = ((o[::2], o[1::2]) for o in orders)
+    predict = fit_critic(
+        source[fit_source],
+        source_codes[fit_source],
+        target[fit_target],
+        target_codes[fit_target],
+        predictions.source.shape[1],
     )
-    predict = fit_critic(*fitted[0], *fitted[1], predictions.source.shape[1])
-    of_source, of_target = (float(np.mean(predict(table) != codes)) for table, codes in seen)
+    of_source = float(np.mean(predict(source[see_source]) != source_codes[see_source]))
+    of_target = float(np.mean(predict(target[see_target]) != target_codes[see_target]))
     # Accuracy of the same source rows: the term of noise is of the difference of both, row by row.
-    right = float(np.mean(predictions.is_right[orders[0][1::2]]))
-    n_source, n_target = (len(codes) for _, codes in seen)
+    right = float(np.mean(predictions.is_right[see_source]))
+    n_source, n_target = len(see_source), len(see_target)
     spread = (n_source + 4 * n_target) / (2 * n_source * n_target)
     noise = float(np.sqrt(spread * np.log(1 / (1 - level))))
     bound = right - (of_target - of_source)

@@ -134,6 +134,16 @@ def estimate_target_accuracy(
     --------
     skda.metrics.class_shares : Shares of the classes in the target.
 
+    Notes
+    -----
+    No estimate is right under every shift: how rows of a class may change is assumed by all, and
+    shown by no unlabeled row. In the study, on 12 tasks that nothing was chosen on, with 13
+    models each (plain, adapted, collapsed, classic), the mean absolute error in points of
+    accuracy was 7 with ``"combined"`` (8 of adapted networks), 13 with ``"cot"``, 14 with
+    ``"gde"``, 17 with ``"nuclear_norm"``, and 21 to 23 with the others, which are far too high
+    for adapted and collapsed networks. It was 18 on the worst task. Intervals of 90 % with
+    ``"combined"`` held 91 % of the accuracies, and are about 32 points wide.
+
     Examples
     --------
     >>> import numpy as np

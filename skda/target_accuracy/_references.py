@@ -235,7 +235,7 @@ def _few_columns(source, target, random_state):
     is_sparse = sparse.issparse(source) or sparse.issparse(target)
     if source.shape[1] <= _MOST_COLUMNS:
         return (rows.toarray() if sparse.issparse(rows) else rows for rows in (source, target))
-    both = (sparse.vstack if is_sparse else np.vstack)([source, target])
+    both: Any = (sparse.vstack if is_sparse else np.vstack)([source, target])
     n_components = min(_N_COMPONENTS, both.shape[0])
     model: Any = PCA(n_components, svd_solver="randomized", random_state=random_state)
     if is_sparse:
@@ -256,7 +256,9 @@ def _recolored(source, target):
 
 
 def _power(rows, exponent):
-    values, vectors = np.linalg.eigh(
-        np.cov(rows.T).reshape(rows.shape[1], -1) + _RIDGE * np.eye(rows.shape[1])
-    )
+    """Return a power of the covariance of rows, of which one alone has none."""
+    covariance = _RIDGE * np.eye(rows.shape[1])
+    if len(rows) > 1:
+        covariance += np.cov(rows, rowvar=False)
+    values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T

@@ -90,7 +90,7 @@ def target_reliability(
         raise ValueError(
             f"n_bins must be a whole number of 1 or more, got {shortened(repr(n_bins))}."
         )
-    if target_labels is None:
+    if accuracy is not None:
         temperature = match_temperature(probabilities, accuracy)
         right = softmax(logarithms(probabilities) / temperature, axis=1).max(axis=1)
     else:
@@ -111,5 +111,5 @@ def target_reliability(
         share=share,
         calibration_error=float(share @ np.abs(means[0] - means[1])),
         overconfidence=float(sure.mean() - right.mean()),
-        is_estimated=target_labels is None,
+        is_estimated=accuracy is not None,
     )

@@ -128,7 +128,8 @@ def match_temperature(probabilities: Any, accuracy: float) -> float:
         return float(np.exp(hottest))
     if excess(coolest) <= 0:
         return float(np.exp(coolest))
-    return float(np.exp(brentq(excess, coolest, hottest, xtol=1e-4)))
+    found: Any = brentq(excess, coolest, hottest, xtol=1e-4)
+    return float(np.exp(found))
 
 
 def scale_probabilities(probabilities: Any, temperature: float) -> np.ndarray:

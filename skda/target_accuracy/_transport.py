@@ -111,8 +111,8 @@ def least_transport_cost(costs: np.ndarray, shares: np.ndarray) -> float:
 
         def loss(prices, smoothing=smoothing):
             scores = (prices - costs) / smoothing
-            totals = logsumexp(scores, axis=1)
-            taken = np.exp(scores - totals[:, None]).mean(axis=0)
+            totals = logsumexp(scores, axis=1, keepdims=True)
+            taken = np.exp(scores - totals).mean(axis=0)
             return smoothing * totals.mean() - shares @ prices, taken - shares
 
         prices = minimize(loss, prices, jac=True, method="L-BFGS-B").x

@@ -1,8 +1,12 @@
 """Probabilities that are calibrated for a target without labels, and their reliability."""
 
+import pickle
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from skda.adaptation import AdaBNClassifier
@@ -61,6 +65,23 @@ def test_a_deep_classifier_is_told_the_domain():
     np.testing.assert_array_equal(
         clf.predict(HELD_OUT[0], domain="source"), model.predict(HELD_OUT[0], domain="source")
     )
+
+
+def test_it_is_cloned_and_pickled(sure):
+    clf = TargetCalibratedClassifier(sure, method="doc", random_state=3)
+    assert clone(clf).get_params(deep=False).keys() == clf.get_params(deep=False).keys()
+    clf.fit(*HELD_OUT, X_target=NOISY)
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(again.predict_proba(NOISY), clf.predict_proba(NOISY))
+
+
+def test_unfitted_and_wrong_parameters_are_refused(sure):
+    with pytest.raises(NotFittedError):
+        TargetCalibratedClassifier(sure).predict_proba(NOISY)
+    with pytest.raises(ValueError, match="method"):
+        TargetCalibratedClassifier(sure, method="gde").fit(*HELD_OUT, X_target=NOISY)
+    with pytest.raises(NotFittedError):
+        TargetCalibratedClassifier(LogisticRegression()).fit(*HELD_OUT, X_target=NOISY)
 
 
 def test_no_target_is_an_error(sure):

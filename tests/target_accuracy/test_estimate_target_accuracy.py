@@ -157,6 +157,24 @@ def test_two_classes_and_ten_rows():
     assert result.estimate > 0.9
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "gde"])
+def test_one_target_row_has_an_estimate(clf, data, method):
+    result = estimate_target_accuracy(
+        clf, *data[:2], data[2][:1], method=method, n_bootstraps=None, random_state=0
+    )
+    assert 0 <= result.lower <= result.estimate <= result.upper <= 1
+
+
+def test_other_models_are_further_judges(clf, data):
+    """Three that always disagree are the median of seven with the lowest of the four."""
+    args = clf, *data
+    alone = estimate_target_accuracy(*args, n_bootstraps=None, random_state=0)
+    judged = estimate_target_accuracy(
+        *args, others=[Constant()] * 3, n_bootstraps=None, random_state=0
+    )
+    assert judged.estimate < alone.estimate
+
+
 def test_classes_missing_in_the_target(clf):
     """Equal shares would cost the transport more than half; the estimated ones do not."""
     few = X[TARGET][Y[TARGET] < 4]
