@@ -133,7 +133,7 @@ def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarra
         Points.
     """
     if issparse(source):
-        both = _stack(source, target)
+        both: Any = _stack(source, target)
         n_components = min(_N_COMPONENTS, both.shape[1] - 1)
         both = TruncatedSVD(n_components, random_state=seed).fit_transform(both)
         return both[: source.shape[0]], both[source.shape[0] :]
