@@ -48,6 +48,8 @@ class CommonRows:
 
     def agreements(self, labels: np.ndarray) -> np.ndarray:
         """Return of every target row the share of its neighbours that have its label."""
+        if not self.neighbors.shape[1]:
+            return np.zeros(len(labels))
         return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
 
     def is_found_back(self, labels: np.ndarray) -> np.ndarray:
@@ -105,9 +107,13 @@ def common_rows(
     seed = rng.randint(2**31)
     scalings = [together(*tables, seed=seed), together(*map(_scaled, tables), seed=seed)]
     target = scalings[0][1]
-    n_neighbors = min(_N_NEIGHBORS + 1, len(target))
-    found = NearestNeighbors(n_neighbors=n_neighbors).fit(target).kneighbors(target)[1]
-    return CommonRows(scalings, codes[chosen_source], chosen, found[:, 1:])
+    n_neighbors = min(_N_NEIGHBORS, len(target) - 1)
+    neighbors = np.zeros((len(target), 0), dtype=int)
+    if n_neighbors:
+        nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(target)
+        # Without rows they are those of fit, none of which is its own neighbour.
+        neighbors = np.asarray(nearest.kneighbors(return_distance=False))
+    return CommonRows(scalings, codes[chosen_source], chosen, neighbors)
 
 
 def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +133,7 @@ def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarra
         Points.
     """
     if issparse(source):
-        both = _stack(source, target)
+        both: Any = _stack(source, target)
         n_components = min(_N_COMPONENTS, both.shape[1] - 1)
         both = TruncatedSVD(n_components, random_state=seed).fit_transform(both)
         return both[: source.shape[0]], both[source.shape[0] :]

@@ -121,11 +121,11 @@ def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomS
     """
 
     def differences(target, source):
-        values = [
+        own, other = (
             (_beyond_chance(agreements[target], labels[target]), found[source].mean())
             for agreements, labels, found in (part, fallback)
-        ]
-        return np.subtract(*values)
+        )
+        return np.subtract(own, other)
 
     n_target, n_source = len(fallback[0]), len(fallback[-1])
     found = differences(np.arange(n_target), np.arange(n_source))

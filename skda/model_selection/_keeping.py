@@ -37,11 +37,10 @@ def choose(fits: list[Bunch], margin: float) -> tuple[str, str]:
         told = "; ".join(f"{part.name!r} {part.objection}" for part in adapted)
         return fallback.name, f"{told}."
     best = max(good, key=lambda part: part.advantage)
-    others = "" if len(good) == 1 else f", the most of {len(good)} that are better"
+    others = "" if len(good) == 1 else f", and the greatest of {len(good)} that are"
     return best.name, (
-        f"it seems {best.advantage:+.3f} more accurate on the target than the fallback "
-        f"({best.advantage_lower:+.3f} to {best.advantage_upper:+.3f}), which is more than the "
-        f"margin of {margin:.3f}{others}."
+        f"its advantage over the fallback is {best.advantage:+.3f} ({best.advantage_lower:+.3f} to "
+        f"{best.advantage_upper:+.3f}), more than the margin of {margin:.3f}{others}."
     )
 
 
@@ -61,7 +60,7 @@ def _objection(part, fallback, margin):
         )
     if not part.advantage > margin or np.isnan(part.advantage):
         return (
-            f"seems {part.advantage:+.3f} more accurate on the target, which is not more than the "
-            f"margin of {margin:.3f}"
+            f"has an advantage of {part.advantage:+.3f} over the fallback, which is not more than "
+            f"the margin of {margin:.3f}"
         )
     return None

@@ -133,8 +133,8 @@ class AdaptationVerdict(Bunch):
         return (
             f"Judged by {self.n_held_out} held-out source rows and {n_target} target rows without "
             f"labels. Accuracies are estimated by {self.method!r}, with intervals of "
-            f"{self.level:.0%}; advantages are paired differences to the fallback, and an "
-            f"adaptation is kept if its is more than {self.margin:.3f}."
+            f"{self.level:.0%}; advantages are paired differences to the fallback, whose "
+            f"intervals know of chance in the rows alone; the margin is {self.margin:.3f}."
         )
 
     def _told(self, part):

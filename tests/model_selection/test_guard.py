@@ -22,6 +22,8 @@ import skda
 from skda.adaptation import DeepCORALClassifier
 from skda.exceptions import DivergenceError, NoTargetWarning
 from skda.model_selection import AdaptationGuard
+from skda.model_selection._common_rows import common_rows
+from skda.model_selection._judgement import advantage
 
 
 class Moved(ClassifierMixin, BaseEstimator):
@@ -387,3 +389,47 @@ def test_networks_have_distances_health_and_features(few):
     target = np.asarray(X_target, dtype=np.float32).reshape(-1, 1, 8, 8)
     guard.set_params(estimator__max_epochs=1).fit(images, y, X_target=target)
     assert guard.predict(target).shape == (150,)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_paths_of_images_are_compared_by_the_features_of_the_fallback(tmp_path):
+    Image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    paths = {"source": [], "target": []}
+    for domain, files in paths.items():
+        for number in range(24):
+            pixels = rng.integers(0, 100, size=(12, 12, 3)).astype(np.uint8)
+            pixels[:6] += np.uint8(150 * (number % 2))
+            files.append(str(tmp_path / f"{domain}{number}.png"))
+            Image.fromarray(pixels).save(files[-1])
+    guard = guard_of(DeepCORALClassifier(max_epochs=1, batch_size=8, random_state=0))
+    guard.fit(paths["source"], np.tile([0, 1], 12), X_target=paths["target"])
+    assert guard.predict(paths["target"]).shape == (24,)
+    assert np.isfinite(guard.verdict_.candidates[1].advantage)
+
+
+def test_the_advantage_of_labels_that_are_neighbours_and_come_back():
+    """By hand: two clusters, labels of which one is right and one is mixed."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 40)
+    X = rng.normal(size=(80, 2)) + 8 * codes[:, None]
+    space = common_rows(X, codes, X + 0.5, None, np.random.RandomState(0))
+    mixed = rng.permutation(codes)
+    seen = {
+        name: (space.agreements(labels), labels, space.is_found_back(labels))
+        for name, labels in (("right", codes), ("mixed", mixed), ("swapped", 1 - codes))
+    }
+    draws = np.random.RandomState(0)
+    found = advantage(seen["right"], seen["mixed"], 0.9, draws)
+    assert seen["right"][0].min() == 1 and seen["right"][2].all()
+    assert found.views["smoothness"] > 0.8 and found.views["way back"] > 0.3
+    assert found.lower < found.advantage < found.upper
+    # Neighbours see nothing of classes that are exchanged; the way back does.
+    views = advantage(seen["right"], seen["swapped"], 0.9, draws).views
+    assert views["smoothness"] == 0 and views["way back"] == 1
+
+
+def test_no_row_is_its_own_neighbour():
+    X = np.zeros((6, 2))
+    space = common_rows(X, np.zeros(6, int), X, None, np.random.RandomState(0))
+    assert not np.any(space.neighbors == np.arange(6)[:, None])
