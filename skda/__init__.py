@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         backbones,
         base,
         datasets,
+        diagnosis,
         estimators,
         exceptions,
         feature_extraction,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         subspace,
         training,
     )
+    from skda.diagnosis import diagnose
     from skda.persistence import load, save
 
 __version__ = "0.1.0"
@@ -36,6 +38,8 @@ __all__ = [
     "backbones",
     "base",
     "datasets",
+    "diagnose",
+    "diagnosis",
     "estimators",
     "exceptions",
     "feature_extraction",
@@ -61,6 +65,8 @@ def __getattr__(name):
     # Subpackages load on first use, which keeps `import skda` light.
     if name in ("load", "save"):
         return getattr(import_module("skda.persistence"), name)
+    if name == "diagnose":
+        return import_module("skda.diagnosis").diagnose
     if name in __all__:
         return import_module(f"skda.{name}")
     raise AttributeError(f"module 'skda' has no attribute {name!r}")

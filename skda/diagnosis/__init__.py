@@ -1,3 +1,6 @@
-"""How two domains differ, before anything is trained."""
+"""How two domains differ, before anything is trained: :func:`skda.diagnose`."""
 
-__all__ = []
+from skda.diagnosis._diagnose import diagnose
+from skda.diagnosis._diagnosis import Diagnosis
+
+__all__ = ["Diagnosis", "diagnose"]

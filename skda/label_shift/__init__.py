@@ -14,6 +14,7 @@ from skda.label_shift._noise import shrink_shares
 from skda.label_shift._posteriors import reweight_probabilities
 from skda.label_shift._predictions import (
     call_in_domain,
+    call_last_step,
     check_is_classifier,
     class_numbers,
     predict_domain,
@@ -25,6 +26,7 @@ __all__ = [
     "black_box_shares",
     "calibrate",
     "call_in_domain",
+    "call_last_step",
     "check_codes",
     "check_is_classifier",
     "check_probabilities",

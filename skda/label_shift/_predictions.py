@@ -81,13 +81,7 @@ def predict_domain(
     TypeError, ValueError
         If the estimator cannot predict them, or gives what are no probabilities of its classes.
     """
-    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
-    if isinstance(estimator, Pipeline):
-        for _, step in estimator.steps[:-1]:
-            if step is not None and not isinstance(step, str):
-                with naming(name, _ROWS):
-                    rows = call_in_domain(step, "transform", rows, domain, n_targets)
-        return predict_domain(estimator.steps[-1][1], rows, name, domain, n_targets)
+    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
     check_is_classifier(estimator)
     n_classes = len(estimator.classes_)
     method = "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
@@ -184,3 +178,50 @@ def call_in_domain(step: Any, method: str, rows: Any, domain: Any, n_targets: in
         is_its_own = getattr(module, "n_targets", 1) == n_targets > 1
         domain = domain if is_its_own else "target"
     return function(rows, domain=domain)
+
+
+def call_last_step(
+    estimator: Any, method: str, rows: Any, name: str, domain: Any, n_targets: int = 1
+) -> Any:
+    """Return what a method of the last step of a fitted estimator gives for rows of a domain.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator, a pipeline that ends in one, or a search over such.
+
+    method : str
+        Of the last step, such as ``"transform"``.
+
+    rows : array-like
+        Rows, as they are before the steps of a pipeline.
+
+    name : str
+        Of the parameter that holds them.
+
+    domain : "source", "target" or int
+        Whose rows they are, as for :func:`predict_domain`.
+
+    n_targets : int, default=1
+        How many target domains there are.
+
+    Returns
+    -------
+    outputs : object
+        What the method returns.
+    """
+    estimator, rows = _at_last_step(estimator, rows, name, domain, n_targets)
+    with naming(name, _ROWS):
+        return call_in_domain(estimator, method, rows, domain, n_targets)
+
+
+def _at_last_step(estimator, rows, name, domain, n_targets):
+    """Return the last step of a pipeline, and rows as the steps before it hand them on."""
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
+    if not isinstance(estimator, Pipeline):
+        return estimator, rows
+    for _, step in estimator.steps[:-1]:
+        if step is not None and not isinstance(step, str):
+            with naming(name, _ROWS):
+                rows = call_in_domain(step, "transform", rows, domain, n_targets)
+    return _at_last_step(estimator.steps[-1][1], rows, name, domain, n_targets)

@@ -11,6 +11,7 @@ from skda.metrics._logme import logme_score
 from skda.metrics._mmd import mmd, mmd_permutation_test
 from skda.metrics._proxy_a_distance import proxy_a_distance
 from skda.metrics._transrate import transrate_score
+from skda.monitoring import DriftMonitor, DriftReport
 from skda.target_accuracy import (
     disagreement_bound,
     estimate_target_accuracy,
@@ -19,6 +20,8 @@ from skda.target_accuracy import (
 
 __all__ = [
     "DomainReport",
+    "DriftMonitor",
+    "DriftReport",
     "class_shares",
     "classwise_discrepancy",
     "coral_distance",

@@ -1,6 +1,7 @@
 """Model selection without target labels."""
 
 from skda.model_selection._features import RankMeScorer
+from skda.model_selection._guard import AdaptationGuard
 from skda.model_selection._importance import (
     DeepEmbeddedValidationScorer,
     ImportanceWeightedScorer,
@@ -18,6 +19,7 @@ from skda.model_selection._reverse import ReverseValidationScorer
 from skda.model_selection._splitters import SourceSplit, StratifiedDomainShuffleSplit
 
 __all__ = [
+    "AdaptationGuard",
     "BatchNuclearNormScorer",
     "ClassCorrelationScorer",
     "DeepEmbeddedValidationScorer",

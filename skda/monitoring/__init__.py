@@ -1,3 +1,7 @@
 """A classifier in use: whether what comes in is still what it was trained on."""
 
-__all__ = []
+from skda.monitoring._martingales import RankMartingales
+from skda.monitoring._monitor import DriftMonitor
+from skda.monitoring._report import DriftReport
+
+__all__ = ["DriftMonitor", "DriftReport", "RankMartingales"]

@@ -1,0 +1,179 @@
+"""Which of two classifiers is better on a target without labels, and by how much."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skda._checks import count_rows
+from skda._sklearn_compat import safe_indexing
+from skda.exceptions import DivergenceError
+from skda.model_selection._common_rows import common_rows
+from skda.model_selection._evidence import distances, gather, mark_collapse
+from skda.target_accuracy import disagreement_bound, estimate_target_accuracy
+
+# Estimates of one model alone; that of other models' agreement is not for a guard.
+METHODS = (
+    "combined",
+    "confidence",
+    "doc",
+    "atc",
+    "atc_entropy",
+    "cot",
+    "nuclear_norm",
+    "matrix_norm",
+)
+VIEWS = ("smoothness", "way back")
+_N_BOOTSTRAPS = 200
+# The bound parts rows in halves.
+_FEWEST_ROWS = 4
+
+
+def judge(
+    fits: list[Bunch],
+    X: Any,
+    codes: np.ndarray,
+    targets: tuple[Any, ...],
+    *,
+    method: str,
+    level: float,
+    rng: np.random.RandomState,
+) -> None:
+    """Add to fitted parts how good they seem on the target, alone and against the first.
+
+    Parameters
+    ----------
+    fits : list of Bunch
+        Of :func:`fit_part`, the fallback first. Those with an ``error`` are left as they are.
+
+    X, codes : array-like, ndarray of int
+        Held-out source rows and their class numbers.
+
+    targets : tuple of array-likes
+        Rows of the target domains, over which all figures are means.
+
+    method, level : str, float
+        Of the estimated accuracies.
+
+    rng : RandomState
+        Draws rows.
+    """
+    seed = int(rng.randint(2**31))
+    for part in fits:
+        gather(part, X, codes, targets)
+    fallback = fits[0]
+    if fallback.error is not None:
+        raise DivergenceError(f"The fallback gives what is not finite: {fallback.error}")
+    y = np.asarray(fallback.estimator.classes_)[codes]
+    source_shares = np.bincount(codes, minlength=fallback.source.shape[1]) / len(codes)
+    spaces = [common_rows(X, codes, rows, fallback.estimator, rng) for rows in targets]
+    for part in fits:
+        if part.error is not None:
+            continue
+        part.update(_accuracy(part.estimator, X, y, targets, method, level, seed))
+        part.agreement = _agreement(part, fallback)
+        part.seen = [_seen(space, part, number) for number, space in enumerate(spaces)]
+        mark_collapse(part, fallback, source_shares)
+        part.distances = distances(part, X, targets, _first, seed)
+        if part is not fallback:
+            part.update(_compared(part, fallback, level, np.random.RandomState(seed)))
+
+
+def _accuracy(estimator, X, y, targets, method, level, seed):
+    """Return the estimated accuracy on the target, its interval, and its lower bound."""
+    found = estimate_target_accuracy(
+        estimator, X, y, targets, method=method, level=level, random_state=seed
+    )
+    figures = {name: float(np.mean(found[name])) for name in ("estimate", "lower", "upper")}
+    n_least = min(len(y), *(count_rows(rows, "X_target") for rows in targets))
+    if n_least < _FEWEST_ROWS:
+        return figures
+    bound = disagreement_bound(estimator, X, y, targets, level=level, random_state=seed)
+    return {**figures, "bound": float(np.mean(bound.lower_bound))}
+
+
+def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomState) -> Bunch:
+    """Estimate by how much a model is better on a target than another.
+
+    A model's confidence is no judge: an adaptation is sure on the target because its loss asks for
+    that. Two views that know nothing of either model are averaged:
+
+    - smoothness: how often neighbours among the target rows have one label, beyond what labels
+      of the same shares would have by chance (as in Cohen's kappa);
+    - the way back: how often a forest that learns the target rows with these labels gives a
+      held-out source row its true label (reverse validation).
+
+    Parameters
+    ----------
+    part, fallback : tuples
+        What is seen of the two models in the same rows, of :func:`_seen`.
+
+    level : float
+        Of the interval, from rows of both domains drawn with replacement, the same for both.
+
+    rng : RandomState
+        Draws them.
+
+    Returns
+    -------
+    result : Bunch
+        ``advantage``, ``lower``, ``upper`` and ``views``, a dict of the differences.
+    """
+
+    def differences(target, source):
+        own, other = (
+            (_beyond_chance(agreements[target], labels[target]), found[source].mean())
+            for agreements, labels, found in (part, fallback)
+        )
+        return np.subtract(own, other)
+
+    n_target, n_source = len(fallback[0]), len(fallback[-1])
+    found = differences(np.arange(n_target), np.arange(n_source))
+    draws = [
+        differences(rng.randint(n_target, size=n_target), rng.randint(n_source, size=n_source))
+        for _ in range(_N_BOOTSTRAPS)
+    ]
+    lower, upper = np.quantile(np.mean(draws, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    views = dict(zip(VIEWS, found.tolist(), strict=True))
+    return Bunch(advantage=float(found.mean()), lower=float(lower), upper=float(upper), views=views)
+
+
+def _seen(space, model, number):
+    """Return agreements of neighbours, labels, and which source rows come back."""
+    labels = model.target[number][space.chosen].argmax(axis=1)
+    return space.agreements(labels), labels, space.is_found_back(labels)
+
+
+def _agreement(part, fallback):
+    """Return the share of target rows that two models predict alike."""
+    pairs = zip(part.target, fallback.target, strict=True)
+    shares = [np.mean(own.argmax(axis=1) == other.argmax(axis=1)) for own, other in pairs]
+    return float(np.mean(shares))
+
+
+def _compared(part, fallback, level, rng):
+    """Return the advantage of a part over the fallback, as a mean over the targets."""
+    pairs = zip(part.seen, fallback.seen, strict=True)
+    found = [advantage(own, other, level, rng) for own, other in pairs]
+    return {
+        "advantage": float(np.mean([one.advantage for one in found])),
+        "advantage_lower": float(np.mean([one.lower for one in found])),
+        "advantage_upper": float(np.mean([one.upper for one in found])),
+        "views": {name: float(np.mean([one.views[name] for one in found])) for name in VIEWS},
+    }
+
+
+def _beyond_chance(agreements, labels):
+    """Return the mean agreement of neighbours beyond that of labels in any order."""
+    shares = np.bincount(labels) / len(labels)
+    chance = np.sum(shares**2)
+    return (agreements.mean() - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def _first(rows, number):
+    n_rows = count_rows(rows, "X_target")
+    if n_rows <= number:
+        return rows
+    if hasattr(rows, "tocsr"):
+        rows = rows.tocsr()
+    return safe_indexing(rows, np.arange(number))

@@ -1,0 +1,66 @@
+"""The rule by which an adaptation is kept."""
+
+import numpy as np
+from sklearn.utils import Bunch
+
+# Of accuracy on held-out source rows that an adaptation may lose against the fallback: more shows
+# that it forgot the task, whatever its predictions for the target look like.
+MAX_SOURCE_LOSS = 0.05
+
+
+def choose(fits: list[Bunch], margin: float) -> tuple[str, str]:
+    """Return the name of what is kept, and why.
+
+    An adaptation can be kept if its training did not diverge, its predictions for the target did
+    not collapse, its accuracy on held-out source rows is at most 0.05 below the fallback's,
+    and its advantage is more than the margin. Of those that can, the one with the greatest
+    advantage is kept; the fallback where none can.
+
+    Parameters
+    ----------
+    fits : list of Bunch
+        The fallback and the adaptations, after :func:`judge`.
+
+    margin : float
+        The least advantage.
+
+    Returns
+    -------
+    kept, reason : str
+        A name, and a sentence.
+    """
+    fallback, *adapted = fits
+    for part in adapted:
+        part.objection = _objection(part, fallback, margin)
+    good = [part for part in adapted if part.objection is None]
+    if not good:
+        told = "; ".join(f"{part.name!r} {part.objection}" for part in adapted)
+        return fallback.name, f"{told}."
+    best = max(good, key=lambda part: part.advantage)
+    others = "" if len(good) == 1 else f", and the greatest of {len(good)} that are"
+    return best.name, (
+        f"its advantage over the fallback is {best.advantage:+.3f} ({best.advantage_lower:+.3f} to "
+        f"{best.advantage_upper:+.3f}), more than the margin of {margin:.3f}{others}."
+    )
+
+
+def _objection(part, fallback, margin):
+    """Return why an adaptation cannot be kept, or None."""
+    if part.error is not None:
+        return "diverged"
+    if part.collapsed:
+        return (
+            f"predicts {part.n_classes:.1f} classes in effect for the target, the fallback "
+            f"{fallback.n_classes:.1f}: it collapsed"
+        )
+    if part.source_score < fallback.source_score - MAX_SOURCE_LOSS:
+        return (
+            f"is right for {part.source_score:.3f} of held-out source rows, the fallback for "
+            f"{fallback.source_score:.3f}: it forgot the task"
+        )
+    if not part.advantage > margin or np.isnan(part.advantage):
+        return (
+            f"has an advantage of {part.advantage:+.3f} over the fallback, which is not more than "
+            f"the margin of {margin:.3f}"
+        )
+    return None

@@ -1,0 +1,321 @@
+"""A fitted estimator in use, and what comes in."""
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skda._checks import as_array, check_column, check_lengths, count_rows
+from skda._naming import naming, shortened
+from skda.monitoring._martingales import RankMartingales
+from skda.monitoring._report import DriftReport, advise
+from skda.monitoring._statistics import GROUPS, ROWS, Statistics
+from skda.target_accuracy import estimate_target_accuracy
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# A half of them shapes the statistics, the other half is what new rows are ranked among.
+_LEAST_REFERENCE = 20
+# Fewer rows say nothing of an accuracy.
+_LEAST_ESTIMATED = 20
+# For the noise of an accuracy: an update must be quick.
+_N_BOOTSTRAPS = 20
+
+
+class DriftMonitor:
+    r"""Watch what comes in for an estimator in use, with false alarms that are controlled for ever.
+
+    Every row gets statistics: its columns, or the features that the estimator makes of it, how
+    far it is from the reference, the probabilities of its classes, and the highest of them. Where
+    nothing has changed, each statistic's rank among all rows so far is uniform, and bets against
+    that gain nothing. A capital of :math:`1 / \alpha` is an alarm. However often one looks, and
+    however long the stream, the probability of ever having a false one is :math:`\alpha` at most.
+    The capital begins in equal parts on columns or features, predictions and confidence, in equal
+    parts on the statistics of each, so that this holds for all of them together.
+
+    Parameters
+    ----------
+    estimator : object or None
+        A fitted classifier, a regressor, a transformer, or a pipeline or search of such. With
+        ``transform`` its features are watched, else the columns; with ``predict_proba`` or
+        ``decision_function`` the shares of the classes and the confidence; else with ``predict``
+        the prediction. None watches the columns.
+
+    reference : array-like, data frame, sparse matrix or images of shape (n_samples, ...)
+        Rows as they were when all was well, 20 or more. The estimator must **not** have been
+        trained on them: of rows that it knows it is surer than of any others, which would be
+        a drift. They must be in no order, such as by class. Evidence grows with their number.
+
+    y : array-like of shape (n_samples,), default=None
+        Their labels, for an estimate of the accuracy on every batch of 20 rows or more. A class
+        of the estimator that has none lets batches have no estimate.
+
+    alpha : float, default=0.01
+        Probability of ever having a false alarm between two calls of :meth:`reset`.
+
+    random_state : int, RandomState instance or None, default=None
+        Halves the reference, and breaks ties.
+
+    Attributes
+    ----------
+    statistics_ : list of str
+        Names of what is watched.
+
+    history_ : list of DriftReport
+        Of every batch.
+
+    is_drift_ : bool
+        Whether there was an alarm.
+
+    alarm_batch_ : int or None
+        Number of the batch of the first alarm, from 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If parameters are not as described.
+
+    See Also
+    --------
+    skda.diagnose : Which kind of drift it is.
+    skda.inspection.DriftDisplay : Evidence over time.
+
+    Notes
+    -----
+    With more than 20 columns or features, their 20 first principal axes in the reference are
+    watched. The monitor keeps the statistics of all rows, 8 bytes each.
+
+    A drift that comes slowly becomes part of what rows are ranked among; it takes longer to be
+    seen than one that comes at once. Rows that depend on each other, as frames of one film do, are
+    not exchangeable, and are an alarm without any drift.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer. Algorithmic Learning in a Random World. 2nd edition, 2022,
+    chapter 8: testing exchangeability online. V. Vovk, I. Petej, I. Nouretdinov, et al. Retrain or
+    Not Retrain: Conformal Test Martingales for Change-Point Detection. COPA 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skda.metrics import DriftMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> def draw(n):
+    ...     y = rng.integers(2, size=n)
+    ...     return rng.normal(size=(n, 2)) + 2 * y[:, None], y
+    >>> clf = LogisticRegression().fit(*draw(200))
+    >>> monitor = DriftMonitor(clf, draw(200)[0], random_state=0)
+    >>> monitor.update(draw(50)[0]).advice
+    'keep'
+    >>> monitor.update(draw(50)[0] + [3, 0]).advice
+    'adapt now'
+    >>> monitor.alarm_batch_
+    2
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        reference: Any,
+        *,
+        y: Any = None,
+        alpha: float = 0.01,
+        random_state: Any = None,
+    ):
+        if isinstance(estimator, type):
+            raise TypeError(f"estimator must be fitted, got the class {estimator.__name__}.")
+        uses = ("predict", "predict_proba", "decision_function", "transform")
+        if estimator is not None and not any(hasattr(estimator, name) for name in uses):
+            raise TypeError(
+                "estimator must be a fitted classifier, regressor or transformer, or None, got "
+                f"{shortened(repr(estimator), 80)}."
+            )
+        if not isinstance(alpha, Real) or not 0 < float(alpha) < 1:
+            raise ValueError(
+                f"alpha must be a number between 0 and 1, got {shortened(repr(alpha))}."
+            )
+        with naming("random_state", "None, a whole number of 0 or more, or a RandomState"):
+            self._rng = check_random_state(random_state)
+        self.estimator = estimator
+        self.alpha = float(alpha)
+        self._begin(reference, y)
+
+    def _begin(self, reference, y):
+        reference = as_array(reference, "reference")
+        n_rows = count_rows(reference, "reference")
+        if n_rows < _LEAST_REFERENCE:
+            raise ValueError(
+                f"reference has {n_rows} rows; give {_LEAST_REFERENCE} or more that the estimator "
+                "was not trained on."
+            )
+        if y is not None:
+            y = check_column(y)
+            check_lengths("reference", reference, "y", y)
+        order = self._rng.permutation(n_rows)
+        half = n_rows // 2
+        statistics = Statistics(self.estimator, _take(reference, order[:half]))
+        ranked, probabilities = statistics(_take(reference, order[half:]), "reference")
+        self.reference, self.y = reference, y
+        self._statistics, self._ranked = statistics, ranked
+        self._reference_means = _means(ranked)
+        self._labels = None if probabilities is None else np.asarray(self.estimator.classes_)
+        self.statistics_ = list(statistics.names)
+        watched = [group for group in GROUPS if group in statistics.groups]
+        self._groups = np.array([watched.index(group) for group in statistics.groups])
+        self._watched = watched
+        parts = 1 / (len(watched) * np.bincount(self._groups))
+        self._log_parts = np.log(parts[self._groups])
+        self._restart()
+
+    def _restart(self):
+        self._martingales = RankMartingales(self._ranked, self._rng)
+        self._highest = -np.inf
+        self.history_: list[DriftReport] = []
+        self.is_drift_ = False
+        self.alarm_batch_: int | None = None
+
+    def reset(self, *, estimator: Any = None, reference: Any = None, y: Any = None) -> "Self":
+        """Begin anew, as after an adaptation.
+
+        Parameters
+        ----------
+        estimator : object, default=None
+            The one in use from now on; None is the same.
+
+        reference : array-like, default=None
+            New rows to compare with, that it was not trained on; None is the same rows, without
+            those that came in.
+
+        y : array-like of shape (n_samples,), default=None
+            Labels of the new reference.
+
+        Returns
+        -------
+        self : DriftMonitor
+            Without history.
+
+        Raises
+        ------
+        ValueError
+            If there are labels without a reference.
+        """
+        if reference is None and y is not None:
+            raise ValueError("y has the labels of a new reference; give reference too.")
+        if estimator is None and reference is None:
+            self._restart()
+            return self
+        if reference is None:
+            reference, y = self.reference, self.y
+        before = self.estimator
+        self.estimator = before if estimator is None else estimator
+        try:
+            self._begin(reference, y)
+        except BaseException:
+            self.estimator = before
+            raise
+        return self
+
+    def update(self, batch: Any) -> DriftReport:
+        """Take the next rows in.
+
+        Parameters
+        ----------
+        batch : array-like of shape (n_rows, ...)
+            One row or more, as they came.
+
+        Returns
+        -------
+        report : DriftReport
+            Evidence, means, advice; also in ``history_``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no row, or rows are not as those of the reference; the monitor stays as it
+            was.
+        """
+        batch = as_array(batch, "batch")
+        rows, probabilities = self._statistics(batch, "batch")
+        accuracy = self._estimate(batch, len(rows))
+        self._martingales.update(rows)
+        evidence = self._log_parts + self._martingales.log_evidence
+        strongest = int(evidence.argmax())
+        log_e, log_limit = float(evidence[strongest]), -float(np.log(self.alpha))
+        self._highest = max(self._highest, log_e)
+        if log_e >= log_limit and not self.is_drift_:
+            self.is_drift_, self.alarm_batch_ = True, len(self.history_) + 1
+        means = self._reference_means[strongest], _means(rows)[strongest]
+        advice, reason = advise(
+            self.is_drift_,
+            self._highest,
+            log_limit,
+            self._watched[self._groups[strongest]],
+            self.statistics_[strongest],
+            means,
+            self.alarm_batch_,
+        )
+        report = DriftReport(
+            batch=len(self.history_) + 1,
+            n_rows=len(rows),
+            e_value=_exp(log_e),
+            p_value=float(np.exp(-max(self._highest, 0))),
+            is_drift=self.is_drift_,
+            e_values={
+                group: _exp(evidence[self._groups == number].max())
+                for number, group in enumerate(self._watched)
+            },
+            statistic=self.statistics_[strongest],
+            reference_mean=float(means[0]),
+            batch_mean=float(means[1]),
+            shares=self._shares(probabilities),
+            confidence=None if probabilities is None else float(probabilities.max(axis=1).mean()),
+            accuracy=accuracy,
+            advice=advice,
+            reason=reason,
+        )
+        self.history_.append(report)
+        return report
+
+    def _shares(self, probabilities):
+        if probabilities is None:
+            return None
+        return dict(zip(self._labels.tolist(), probabilities.mean(axis=0).tolist(), strict=True))
+
+    def _estimate(self, batch, n_rows):
+        """Return the estimated accuracy, None where there is none."""
+        if self.y is None or self._labels is None or n_rows < _LEAST_ESTIMATED:
+            return None
+        if set(self._labels.tolist()) - set(self.y.tolist()):
+            return None
+        with naming("batch", ROWS):
+            return estimate_target_accuracy(
+                self.estimator,
+                self.reference,
+                self.y,
+                batch,
+                n_bootstraps=_N_BOOTSTRAPS,
+                random_state=0,
+            )
+
+
+def _take(rows, places):
+    if hasattr(rows, "iloc"):
+        return rows.iloc[places]
+    if isinstance(rows, list | tuple):
+        return [rows[place] for place in places]
+    with naming("reference", ROWS):
+        return rows.tocsr()[places] if hasattr(rows, "tocsr") else rows[places]
+
+
+def _means(rows):
+    """Return the means of finite values, NaN where there is none."""
+    known = np.isfinite(rows)
+    total = np.where(known, rows, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def _exp(log_e):
+    return float(np.exp(min(log_e, 700)))  # the largest power of a float
