@@ -124,8 +124,14 @@ class AdaptationGuard(KeptEstimatorMixin, ClassifierMixin, MetaEstimatorMixin, B
     adaptation that raises :class:`skda.exceptions.DivergenceError` is named in the verdict and not
     kept; every other error is raised. Labels of the target (`y_target`) are not taken.
 
-    It can be wrong, most of all where the two models err on different rows of a target whose
-    classes overlap, and where a class of the source is another one in the target. MEASURED
+    It can be wrong: smoothness prefers what is simple, as a collapse of two classes is in reviews,
+    and a fallback that is wrong in whole regions is as smooth as an adaptation that is right.
+    Measured on nine tasks that the rule was not chosen on, with one random state and eight
+    adaptations each, two of which go astray on purpose (``benchmarks/bench_guard.py``): the better
+    of two, or one at most a point behind it, was kept in 88 % of 72 pairs with the plain network
+    as the fallback and in 89 % with a random forest; regrets were 0.9 and 1.0 points in the mean.
+    The greatest were 21.5, where what had forgotten the source was refused, and 18.8. An advantage
+    is not calibrated: its interval held the true difference in half of the cases.
 
     References
     ----------
