@@ -156,12 +156,13 @@ class DriftMonitor:
             check_lengths("reference", reference, "y", y)
         order = self._rng.permutation(n_rows)
         half = n_rows // 2
-        statistics = Statistics(self.estimator, _take(reference, order[:half]))
+        estimator: Any = self.estimator
+        statistics = Statistics(estimator, _take(reference, order[:half]))
         ranked, probabilities = statistics(_take(reference, order[half:]), "reference")
         self.reference, self.y = reference, y
         self._statistics, self._ranked = statistics, ranked
         self._reference_means = _means(ranked)
-        self._labels = None if probabilities is None else np.asarray(self.estimator.classes_)
+        self._labels: Any = None if probabilities is None else np.asarray(estimator.classes_)
         self.statistics_ = list(statistics.names)
         watched = [group for group in GROUPS if group in statistics.groups]
         self._groups = np.array([watched.index(group) for group in statistics.groups])
