@@ -118,8 +118,8 @@ def bench_monitor(n_runs):
         seen, early = np.isfinite(delays).mean(), early / (n_runs // part)
         cost = 1000 * seconds / n_updates
         print(
-            f"  {change.__name__:10s} seen {seen:.3f}, before {early:.3f}, rows {quantiles(delays)}; "
-            f"{cost:.1f} ms an update ({n_runs // part} runs)",
+            f"  {change.__name__:10s} seen {seen:.3f}, before {early:.3f}, "
+            f"rows {quantiles(delays)}; {cost:.1f} ms an update ({n_runs // part} runs)",
             flush=True,
         )
 
