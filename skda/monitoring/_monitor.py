@@ -87,7 +87,7 @@ class DriftMonitor:
     With more than 20 columns or features, their 20 first principal axes in the reference are
     watched. The monitor keeps the statistics of all rows, 8 bytes each.
 
-    Of 1000 streams of one statistic without a drift, 0.2 to 0.7 % ever had an alarm at alpha = 0.01.
+    Of 1000 streams of one statistic without a drift, 0.2 to 0.7 % ever had an alarm at alpha 0.01.
     With 200 ranked rows, a mean that moves by one standard deviation is seen after 40 to 60 rows,
     one that moves by half of it after 120 to 160 (medians).
 
