@@ -40,7 +40,7 @@ class DriftDisplay:
 
         lines_ : dict of str to matplotlib Line2D
             The lines ``"evidence"``, those of the groups, ``"limit"``, and where there are any
-        ``"mean confidence"`` and ``"estimated accuracy"``.
+            ``"mean confidence"`` and ``"estimated accuracy"``.
 
         Examples
         --------
