@@ -46,8 +46,7 @@ class DriftDisplay:
     --------
     >>> import numpy as np
     >>> from skda.inspection import DriftDisplay
-    >>> from skda.inspection._looks import BLUE, GREEN, GREY, VERMILION, legend_beside
-    from skda.metrics import DriftMonitor
+    >>> from skda.metrics import DriftMonitor
     >>> rng = np.random.default_rng(0)
     >>> monitor = DriftMonitor(None, rng.normal(size=(100, 2)), random_state=0)
     >>> for _ in range(3):
