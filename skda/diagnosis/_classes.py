@@ -119,7 +119,8 @@ def cross_fitted(classifier, rows, codes, target_rows, rng):
             held_out = cross_val_predict(
                 clone(classifier), rows, codes, cv=folds, method="predict_proba"
             )
-            fitted = clone(classifier).fit(rows, codes)
+            fitted: Any = clone(classifier)
+            fitted.fit(rows, codes)
         return held_out, predict_domain(fitted, target_rows, "X_target", "target")
 
 

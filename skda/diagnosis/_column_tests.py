@@ -31,10 +31,10 @@ def test_columns(source, target, shares: np.ndarray) -> tuple[np.ndarray, np.nda
     statistics, p_values = [], []
     for number in range(source.numbers.shape[1]):
         known = [~np.isnan(table.numbers[:, number]) for table in (source, target)]
-        values = [
+        mine, other = [
             table.numbers[rows, number] for table, rows in zip((source, target), known, strict=True)
         ]
-        found = _distribution_test(*values, shares[known[0]])
+        found = _distribution_test(mine, other, shares[known[0]])
         statistics.append(found[0])
         p_values.append(found[1])
     for codes, other in zip(source.codes.T, target.codes.T, strict=True):

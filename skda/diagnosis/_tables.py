@@ -112,7 +112,7 @@ def _join(source, is_text, target, name):
         check_size(np.nan_to_num(numbers), part)
         codes = np.full((n_rows, len(texts)), -1)
         for number, (key, known) in enumerate(zip(texts, levels, strict=True)):
-            numbers_of = {level: code for code, level in enumerate(known)}
+            numbers_of: dict = {level: code for code, level in enumerate(known)}
             codes[:, number] = [numbers_of.get(level, -1) for level in _texts(columns[key])]
         tables.append(Table([*names, *texts], numbers, codes, levels, len(source)))
     return tables[0], tables[1]
@@ -189,7 +189,8 @@ def _edges(length):
 
 def _read_sparse(X, X_target, name):
     with naming("X and " + name, "sparse or dense tables of the same columns"):
-        source, target = sparse.csc_matrix(X), sparse.csc_matrix(X_target)
+        source: Any = sparse.csc_matrix(X)
+        target: Any = sparse.csc_matrix(X_target)
         if source.shape[1] != target.shape[1]:
             raise ValueError(f"they have {source.shape[1]} and {target.shape[1]} columns.")
     entries = source.getnnz(axis=0) + target.getnnz(axis=0)

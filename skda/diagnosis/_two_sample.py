@@ -1,6 +1,7 @@
 """Whether two domains are different: for a classifier, in single columns, in rows of a new kind."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm, rankdata
@@ -93,14 +94,17 @@ def compare(
     statistics, corrected = test_columns(source, target, shares)
     novelty = find_novel(source, target, shares, rng)
     smallest = min(float(norm.sf(z)), corrected.min(initial=1), novelty.p_value)
+    distance, lower, upper = _distance(hits, weights, len(source), level)
     return Comparison(
-        min(1.0, float(N_TESTS * smallest)),
-        float(norm.sf(z)),
-        *_distance(hits, weights, len(source), level),
-        corrected,
-        statistics,
-        novelty,
-        scores,
+        p_value=min(1.0, float(N_TESTS * smallest)),
+        classifier_p_value=float(norm.sf(z)),
+        distance=distance,
+        lower=lower,
+        upper=upper,
+        column_p_values=corrected,
+        statistics=statistics,
+        novelty=novelty,
+        scores=scores,
     )
 
 
@@ -127,10 +131,10 @@ def _target_scores(rows, is_target, shares, train, test, rng):
     balanced = shares[train].copy()
     for part in (is_target[train], ~is_target[train]):
         balanced[part] *= len(train) / 2 / balanced[part].sum()
-    forest = RandomForestClassifier(
+    forest: Any = RandomForestClassifier(
         50, min_samples_leaf=3, max_features="sqrt", random_state=rng.randint(2**31)
     )
-    linear = LogisticRegression(C=0.1, max_iter=300)
+    linear: Any = LogisticRegression(C=0.1, max_iter=300)
     scores = 0
     for classifier in (forest, linear):
         classifier.fit(rows[train], is_target[train], sample_weight=balanced)
@@ -163,4 +167,5 @@ def _distance(hits, weights, n_source, level):
         rates.append(rate)
     distance = 4 * np.mean(rates) - 2
     margin = 4 * norm.isf((1 - level) / 2) * np.sqrt(variance)
-    return tuple(float(np.clip(distance + k * margin, 0, 2)) for k in (0, -1, 1))
+    found = np.clip([distance, distance - margin, distance + margin], 0, 2)
+    return found.tolist()

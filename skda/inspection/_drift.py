@@ -22,37 +22,36 @@ _LOOKS = {
 class DriftDisplay:
     """Evidence of a drift, batch by batch, beside what an alarm needs.
 
-        Below is the mean confidence of every batch, and the accuracy with its interval where the
-        monitor estimates it.
+    Below is the mean confidence of every batch, and the accuracy with its interval where the
+    monitor estimates it.
 
-        Parameters
-        ----------
-        monitor : DriftMonitor
-            That has seen a batch.
+    Parameters
+    ----------
+    monitor : DriftMonitor
+        That has seen a batch.
 
-        Attributes
-        ----------
-        axes_ : ndarray of matplotlib Axes
-            One panel, or two if there is a classifier. Set by :meth:`plot`, like the others.
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        One panel, or two if there is a classifier. Set by :meth:`plot`, like the others.
 
-        figure_ : matplotlib Figure
-            The figure.
+    figure_ : matplotlib Figure
+        The figure.
 
-        lines_ : dict of str to matplotlib Line2D
-            The lines ``"evidence"``, those of the groups, ``"limit"``, and where there are any
+    lines_ : dict of str to matplotlib Line2D
+        The lines ``"evidence"``, those of the groups, ``"limit"``, and where there are any
         ``"mean confidence"`` and ``"estimated accuracy"``.
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skda.inspection import DriftDisplay
-        >>> from skda.inspection._looks import BLUE, GREEN, GREY, VERMILION, legend_beside
-    from skda.metrics import DriftMonitor
-        >>> rng = np.random.default_rng(0)
-        >>> monitor = DriftMonitor(None, rng.normal(size=(100, 2)), random_state=0)
-        >>> for _ in range(3):
-        ...     report = monitor.update(rng.normal(size=(20, 2)))
-        >>> display = DriftDisplay.from_monitor(monitor)  # doctest: +SKIP
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skda.inspection import DriftDisplay
+    >>> from skda.metrics import DriftMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> monitor = DriftMonitor(None, rng.normal(size=(100, 2)), random_state=0)
+    >>> for _ in range(3):
+    ...     report = monitor.update(rng.normal(size=(20, 2)))
+    >>> display = DriftDisplay.from_monitor(monitor)  # doctest: +SKIP
     """
 
     def __init__(self, monitor: Any):

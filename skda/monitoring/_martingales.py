@@ -4,8 +4,8 @@ import numpy as np
 
 # Rows that are ranked among each other at once.
 CHUNK = 64
-# Beyond that share of the ranks is the tail of a distribution.
-_TAIL = 0.05
+# Shares of the ranks in the tails of a distribution: some rows are far, or few are very far.
+_TAILS = {"tail": 0.05, "far tail": 0.01}
 
 
 def _make_bets():
@@ -16,7 +16,9 @@ def _make_bets():
     bets = []
     bets += [("location", stake) for stake in (-0.9, -0.5, -0.2, 0.2, 0.5, 0.9)]
     bets += [("spread", stake) for stake in (-0.9, -0.4, 0.5, 1.5)]
-    bets += [(tail, stake) for tail in ("low", "high") for stake in (0.05, 0.2)]
+    for side in ("low", "high"):
+        bets += [(f"{side} tail", stake) for stake in (0.05, 0.2)]
+        bets += [(f"{side} far tail", stake) for stake in (0.01, 0.04)]
     return bets
 
 
@@ -39,9 +41,10 @@ def log_factors(ranks: np.ndarray) -> np.ndarray:
     functions = {
         "location": 2 * ranks - 1,
         "spread": 6 * ranks * (ranks - 1) + 1,
-        "low": (ranks < _TAIL) / _TAIL - 1,
-        "high": (ranks > 1 - _TAIL) / _TAIL - 1,
     }
+    for name, share in _TAILS.items():
+        functions[f"low {name}"] = (ranks < share) / share - 1
+        functions[f"high {name}"] = (ranks > 1 - share) / share - 1
     return np.stack([np.log1p(stake * functions[name]) for name, stake in BETS], axis=1)
 
 

@@ -87,8 +87,14 @@ class DriftMonitor:
     With more than 20 columns or features, their 20 first principal axes in the reference are
     watched. The monitor keeps the statistics of all rows, 8 bytes each.
 
+    Of 1000 streams of one statistic without a drift, 0.2 to 0.7 % ever had an alarm at alpha 0.01.
+    With 200 ranked rows, a mean that moves by one standard deviation is seen after 40 to 60 rows,
+    one that moves by half of it after 120 to 160 (medians).
+
     A drift that comes slowly becomes part of what rows are ranked among; it takes longer to be
-    seen than one that comes at once. Rows that depend on each other, as frames of one film do, are
+    seen than one that comes at once. So do a few rows that are far away: 5 % of them were not seen
+    at all if they came at once after 200 ranked rows, and after 260 rows (median) if 1000 more
+    had come before. Rows that depend on each other, as frames of one film do, are
     not exchangeable, and are an alarm without any drift.
 
     References
@@ -156,12 +162,13 @@ class DriftMonitor:
             check_lengths("reference", reference, "y", y)
         order = self._rng.permutation(n_rows)
         half = n_rows // 2
-        statistics = Statistics(self.estimator, _take(reference, order[:half]))
+        estimator: Any = self.estimator
+        statistics = Statistics(estimator, _take(reference, order[:half]))
         ranked, probabilities = statistics(_take(reference, order[half:]), "reference")
         self.reference, self.y = reference, y
         self._statistics, self._ranked = statistics, ranked
         self._reference_means = _means(ranked)
-        self._labels = None if probabilities is None else np.asarray(self.estimator.classes_)
+        self._labels: Any = None if probabilities is None else np.asarray(estimator.classes_)
         self.statistics_ = list(statistics.names)
         watched = [group for group in GROUPS if group in statistics.groups]
         self._groups = np.array([watched.index(group) for group in statistics.groups])

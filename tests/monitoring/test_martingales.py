@@ -63,6 +63,8 @@ def test_rows_are_ranked_among_all_before_whatever_the_batches():
     # The draws that break ties are the same, in the same order.
     np.testing.assert_array_equal(ranks[0], ranks[1])
     np.testing.assert_array_equal(ranks[0], ranks[2])
+    # With none before, a row's rank is its draw.
+    np.testing.assert_array_equal(ranks[0][0], np.random.RandomState(0).uniform(size=2))
 
 
 def test_every_bet_is_fair():
