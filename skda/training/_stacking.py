@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import torch
-
 from skda._random import CPU, current_generators
 from skda._torch import local_torch_state
 from skda.training._lockstep import ask_leader, is_in_lockstep, run_in_lockstep
