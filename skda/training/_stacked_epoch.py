@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.func import functional_call, vmap
 from skda._torch import StepValues
 from skda.training._part_state import get_attributes, set_module_state
 from skda.training._stack_form import Parts, dropouts, is_vectorized, step_values
+from skda.training._stacked_layers import use_layers_of_stacks
 from skda.training._stacked_optimizer import StackedOptimizer
 
 
@@ -61,18 +63,19 @@ class _Step(nn.Module):
         self.shapes: list[tuple[int, torch.Size]] = []  # of what is dropped, as it is called
         self._noises: Any = None
         for number, part in enumerate(dropouts(self.parts)):
-            object.__setattr__(part, "forward", lambda x, number=number: self._drop(x, number))
+            object.__setattr__(part, "forward", partial(self._drop, number))
 
-    def _drop(self, x, number):
+    def _drop(self, number, x):
         if self._noises is None:
             self.shapes.append((number, x.shape))
             return x
         return x * next(self._noises)
 
     def find_shapes(self, batch: dict[str, Any]) -> None:
-        """Run one net, and note what its layers of dropout get."""
+        """Run one net, note what its layers of dropout get, and let others be those of a stack."""
         with torch.no_grad():
             self(batch)
+        use_layers_of_stacks(self.parts)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return losses, and what else is needed of a step."""
@@ -181,9 +184,8 @@ class StackedEpoch:
 
     def _take_steps(self):
         indices = [iterator.draw_checked() for iterator in self.iterators]
-        if any(self.drop_rates):
-            first = self._batch([rows[0] for rows in indices], 0)
-            self.step.find_shapes({name: value[0] for name, value in first.items()})
+        first = self._batch([rows[0] for rows in indices], 0)
+        self.step.find_shapes({name: value[0] for name, value in first.items()})
         losses, written, gradients = [], [], []
         for number in range(self.n_steps):
             batch = self._batch([rows[number] for rows in indices], number)
