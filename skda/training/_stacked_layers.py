@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from skda.nn import SharedBatchNorm
+
 
 class _OfStack(torch.autograd.Function):
     """A layer of which nothing but the form for a stack is ever computed.
@@ -61,6 +63,9 @@ def use_layers_of_stacks(parts: nn.Module) -> None:
             forward = partial(_linear, part)
         elif _is_plain_batch_norm(part):
             forward = partial(_batch_norm, part)
+        elif isinstance(part, SharedBatchNorm) and _tracks(part.norm):
+            object.__setattr__(part, "track", partial(_track, part.norm))
+            continue
         else:
             continue
         object.__setattr__(part, "forward", forward)
@@ -71,9 +76,12 @@ def _is_plain_batch_norm(part: Any) -> bool:
         type(part) in (nn.BatchNorm1d, nn.BatchNorm2d)
         and part.training
         and part.affine
-        and part.running_mean is not None
-        and part.momentum is not None
+        and _tracks(part)
     )
+
+
+def _tracks(norm: Any) -> bool:
+    return norm.running_mean is not None and norm.momentum is not None
 
 
 def _linear(part, x):
@@ -93,3 +101,11 @@ def _batch_norm(part, x):
         part.momentum,
         part.eps,
     )
+
+
+@torch.no_grad()
+def _track(norm, moments):
+    """Move running statistics as ``lerp_`` does, which torch.func runs network by network."""
+    norm.num_batches_tracked.add_(1)
+    for running, new in zip((norm.running_mean, norm.running_var), moments, strict=True):
+        running.add_(norm.momentum * (new.detach().flatten() - running))
