@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
 from sklearn.preprocessing import StandardScaler
 
@@ -70,7 +71,7 @@ def test_a_candidate_that_fails_has_the_score_of_errors(rows, classifier):
     X, y, target = rows
     grid = {"optimizer": ["adam", "nothing"]}
     search = StackedSearchCV(classifier, grid, cv=2, error_score=-1.0)
-    with pytest.warns(UserWarning, match="optimizer must be one of"):
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
         search.fit(X, y, **target)
     assert search.cv_results_["mean_test_score"][1] == -1
     assert search.cv_results_["mean_test_score"][0] > 0
