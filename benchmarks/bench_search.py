@@ -11,8 +11,7 @@ trains the chosen one in full.
 
 ``stacked``: twenty-four settings of DANN in three folds, which the plain search trains one after
 the other, and `StackedSearchCV` as one network. Beside the ratio it prints by how much scores
-differ at most, and whether the best setting is the same. On several processes both have each a
-share of the fits, so that the ratio stays.
+differ at most, and whether the best setting is the same.
 
 CPU seconds of this process on one thread. In each repetition, which has a random state of its
 own, all searches take turns; ratios are medians of paired ratios to the plain search. Target

@@ -113,9 +113,15 @@ class StackedEpoch:
 
     generators : list of torch.Generator or None
         From which their layers of dropout draw.
+
+    own : OwnGenerators
+        Those of this thread. A loss that draws from them would not draw what its net draws.
     """
 
-    def __init__(self, nets: Sequence[Any], iterators: Sequence[Any], generators: Sequence[Any]):
+    def __init__(
+        self, nets: Sequence[Any], iterators: Sequence[Any], generators: Sequence[Any], own: Any
+    ):
+        self.own, self._n_draws = own, own.n_draws
         self.nets, self.iterators, self.generators = nets, iterators, generators
         self.n_steps = len(iterators[0])
         self.step = _Step(nets[0])
@@ -189,7 +195,9 @@ class StackedEpoch:
         losses, written, gradients = [], [], []
         for number in range(self.n_steps):
             batch = self._batch([rows[number] for rows in indices], number)
-            step = self._forward(batch, number)
+            step = self._forward(batch)
+            if self.own.n_draws > self._n_draws:
+                raise RuntimeError("its losses draw random numbers")
             learning = list(self.learning.values())
             gradients = torch.autograd.grad(step["loss"].sum(), learning, allow_unused=True)
             self.optimizer.step(number, dict(zip(self.learning, gradients, strict=True)))
@@ -225,7 +233,7 @@ class StackedEpoch:
             part.bernoulli_(kept, generator=generator).div_(kept)
         return noise
 
-    def _forward(self, batch, number):
+    def _forward(self, batch):
         """Return what a step gives of every net, losses of shape (n_nets,) among it."""
 
         def of_one(tensors, batch):

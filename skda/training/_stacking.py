@@ -109,10 +109,11 @@ class StackedFits:
             else:
                 self.n_alone[obstacle] += 1
         replies: list[Any] = [None] * len(requests)
-        with local_torch_state("cpu", draws=False):
+        # Nothing but what says that it draws may do so, and that is noticed.
+        with local_torch_state("cpu") as own, own.operators_suspended(), own.functions_suspended():
             for numbers in groups.values():
                 for some in _parts(numbers, self.stack_size):
-                    outcomes = self._run_epoch([requests[number] for number in some])
+                    outcomes = self._run_epoch([requests[number] for number in some], own)
                     for number, outcome in zip(some, outcomes, strict=True):
                         replies[number] = outcome
         return replies
@@ -136,13 +137,13 @@ class StackedFits:
             self._forms[key] = form, obstacle
         return self._forms[key]
 
-    def _run_epoch(self, requests):
+    def _run_epoch(self, requests, own):
         """Return the outcomes of an epoch, None for nets that are to run it by themselves."""
         if len(requests) == 1:
             self.n_alone["no other network is like it"] += 1
             return [None]
         try:
-            outcomes = StackedEpoch(*map(list, zip(*requests, strict=True))).run()
+            outcomes = StackedEpoch(*map(list, zip(*requests, strict=True)), own).run()
         except Exception as error:  # of code that torch.func cannot compute, or of one of the nets
             reason = (str(error).splitlines() or [""])[0]
             self.n_alone[f"{type(error).__name__}: {reason}"] += len(requests)

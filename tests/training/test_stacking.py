@@ -6,6 +6,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from skda._random import drawing
 from skda.adaptation import (
     AdaBNClassifier,
     CDANClassifier,
@@ -15,6 +16,7 @@ from skda.adaptation import (
     JANClassifier,
     MCDClassifier,
 )
+from skda.base import DeepAdaptationClassifier
 from skda.nn import MLP
 from skda.training import StackedFits
 from skda.training._lockstep import ask_leader, run_in_lockstep
@@ -157,6 +159,20 @@ def test_what_cannot_be_stacked_is_fitted_by_itself(estimator, reason, rows):
     alone, together, fits = both(estimators, rows)
     assert fits.n_stacked == 0
     assert any(reason in obstacle for obstacle in fits.n_alone)
+    assert_alike(alone, together, rows, tolerance=0)
+
+
+def drawn_difference(source, target):
+    with drawing():
+        columns = torch.randn(source.shape[1], 2)
+    return ((source @ columns).mean(dim=0) - (target @ columns).mean(dim=0)).square().sum()
+
+
+def test_losses_that_draw_do_so_from_the_generators_of_their_fit(rows, monkeypatch):
+    monkeypatch.setattr("skda.training._stack_form.is_known", lambda part: True)
+    base = DeepAdaptationClassifier(alignment=drawn_difference)
+    alone, together, fits = both(variants(base), rows)
+    assert "RuntimeError: its losses draw random numbers" in fits.n_alone
     assert_alike(alone, together, rows, tolerance=0)
 
 
