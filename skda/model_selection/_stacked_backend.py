@@ -120,7 +120,7 @@ class StackingBackend(ParallelBackendBase):
         ends = [number * len(tasks) // n_parts for number in range(n_parts + 1)]
         parts = [tasks[start:end] for start, end in pairwise(ends)]
         if n_parts == 1:
-            done = [_run(tasks, self.stack_size)]
+            done: Any = [_run(tasks, self.stack_size)]
         else:
             parallel = Parallel(n_jobs=n_parts, backend="loky")
             done = list(parallel(delayed(_run)(part, self.stack_size) for part in parts))

@@ -52,7 +52,8 @@ class StackedOptimizer:
                     merged[key] = {**numbers, "params": []}
                     self._schedules.append(schedule)
                 merged[key]["params"] += [of_net[p] for p in group["params"] if p in of_net]
-        self._optimizer: Any = type(optimizers[0])(list(merged.values()))
+        make: Any = type(optimizers[0])
+        self._optimizer = make(list(merged.values()))
         for optimizer, of_net in zip(optimizers, of_nets, strict=True):
             for parameter, view in of_net.items():
                 if state := optimizer.state.get(parameter):

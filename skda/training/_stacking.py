@@ -143,7 +143,8 @@ class StackedFits:
             self.n_alone["no other network is like it"] += 1
             return [None]
         try:
-            outcomes = StackedEpoch(*map(list, zip(*requests, strict=True)), own).run()
+            nets, iterators, generators = map(list, zip(*requests, strict=True))
+            outcomes = StackedEpoch(nets, iterators, generators, own).run()
         except Exception as error:  # of code that torch.func cannot compute, or of one of the nets
             reason = (str(error).splitlines() or [""])[0]
             self.n_alone[f"{type(error).__name__}: {reason}"] += len(requests)
