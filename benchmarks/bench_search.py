@@ -9,6 +9,10 @@ source. A single split does not need the folds; halving gives epochs to the prom
 only; a warm start lets every setting begin with the network of one training on the source, and
 trains the chosen one in full.
 
+``stacked``: twenty-four settings of DANN in three folds, which the plain search trains one after
+the other, and `StackedSearchCV` as one network. Beside the ratio it prints by how much scores
+differ at most, and whether the best setting is the same.
+
 CPU seconds of this process on one thread. In each repetition, which has a random state of its
 own, all searches take turns; ratios are medians of paired ratios to the plain search. Target
 labels measure the chosen model and serve for nothing else.
@@ -36,7 +40,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, Stratifie
 
 from skda import make_pipeline
 from skda.adaptation import DANNClassifier, DeepCORALClassifier
-from skda.model_selection import ClassCorrelationScorer
+from skda.model_selection import ClassCorrelationScorer, StackedSearchCV
 
 ONE_SPLIT = StratifiedShuffleSplit(n_splits=1, test_size=0.2, random_state=0)
 SCORING = ClassCorrelationScorer()
@@ -121,9 +125,44 @@ def training_searches(seed):
     }
 
 
+# -- stacks -----------------------------------------------------------------------------------
+
+STACKED_GRID = {
+    "trade_off": [0.1, 1, 10],
+    "lr": [3e-4, 1e-3, 3e-3, 1e-2],
+    "optimizer__weight_decay": [0, 1e-3],
+}
+
+
+def stacked_searches(seed, max_epochs=20):
+    """Return searches by name: from the data, and a folder that is not used, to a model."""
+    estimator = DANNClassifier(
+        discriminator__hidden_layer_sizes=(100, 100), max_epochs=max_epochs, random_state=seed
+    )
+    results = {}
+
+    def search(name, kind, **params):
+        def run(data, _):
+            found = fitted(kind(estimator, STACKED_GRID, scoring=SCORING, cv=3, **params), data)
+            scores = results[name] = found.cv_results_["mean_test_score"]
+            difference = np.abs(scores - results["plain"]).max()
+            same = scores.argmax() == results["plain"].argmax()
+            print(f"  {name}: scores differ by {difference:.2g} at most, same best: {same}")
+            return found.best_estimator_
+
+        return run
+
+    return {
+        "plain": search("plain", GridSearchCV),
+        "stacked": search("stacked", StackedSearchCV),
+        "stacked, 72": search("stacked, 72", StackedSearchCV, stack_size=72),
+    }
+
+
 PARTS = {
     "features": (photographs, feature_searches),
     "training": (lambda seed: TASKS["shifted"](seed)[0], training_searches),
+    "stacked": (lambda seed: TASKS["shifted"](seed)[0], stacked_searches),
 }
 
 

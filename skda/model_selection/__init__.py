@@ -17,6 +17,8 @@ from skda.model_selection._predictions import (
 )
 from skda.model_selection._reverse import ReverseValidationScorer
 from skda.model_selection._splitters import SourceSplit, StratifiedDomainShuffleSplit
+from skda.model_selection._stacked import StackedRandomizedSearchCV, StackedSearchCV
+from skda.model_selection._stacked_backend import stacked_fits
 
 __all__ = [
     "AdaptationGuard",
@@ -30,7 +32,10 @@ __all__ = [
     "ReverseValidationScorer",
     "SoftNeighborhoodDensityScorer",
     "SourceSplit",
+    "StackedRandomizedSearchCV",
+    "StackedSearchCV",
     "StratifiedDomainShuffleSplit",
     "TargetAccuracyScorer",
     "TargetEntropyScorer",
+    "stacked_fits",
 ]

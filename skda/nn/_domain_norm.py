@@ -263,10 +263,20 @@ class SharedBatchNorm(nn.Module):
         rows = at_least_float32(x)
         source, target = (channel_moments(part) for part in (rows[:n_source], rows[n_source:]))
         moments = mix_moments(source, target, 1 - share)
-        track_moments(self.norm, moments)
+        self.track(moments)
         mean, variance = moments
         normalised = (rows - mean) * torch.rsqrt(variance + self.norm.eps)
         return self.affine(normalised.to(x.dtype))
+
+    def track(self, moments: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Move the running statistics towards the moments of a batch.
+
+        Parameters
+        ----------
+        moments : (torch.Tensor, torch.Tensor)
+            Mean and variance of every channel.
+        """
+        track_moments(self.norm, moments)
 
     @classmethod
     def convert(cls, module: nn.Module, rows: DomainRows, skip: Iterable[nn.Module] = ()) -> Any:

@@ -28,6 +28,7 @@ from skda.training._resampling import draw_by_weights as draw_by_weights
 from skda.training._schedules import SCHEDULES as SCHEDULES
 from skda.training._schedules import annealing, cosine, progressive
 from skda.training._slim import without_training_state as without_training_state
+from skda.training._stacking import StackedFits as StackedFits
 from skda.training._stages import Seeds as Seeds
 from skda.training._stages import Stage, Training
 from skda.training._stages import run_stages as run_stages

@@ -17,6 +17,7 @@ from skda.training._health import effective_classes, gradient_norms, warn_of_fai
 from skda.training._recording import RecordingMixin
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
+from skda.training._stacking import take_epoch_with_others
 
 
 def _implements(callback, hook):
@@ -120,6 +121,8 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         with rows:
             if recording is not None:
                 step, losses = self._run_recorded(recording)
+            elif (taken := take_epoch_with_others(self, iterator)) is not None:
+                step, losses = taken
             else:
                 with own_draws(self, iterator, training=True) as begin_step:
                     step, losses = self._run_steps(

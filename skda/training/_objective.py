@@ -14,6 +14,8 @@ from skda.training._parts import to_device
 class ObjectiveMixin(AugmentationMixin):
     """Classification loss plus trade-off times alignment, of one batch of all domains."""
 
+    # Nets that are computed at once have another form of it.
+    reverse_gradient: Any = staticmethod(reverse_gradient)
     # By weight, while steps are recorded.
     _recorded_trade_offs: Mapping[float, torch.Tensor] = MappingProxyType({})
 
@@ -104,7 +106,8 @@ class ObjectiveMixin(AugmentationMixin):
         if adversarial:
             # The reversal carries the trade-off, so that the adversary learns at full strength.
             strength = self.weighted_trade_off(weight)
-            activations = {name: reverse_gradient(x, strength) for name, x in activations.items()}
+            reverse = self.reverse_gradient
+            activations = {name: reverse(x, strength) for name, x in activations.items()}
         loss = alignment(*self.by_domain(activations, labels))
         # An alignment with an opponent that learns by another loss returns both.
         loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)

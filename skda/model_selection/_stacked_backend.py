@@ -1,0 +1,180 @@
+"""A backend of joblib under which fits run side by side, and alike networks are computed as one."""
+
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.parallel import ParallelBackendBase, SequentialBackend
+
+from skda.training import StackedFits
+
+
+class StackReport:
+    """What was computed together, and what was not.
+
+    Attributes
+    ----------
+    n_stacked : int
+        Epochs of a network that were run together with those of others.
+
+    n_alone : collections.Counter of str
+        Epochs of a network that were run by themselves, by what kept them from it.
+    """
+
+    def __init__(self):
+        self.n_stacked = 0
+        self.n_alone: Counter[str] = Counter()
+
+    def add(self, n_stacked: int, n_alone: Counter) -> None:
+        """Count in what one process did."""
+        self.n_stacked += n_stacked
+        self.n_alone.update(n_alone)
+
+    def __str__(self):
+        n_epochs = self.n_stacked + self.n_alone.total()
+        lines = [f"{self.n_stacked} of {n_epochs} epochs were computed in stacks"]
+        lines += [f"{n} were not: {reason}" for reason, n in self.n_alone.most_common()]
+        return "\n".join(lines)
+
+
+def _run(tasks, stack_size):
+    """Run the tasks of one process; return their outcomes, and what was computed together."""
+    fits = StackedFits(stack_size)
+    # Contexts of threads that end in another order than they began would leave others behind.
+    with warnings.catch_warnings():
+        outcomes = fits.run(tasks)
+    return outcomes, fits.n_stacked, fits.n_alone
+
+
+class _Job:
+    """A task that is run with others when the first of them is asked for its result."""
+
+    def __init__(self, backend, task, callback):
+        self.backend, self.task, self.callback = backend, task, callback
+        self.outcome: Any = None
+
+    def get(self, timeout: Any = None) -> Any:
+        """Return what the task returned."""
+        while self.outcome is None:
+            self.backend.run_next()
+        result, error = self.outcome
+        if error is not None:
+            raise error
+        return result
+
+
+class StackingBackend(ParallelBackendBase):
+    """Collects tasks, and runs as many at a time as networks are to be computed as one.
+
+    Parameters
+    ----------
+    stack_size : int
+        Tasks that are under way at a time in every process.
+
+    report : StackReport
+        Learns what was computed together.
+    """
+
+    def __init__(self, stack_size: int, report: StackReport):
+        super().__init__(nesting_level=0)
+        self.stack_size, self.report = stack_size, report
+        self._n_processes = 1
+        self._jobs: deque[_Job] = deque()
+
+    def configure(self, n_jobs: Any = 1, parallel: Any = None, **options: Any) -> int:
+        """Take the number of processes; return how many tasks are under way at a time."""
+        self.parallel = parallel
+        return self.effective_n_jobs(n_jobs)
+
+    def effective_n_jobs(self, n_jobs: Any) -> int:
+        """Return how many tasks are under way at a time: two or more, or joblib would run them."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs must not be 0; use None, or -1 for all processors.")
+        n_jobs = 1 if n_jobs is None else n_jobs
+        self._n_processes = n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+        return max(2, self.stack_size * self._n_processes)
+
+    def submit(self, func: Any, callback: Any = None) -> _Job:
+        """Take a task, which waits for others."""
+        job = _Job(self, func, callback)
+        self._jobs.append(job)
+        return job
+
+    apply_async = submit  # before joblib 1.5
+
+    def run_next(self) -> None:
+        """Run as many tasks as there may be under way."""
+        size = min(len(self._jobs), self.stack_size * self._n_processes)
+        jobs = [self._jobs.popleft() for _ in range(size)]
+        for job, outcome in zip(jobs, self._outcomes([job.task for job in jobs]), strict=True):
+            job.outcome = outcome
+        for job in jobs:  # which submits further tasks
+            job.callback(job.outcome)
+
+    def _outcomes(self, tasks):
+        n_parts = min(self._n_processes, len(tasks))
+        ends = [number * len(tasks) // n_parts for number in range(n_parts + 1)]
+        parts = [tasks[start:end] for start, end in pairwise(ends)]
+        if n_parts == 1:
+            done: Any = [_run(tasks, self.stack_size)]
+        else:
+            parallel = Parallel(n_jobs=n_parts, backend="loky")
+            done = list(parallel(delayed(_run)(part, self.stack_size) for part in parts))
+        for _, n_stacked, n_alone in done:
+            self.report.add(n_stacked, n_alone)
+        return [outcome for outcomes, _, _ in done for outcome in outcomes]
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Forget the tasks that wait."""
+        self._jobs.clear()
+
+    def get_nested_backend(self) -> Any:
+        """Let what tasks run in parallel themselves be run one after the other."""
+        return SequentialBackend(nesting_level=1), None
+
+
+@contextmanager
+def stacked_fits(stack_size: int = 32) -> Iterator[StackReport]:
+    """Within this context scikit-learn trains alike networks as one, wherever it fits several.
+
+    In :class:`~sklearn.model_selection.HalvingGridSearchCV`,
+    :func:`~sklearn.model_selection.cross_validate` or
+    :class:`~sklearn.ensemble.BaggingClassifier`, say, every fit runs until its network is about to
+    begin an epoch. Those whose networks have the same shapes then take the steps of this epoch
+    together, each with its own rows, rates and random numbers. All else, such as callbacks,
+    early stopping and scoring, goes its usual way, and results are those of one fit after the
+    other, but for the rounding of sums in another order. What cannot be computed together is
+    trained by itself; `n_jobs` is the number of processes, each of which has its own stacks.
+
+    Parameters
+    ----------
+    stack_size : int, default=32
+        Fits that are under way at a time in every process, whose rows are in memory.
+
+    Yields
+    ------
+    report : StackReport
+        What was computed together, and what was not, and why.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skda.adaptation import AdaBNClassifier
+    >>> from skda.datasets import load_shifted_digits
+    >>> from skda.model_selection import stacked_fits
+    >>> digits = load_shifted_digits(random_state=0)
+    >>> classifier = AdaBNClassifier(max_epochs=2, random_state=0)
+    >>> with stacked_fits() as report:
+    ...     scores = cross_val_score(
+    ...         classifier, digits.X, digits.y, params={"X_target": (digits.X_target,)}
+    ...     )
+    >>> print(report)
+    10 of 10 epochs were computed in stacks
+    """
+    report = StackReport()
+    with parallel_config(backend=StackingBackend(stack_size, report)):
+        yield report
