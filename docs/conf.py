@@ -64,9 +64,7 @@ html_theme_options = {
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 viewcode_line_numbers = True
-html_sidebars = {
-    page: [] for page in ("architecture", "index", "methods", "your_own_method")
-}
+html_sidebars = {page: [] for page in ("architecture", "index", "methods", "your_own_method")}
 
 
 def skip_foreign_member(app, what, name, obj, skip, options):

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
         feature_extraction,
         fine_tuning,
         images,
+        inspection,
         label_shift,
         losses,
         metrics,
         model_selection,
+        monitoring,
         nn,
         persistence,
         subspace,
+        target_accuracy,
         training,
     )
     from skda.diagnosis import diagnose
@@ -45,6 +48,7 @@ __all__ = [
     "feature_extraction",
     "fine_tuning",
     "images",
+    "inspection",
     "label_shift",
     "load",
     "losses",
@@ -52,11 +56,13 @@ __all__ = [
     "make_pipeline",
     "metrics",
     "model_selection",
+    "monitoring",
     "nn",
     "persistence",
     "save",
     "stack_domains",
     "subspace",
+    "target_accuracy",
     "training",
 ]
 

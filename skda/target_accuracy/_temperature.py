@@ -75,7 +75,7 @@ def likeliest_temperature(probabilities, codes, weights):
         scores = log_softmax(logs * np.exp(-power), axis=1)[rows, codes]
         return -(weights * scores).sum() + 0.5 * (power / _SPREAD) ** 2
 
-    found = minimize_scalar(loss, bounds=_RANGE, method="bounded", options={"xatol": 1e-3})
+    found: Any = minimize_scalar(loss, bounds=_RANGE, method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x))
 
 
