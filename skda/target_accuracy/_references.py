@@ -36,7 +36,7 @@ def reference_accuracy(
     sample_weight: Any = None,
     random_state: Any = None,
 ) -> float:
-    r"""Accuracy on the target by agreement with simple classifiers, and else by transport.
+    """Accuracy on the target by agreement with simple classifiers, and else by transport.
 
     What a classifier says of itself is worth little once it has been adapted: its losses make it
     sure. Others must judge it. Four classifiers are fitted to the held-out source rows: logistic
