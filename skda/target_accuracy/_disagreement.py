@@ -1,17 +1,16 @@
 """A lower bound of the accuracy on a target, by a critic that disagrees there as much as it can."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from skda._checks import as_array, check_lengths, check_table
-from skda._naming import naming, shortened
+from skda._naming import naming
 from skda.domains import as_target_tuple, name_of
 from skda.label_shift import check_is_classifier, class_numbers, predict_domain
 from skda.target_accuracy._critic import fit_critic
-from skda.target_accuracy._inputs import check_predictions
+from skda.target_accuracy._inputs import check_fraction, check_predictions
 from skda.target_accuracy._rows import features_of
 from skda.target_accuracy._temperature import logarithms
 
@@ -126,7 +125,7 @@ def disagreement_bound(
     >>> bool(result.lower_bound <= result.without_noise <= clf.score(X[230:], y[230:]))
     True
     """
-    _check_level(level)
+    check_fraction(level, "level")
     with naming("random_state", "None, a whole number of 0 or more, or a RandomState"):
         rng = check_random_state(random_state)
     check_is_classifier(estimator)
@@ -148,6 +147,8 @@ def disagreement_bound(
         ]
         if any(part is None for part in features):
             features = [logarithms(source), logarithms(target)]
+        for part, what in zip(features, ("X", name), strict=True):
+            _check_features(part, f"{what} (the features of its rows)")
         results.append(
             disagreement_discrepancy(
                 target,
@@ -224,20 +225,15 @@ def disagreement_discrepancy(
     >>> result.without_noise, round(result.noise, 2)
     (1.0, 0.09)
     """
-    _check_level(level)
+    check_fraction(level, "level")
     predictions = check_predictions(target_probabilities, source_probabilities, source_labels)
     domains = []
     for name, features, proba in (
         ("source", source_features, predictions.source),
         ("target", target_features, predictions.target),
     ):
-        table = check_table(features, f"{name}_features")
+        table = _check_features(features, f"{name}_features")
         check_lengths(f"{name}_probabilities", proba, f"{name}_features", table)
-        if len(table) < _FEWEST_ROWS:
-            raise ValueError(
-                f"{name}_features has {len(table)} rows; the critic needs {_FEWEST_ROWS}, half of "
-                "them to see what it does, and some hundred for a bound that says something."
-            )
         domains.append((table, proba.argmax(axis=1)))
     if domains[0][0].shape[1] != domains[1][0].shape[1]:
         raise ValueError(
@@ -275,6 +271,11 @@ def disagreement_discrepancy(
     )
 
 
-def _check_level(level):
-    if not isinstance(level, Real) or not 0 < float(level) < 1:
-        raise ValueError(f"level must be a number between 0 and 1, got {shortened(repr(level))}.")
+def _check_features(features, name):
+    table = check_table(features, name)
+    if len(table) < _FEWEST_ROWS:
+        raise ValueError(
+            f"{name} has {len(table)} rows; the critic needs {_FEWEST_ROWS}, half of them to see "
+            "what it does, and some hundred for a bound that says something."
+        )
+    return table

@@ -1,7 +1,7 @@
 """Accuracy of a fitted classifier on targets without labels, with intervals."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from skda.label_shift import (
     maximum_likelihood_shares,
     predict_domain,
 )
-from skda.target_accuracy._inputs import Predictions
+from skda.target_accuracy._inputs import Predictions, check_fraction
 from skda.target_accuracy._methods import METHODS, REFERENCES, check_method
 from skda.target_accuracy._own_error import own_error
 from skda.target_accuracy._references import reference_weight, with_references
@@ -197,8 +197,7 @@ def _stacked(values):
 
 def _check_options(level, n_bootstraps, random_state):
     """Return a random state, if these are what they must be."""
-    if not isinstance(level, Real) or not 0 < float(level) < 1:
-        raise ValueError(f"level must be a number between 0 and 1, got {shortened(repr(level))}.")
+    check_fraction(level, "level")
     is_count = isinstance(n_bootstraps, Integral) and not isinstance(n_bootstraps, bool)
     if n_bootstraps is not None and not (is_count and int(n_bootstraps) >= 2):
         raise ValueError(

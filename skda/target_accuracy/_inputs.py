@@ -1,12 +1,13 @@
 """Held-out predictions as every estimate takes them."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from skda._checks import as_array, check_lengths
-from skda._naming import naming
+from skda._naming import naming, shortened
 from skda.label_shift import check_codes, check_probabilities
 
 _WEIGHTS = "numbers of 0 or more, one per source row, of which one is more than 0"
@@ -133,3 +134,12 @@ def check_weights(sample_weight: Any, source: np.ndarray) -> np.ndarray:
             raise ValueError("all are 0.")
     check_lengths("source_probabilities", source, "sample_weight", weights)
     return weights / weights.mean()
+
+
+def check_fraction(number: Any, name: str, *, inner: bool = True) -> None:
+    """Raise unless a number is from 0 to 1, without these two if it must be `inner`."""
+    is_number = isinstance(number, Real) and not isinstance(number, bool)
+    value: Any = number
+    if not is_number or not (0 < value < 1 if inner else 0 <= value <= 1):
+        words = "between 0 and 1" if inner else "from 0 to 1"
+        raise ValueError(f"{name} must be a number {words}, got {shortened(repr(number))}.")

@@ -11,6 +11,8 @@ from skda._naming import shortened
 from skda.label_shift import check_codes, check_probabilities
 from skda.target_accuracy._temperature import logarithms, match_temperature
 
+_MOST_BINS = 10_000
+
 
 def target_reliability(
     target_probabilities: Any,
@@ -86,9 +88,9 @@ def target_reliability(
             "estimated accuracy, as estimate_target_accuracy(...).accuracy."
         )
     is_count = isinstance(n_bins, Integral) and not isinstance(n_bins, bool)
-    if not is_count or n_bins < 1:
+    if not is_count or not 1 <= n_bins <= _MOST_BINS:
         raise ValueError(
-            f"n_bins must be a whole number of 1 or more, got {shortened(repr(n_bins))}."
+            f"n_bins must be a whole number from 1 to {_MOST_BINS}, got {shortened(repr(n_bins))}."
         )
     if accuracy is not None:
         temperature = match_temperature(probabilities, accuracy)

@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.pipeline import Pipeline
 
 from skda._naming import naming
 from skda.label_shift import call_in_domain
 from skda.target_accuracy._references import as_rows
+
+_MOST_NUMBERS = 1 << 24
 
 
 def classifier_input(
@@ -40,12 +43,14 @@ def features_of(
 ) -> np.ndarray | None:
     """Return the features that a classifier decides by, or None if it shows none.
 
-    Those of ``transform`` of the last step, which deep estimators have, or the dense rows that
-    reach it.
+    Those of ``transform`` of the last step, which deep estimators have, or the rows that reach it.
+    Sparse ones of more than 16 million numbers would not fit a critic.
     """
     last, rows = classifier_input(estimator, rows, name, domain, n_targets)
     if hasattr(last, "transform"):
         with naming(name, "rows as the estimator takes them"):
             rows = call_in_domain(last, "transform", rows, domain, n_targets)
     table = as_rows(rows)
+    if sparse.issparse(table) and np.prod(table.shape) <= _MOST_NUMBERS:
+        return table.toarray()
     return table if isinstance(table, np.ndarray) else None

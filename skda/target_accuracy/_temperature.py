@@ -7,7 +7,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from skda.label_shift import check_codes, check_probabilities
-from skda.target_accuracy._inputs import check_weights
+from skda.target_accuracy._inputs import check_fraction, check_weights
 
 # As in skda.label_shift.calibrate: below it a probability says no more than that it is tiny, and
 # the logarithm of the temperature has a prior of this width, which matters where all rows are
@@ -116,8 +116,7 @@ def match_temperature(probabilities: Any, accuracy: float) -> float:
     np.float64(0.8)
     """
     logs = logarithms(check_probabilities(probabilities, "probabilities"))
-    if not 0 <= accuracy <= 1:
-        raise ValueError(f"accuracy must be a number from 0 to 1, got {accuracy!r}.")
+    check_fraction(accuracy, "accuracy", inner=False)
 
     def excess(power):
         return softmax(logs * np.exp(-power), axis=1).max(axis=1).mean() - accuracy

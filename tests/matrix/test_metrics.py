@@ -152,6 +152,44 @@ SUBJECTS = [
         },
         call=lambda **arguments: metrics.class_shares(**arguments).shares,
     ),
+    subject(
+        "estimate_target_accuracy",
+        lambda: {
+            "estimator": plain_classifier(),
+            **task()(),
+            "X_target": rows(12, seed=1),
+            "n_bootstraps": 5,
+            "random_state": 0,
+        },
+        {
+            **SCORE,
+            "X_target": TARGETS,
+            "estimator": ESTIMATORS,
+            "method": WORDS,
+            "metric": WORDS,
+            "level": NUMBERS,
+            "n_bootstraps": [kind for kind in NUMBERS if kind.name not in ("1e300", "10**400")],
+            "random_state": NUMBERS,
+        },
+        call=lambda **arguments: metrics.estimate_target_accuracy(**arguments).estimate,
+    ),
+    subject(
+        "disagreement_bound",
+        lambda: {
+            "estimator": plain_classifier(),
+            **task()(),
+            "X_target": rows(12, seed=1),
+            "random_state": 0,
+        },
+        {**SCORE, "X_target": TARGETS, "estimator": ESTIMATORS, "level": NUMBERS},
+        call=lambda **arguments: metrics.disagreement_bound(**arguments).without_noise,
+    ),
+    subject(
+        "target_reliability",
+        lambda: {"target_probabilities": shares(18), "accuracy": 0.6},
+        {"target_probabilities": PROBABILITIES, "accuracy": NUMBERS, "n_bins": NUMBERS},
+        call=lambda **arguments: metrics.target_reliability(**arguments).accuracy,
+    ),
     subject("h_score", task(), {**SCORE, "shrinkage": WORDS}),
     subject("logme_score", task(), SCORE),
     subject("transrate_score", task(), {**SCORE, "distortion": NUMBERS}),
@@ -192,7 +230,8 @@ SUBJECTS = [
 
 
 def test_every_metric_is_here():
-    assert {subject.name for subject in SUBJECTS} == set(metrics.__all__) - {"DomainReport"}
+    classes = {"DomainReport", "DriftMonitor", "DriftReport"}
+    assert {subject.name for subject in SUBJECTS} == set(metrics.__all__) - classes
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)

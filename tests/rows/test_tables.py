@@ -56,7 +56,7 @@ def test_moments_of_sparse_tables(cls):
 
 def test_sparse_rows_are_dense_a_batch_at_a_time(monkeypatch):
     # The look at the scales takes a sample, of a size that does not depend on the table's.
-    monkeypatch.setattr("skda.estimators._adaptation.warn_of_scales", lambda *args, **kwargs: None)
+    monkeypatch.setattr("skda.estimators._scales.DomainLook.at", lambda X: None)
     sizes = []
     read = SparseRows.__getitem__
     monkeypatch.setattr(
