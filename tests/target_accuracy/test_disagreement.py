@@ -149,5 +149,5 @@ def test_errors_name_the_parameter(change, message):
 
 def test_too_few_rows_are_refused(clf, rng):
     X, y = blobs(50, rng)
-    with pytest.raises(ValueError, match="X_target .* has 3 rows"):
+    with pytest.raises(ValueError, match=r"X_target .* has 3 rows"):
         disagreement_bound(clf, X, y, X[:3])
