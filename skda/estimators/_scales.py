@@ -87,6 +87,7 @@ class DomainLook:
         deviations = columns - self.mean[:, None]
         self.std = np.sqrt(np.einsum("ij,ij->i", deviations, deviations) / columns.shape[1])
         self.low, self.high = columns.min(axis=1), columns.max(axis=1)
+        self.spread = _spread_of(columns, self.high - self.low)
         self.varies = self.std > 1e-12 * (1 + np.abs(self.mean))
         norms = np.stack([np.abs(rows).sum(axis=1), np.sqrt(np.einsum("ij,ij->i", rows, rows))])
         self.typical_norms = np.median(norms, axis=1)
@@ -134,6 +135,17 @@ class DomainLook:
             _share_of_robustly_scaled(columns[part], slack) >= least
             for part, least in ((few, 0.5), (numbers, _MARKED))
         )
+
+
+def _spread_of(columns, ranges):
+    """Return ranges without the outermost hundredth, so without typing errors, if any is left."""
+    last = columns.shape[1] - 1
+    cut = max(1, last // 100)
+    if last < 2 * cut:
+        return ranges
+    ordered = np.partition(columns, [cut, last - cut], axis=1)
+    spread = ordered[:, last - cut] - ordered[:, cut]
+    return np.where(spread > 0, spread, ranges)
 
 
 def _share_of_robustly_scaled(columns, slack):

@@ -7,6 +7,7 @@ from scipy.special import entr
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
+from skda._checks import count_rows
 from skda.domains import name_of
 from skda.exceptions import DivergenceError
 from skda.label_shift import predict_domain
@@ -112,9 +113,11 @@ def distances(part: Bunch, X: Any, targets: tuple[Any, ...], choose: Any, seed: 
     Returns
     -------
     report : DomainReport or None
-        None for what is no network.
+        None for what is no network, and for a domain of one row.
     """
     if not hasattr(last_step(part.estimator), "net_"):
+        return None
+    if min(count_rows(rows, "X_target") for rows in (X, *targets)) < 2:
         return None
     rows = tuple(choose(target, _MAX_ROWS) for target in targets)
     layers = ["features", "logits"]

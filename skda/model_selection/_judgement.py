@@ -74,7 +74,7 @@ def judge(
         part.agreement = _agreement(part, fallback)
         part.seen = [_seen(space, part, number) for number, space in enumerate(spaces)]
         mark_collapse(part, fallback, source_shares)
-        part.distances = distances(part, X, targets, _first, seed)
+        part.distances = distances(part, X, targets, _some, seed)
         if part is not fallback:
             part.update(_compared(part, fallback, level, np.random.RandomState(seed)))
 
@@ -170,10 +170,11 @@ def _beyond_chance(agreements, labels):
     return (agreements.mean() - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def _first(rows, number):
+def _some(rows, number):
+    """Return rows from all over a table, which may be sorted."""
     n_rows = count_rows(rows, "X_target")
     if n_rows <= number:
         return rows
     if hasattr(rows, "tocsr"):
         rows = rows.tocsr()
-    return safe_indexing(rows, np.arange(number))
+    return safe_indexing(rows, np.linspace(0, n_rows - 1, number).astype(int))

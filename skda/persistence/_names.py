@@ -38,6 +38,7 @@ _ROOMS = (
     *(f"skda.{room}" for room in ("adaptation", "base", "estimators", "feature_extraction")),
     *(f"skda.{room}" for room in ("fine_tuning", "subspace", "model_selection", "nn", "training")),
     *(f"skda.{room}" for room in ("images", "text", "rows", "backbones", "losses", "label_shift")),
+    *(f"skda.{room}" for room in ("metrics", "monitoring", "target_accuracy")),
 )
 # Of these modules nothing: they open, write and remove files.
 _CLOSED = (

@@ -47,6 +47,14 @@ def by_source(X):
 # -- the rule -----------------------------------------------------------------------------------
 
 
+def test_a_typing_error_makes_no_other_unit():
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    X[5, 1] = 1e5
+    assert not has_mixed_units(DomainLook.at(X))
+    X[:, 1] *= 1e4
+    assert has_mixed_units(DomainLook.at(X))
+
+
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine])
 @pytest.mark.parametrize("column", [None, 0, 3])
 def test_clinical_and_chemical_tables_have_mixed_units(load, column):

@@ -433,3 +433,21 @@ def test_no_row_is_its_own_neighbour():
     X = np.zeros((6, 2))
     space = common_rows(X, np.zeros(6, int), X, None, np.random.RandomState(0))
     assert not np.any(space.neighbors == np.arange(6)[:, None])
+
+
+def test_distances_do_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 500)
+    X = rng.normal(size=(2000, 5)) + 2 * y[:, None]
+    target = rng.normal(size=(400, 5)) + 2 * np.repeat(np.arange(4), 100)[:, None]
+    guard = AdaptationGuard(DeepCORALClassifier(max_epochs=1, random_state=0), random_state=0)
+    guard.fit(X, y, X_target=target)
+    for part in guard.verdict_.candidates:
+        assert part.distances["proxy_a_distance"].max() < 0.3, part.name
+
+
+def test_one_target_row_has_a_verdict():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    guard = AdaptationGuard(DeepCORALClassifier(max_epochs=1, random_state=0), random_state=0)
+    assert guard.fit(X, y, X_target=X[:1]).verdict_.kept in ("adapted", "fallback")

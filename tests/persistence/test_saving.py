@@ -13,6 +13,7 @@ import torch
 from devices import on_cpu
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 import skda
@@ -29,6 +30,8 @@ from skda.base import DeepAdaptationClassifier
 from skda.estimators import DeepEstimator
 from skda.feature_extraction import DeepFeatureExtractor
 from skda.fine_tuning import FineTuneClassifier
+from skda.model_selection import AdaptationGuard
+from skda.target_accuracy import TargetCalibratedClassifier
 
 ADAPTATION = [getattr(skda.adaptation, name) for name in skda.adaptation.__all__]
 METHODS = [c for c in ADAPTATION if isinstance(c, type) and hasattr(c, "fit")]
@@ -320,3 +323,16 @@ def test_dnfc_comes_back_without_warnings(digits, rows, roundtrip):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert roundtrip(fit(DNFC, digits)).transform(rows).shape[0] == len(rows)
+
+
+def test_what_judges_and_watches_comes_back(digits, rows, roundtrip):
+    parts = digits.X[:60, 20:44], digits.y[:60]
+    clf = fit(DANNClassifier, digits)
+    guard = AdaptationGuard(DANNClassifier(**SHORT), random_state=0)
+    guard.fit(*parts, X_target=digits.X_target[:50, 20:44])
+    loaded = roundtrip(guard)
+    assert np.array_equal(loaded.predict_proba(rows), guard.predict_proba(rows))
+    assert str(loaded.verdict_) == str(guard.verdict_)
+    calibrated = TargetCalibratedClassifier(FrozenEstimator(clf), random_state=0)
+    calibrated.fit(*parts, X_target=digits.X_target[:50, 20:44])
+    assert np.array_equal(roundtrip(calibrated).predict_proba(rows), calibrated.predict_proba(rows))
