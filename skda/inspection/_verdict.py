@@ -6,6 +6,7 @@ import numpy as np
 
 from skda._naming import shortened
 from skda._optional import import_optional
+from skda.inspection._looks import legend_beside
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -213,7 +214,7 @@ class AdaptationVerdictDisplay:
         self.ax_.invert_yaxis()
         self.ax_.set(xlabel="Accuracy", xlim=(0, 1.02))
         self.ax_.margins(y=0.2)
-        self.ax_.legend()
+        legend_beside(self.ax_)
         return self
 
     def plot_shares(self, ax: Any = None) -> "Self":
@@ -250,7 +251,7 @@ class AdaptationVerdictDisplay:
         names = places if self.classes is None else self.classes
         self.ax_.set_xticks(places, [str(name) for name in names])
         self.ax_.set(xlabel="Class", ylabel="Share of the rows")
-        self.ax_.legend()
+        legend_beside(self.ax_)
         return self
 
     def _take(self, ax):
