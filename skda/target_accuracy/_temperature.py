@@ -112,8 +112,8 @@ def match_temperature(probabilities: Any, accuracy: float) -> float:
     >>> from skda.target_accuracy import match_temperature, scale_probabilities
     >>> sure = np.array([[0.99, 0.01], [0.05, 0.95]])
     >>> temperature = match_temperature(sure, 0.8)
-    >>> scale_probabilities(sure, temperature).max(axis=1).mean().round(3)
-    np.float64(0.8)
+    >>> float(scale_probabilities(sure, temperature).max(axis=1).mean().round(3))
+    0.8
     """
     logs = logarithms(check_probabilities(probabilities, "probabilities"))
     check_fraction(accuracy, "accuracy", inner=False)
