@@ -1,7 +1,6 @@
 """Columns of tables as numbers or as text, in one form for all tables that are compared."""
 
 import re
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def as_texts(column: np.ndarray) -> list[str | None]:
 
 
 def _text(value):
-    if isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+    if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     text = str(value)
     is_whole = _WHOLE_FLOAT.fullmatch(text) is not None
