@@ -19,6 +19,7 @@ SHIMS = {
     "_callers",
     "_checks",
     "_code",
+    "_columns",
     "_digest",
     "_drawing_functions",
     "_naming",

@@ -64,6 +64,7 @@ def diagnose(
 
     X_target : array-like or tuple of array-likes
         Unlabeled target rows; a tuple for several target domains, which get a diagnosis each.
+        Where only one of X and X_target has names of columns, they are taken by position.
 
     estimator : object, default=None
         - A fitted classifier, or one whose features are to be compared: X are then rows that it
@@ -207,7 +208,7 @@ def _diagnose(X, labels, X_target, estimator, place, level, max_samples, seed):
     domains = X, X_target
     if is_fitted and hasattr(estimator, "transform"):
         domains = _features(estimator, domains, place)
-    source, target = read_tables(*domains, place[0])
+    source, target = read_tables(*domains, place[0], _wanted(estimator, is_fitted))
     first = compare(source, target, rng, level=level)
     classes = None
     if labels is not None:
@@ -249,6 +250,16 @@ def _diagnose(X, labels, X_target, estimator, place, level, max_samples, seed):
         methods=[name for name, _ in methods],
         sentences=sentences,
         level=float(level),
+    )
+
+
+def _wanted(estimator, is_fitted):
+    """Return what rows must be, for messages."""
+    if is_fitted or not hasattr(estimator, "transform"):
+        return ROWS
+    return (
+        "a table, a data frame, a sparse matrix or an array of pictures or series, as "
+        f"{type(estimator).__name__} is not fitted; fit it first, and its features are compared"
     )
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
-from skda._checks import as_array, check_size, is_missing
+from skda._checks import as_array, check_size
+from skda._columns import as_numbers, as_texts, column_values, holds_text
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 
@@ -63,7 +64,7 @@ class Table:
         return np.hstack([np.isnan(self.numbers), self.codes < 0])
 
 
-def read_tables(X: Any, X_target: Any, name: str) -> tuple[Table, Table]:
+def read_tables(X: Any, X_target: Any, name: str, wanted: str = ROWS) -> tuple[Table, Table]:
     """Return the rows of both domains with the same columns.
 
     Parameters
@@ -74,10 +75,14 @@ def read_tables(X: Any, X_target: Any, name: str) -> tuple[Table, Table]:
     name : str
         Of the parameter that holds the target rows.
 
+    wanted : str, optional
+        What rows must be, for messages.
+
     Returns
     -------
     source, target : Table
-        A column of which some value is text is one of categories in both.
+        A column of which some value in either is text is one of categories in both. Columns that
+        have names in one alone are taken by position.
 
     Raises
     ------
@@ -87,13 +92,16 @@ def read_tables(X: Any, X_target: Any, name: str) -> tuple[Table, Table]:
     if sparse.issparse(X) or sparse.issparse(X_target):
         return _read_sparse(X, X_target, name)
     check_column_names(X_target, column_names(X) or None, name)
-    source, target = _columns(X, "X"), _columns(X_target, name)
+    source, target = _columns(X, "X", wanted), _columns(X_target, name, wanted)
+    if bool(column_names(X)) != bool(column_names(X_target)) and len(source) == len(target):
+        named = source if column_names(X) else target
+        source, target = (dict(zip(named, part.values(), strict=True)) for part in (source, target))
     if list(source) != list(target):
         raise ValueError(
             f"{name} has {len(target)} columns, X has {len(source)}; compare rows of the same "
             "features."
         )
-    is_text = {key: source[key].dtype == object or target[key].dtype == object for key in source}
+    is_text = {key: holds_text(source[key]) or holds_text(target[key]) for key in source}
     return _join(source, is_text, target, name)
 
 
@@ -106,40 +114,34 @@ def _join(source, is_text, target, name):
         n_rows = len(next(iter(columns.values())))
         numbers = np.empty((n_rows, len(names)))
         for number, key in enumerate(names):
-            numbers[:, number] = columns[key]
+            numbers[:, number] = as_numbers(columns[key])
         if np.isinf(numbers).any():
             raise ValueError(f"{part} holds infinite numbers; give NaN where a value is missing.")
         check_size(np.nan_to_num(numbers), part)
         codes = np.full((n_rows, len(texts)), -1)
         for number, (key, known) in enumerate(zip(texts, levels, strict=True)):
             numbers_of: dict = {level: code for code, level in enumerate(known)}
-            codes[:, number] = [numbers_of.get(level, -1) for level in _texts(columns[key])]
+            codes[:, number] = [numbers_of.get(level, -1) for level in as_texts(columns[key])]
         tables.append(Table([*names, *texts], numbers, codes, levels, len(source)))
     return tables[0], tables[1]
 
 
-def _texts(column):
-    """Return values as text, None for those that are missing."""
-    pairs = zip(column.tolist(), is_missing(column.astype(object)).tolist(), strict=True)
-    return [None if missing else str(value) for value, missing in pairs]
-
-
 def _levels(source, target):
-    values = [level for column in (source, target) for level in _texts(column) if level]
+    values = [level for column in (source, target) for level in as_texts(column) if level]
     levels, counts = np.unique(values, return_counts=True) if values else ([], [])
     return [str(levels[number]) for number in np.argsort(-np.asarray(counts), kind="stable")]
 
 
-def _columns(X, name):
-    """Return the columns of rows by name, as arrays of float64 or of objects."""
+def _columns(X, name, wanted):
+    """Return the columns of rows by name."""
     X = as_array(X, name)
     if keys := column_names(X):
-        with naming(name, ROWS):
-            columns = {str(key): _column(np.asarray(_values(X, key))) for key in keys}
+        with naming(name, wanted):
+            columns = {str(key): column_values(X, key) for key in keys}
         if len(columns) < len(keys):
             raise ValueError(f"{name} has several columns of one name; rename them.")
         return columns
-    with naming(name, ROWS):
+    with naming(name, wanted):
         rows = np.asarray(X)
         if rows.ndim < 2 or (rows.ndim > 2 and rows.dtype.kind not in "buif"):
             raise ValueError(f"got {shortened(repr(X), 80)}.")
@@ -147,24 +149,7 @@ def _columns(X, name):
             return _regions(rows.astype(np.float64))
         if not rows.shape[1]:
             raise ValueError("there are no columns.")
-        return {f"column {k}": _column(rows[:, k]) for k in range(rows.shape[1])}
-
-
-def _values(X, key):
-    column = X.column(key) if hasattr(X, "column_names") else X[key]
-    return column.to_numpy()
-
-
-def _column(values):
-    if values.dtype.kind in "buif":
-        return values.astype(np.float64)
-    values = values.astype(object)
-    if any(isinstance(value, str) for value in values):
-        return values
-    try:
-        return np.where(is_missing(values), np.nan, values).astype(np.float64)
-    except (TypeError, ValueError):
-        return values
+        return {f"column {k}": rows[:, k] for k in range(rows.shape[1])}
 
 
 def _regions(rows):

@@ -17,6 +17,7 @@ from skda.label_shift._predictions import (
     call_last_step,
     check_is_classifier,
     class_numbers,
+    count_targets,
     predict_domain,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "check_shares",
     "class_numbers",
     "class_shares",
+    "count_targets",
     "label_shift_test",
     "maximum_likelihood_shares",
     "predict_domain",

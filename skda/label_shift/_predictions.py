@@ -174,10 +174,33 @@ def call_in_domain(step: Any, method: str, rows: Any, domain: Any, n_targets: in
     if "domain" not in signature(function).parameters:
         return function(rows)
     if domain not in ("source", "target"):
-        module = getattr(getattr(step, "net_", None), "module_", None)
-        is_its_own = getattr(module, "n_targets", 1) == n_targets > 1
+        is_its_own = _targets_of(step) == n_targets > 1
         domain = domain if is_its_own else "target"
     return function(rows, domain=domain)
+
+
+def count_targets(estimator: Any) -> int:
+    """Return the number of target domains that an estimator tells apart, 1 if it tells none.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator, a pipeline of such, or a search over such.
+
+    Returns
+    -------
+    n_targets : int
+        The most of any step.
+    """
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
+    if isinstance(estimator, Pipeline):
+        return max(count_targets(step) for _, step in estimator.steps)
+    return max(1, _targets_of(estimator))
+
+
+def _targets_of(step):
+    module = getattr(getattr(step, "net_", None), "module_", None)
+    return getattr(module, "n_targets", 1)
 
 
 def call_last_step(

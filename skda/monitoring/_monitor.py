@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skda._checks import as_array, check_column, check_lengths, count_rows
+from skda._checks import as_array, check_column, check_domain, check_lengths, count_rows
 from skda._naming import naming, shortened
+from skda.label_shift import count_targets
 from skda.monitoring._martingales import RankMartingales
-from skda.monitoring._report import DriftReport, advise
+from skda.monitoring._report import DriftReport, advise, finite_means
 from skda.monitoring._statistics import GROUPS, ROWS, Statistics
-from skda.target_accuracy import estimate_target_accuracy
+from skda.target_accuracy import estimate_in_domains
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,6 +55,11 @@ class DriftMonitor:
 
     alpha : float, default=0.01
         Probability of ever having a false alarm between two calls of :meth:`reset`.
+
+    domain : "source", "target" or int, default="target"
+        Domain that the estimator is used in, if it tells domains apart, as the adaptation
+        estimators do: the reference and all batches are predicted under its statistics. A number
+        is that of a target domain, from 0. Estimators that know no domains ignore it.
 
     random_state : int, RandomState instance or None, default=None
         Halves the reference, and breaks ties.
@@ -129,6 +135,7 @@ class DriftMonitor:
         *,
         y: Any = None,
         alpha: float = 0.01,
+        domain: Any = "target",
         random_state: Any = None,
     ):
         if isinstance(estimator, type):
@@ -147,9 +154,13 @@ class DriftMonitor:
             self._rng = check_random_state(random_state)
         self.estimator = estimator
         self.alpha = float(alpha)
+        self.domain = domain
         self._begin(reference, y)
 
     def _begin(self, reference, y):
+        n_targets = count_targets(self.estimator)
+        check_domain(self.domain, n_targets)
+        self._place = self.domain, n_targets
         reference = as_array(reference, "reference")
         n_rows = count_rows(reference, "reference")
         if n_rows < _LEAST_REFERENCE:
@@ -163,11 +174,12 @@ class DriftMonitor:
         order = self._rng.permutation(n_rows)
         half = n_rows // 2
         estimator: Any = self.estimator
-        statistics = Statistics(estimator, _take(reference, order[:half]))
+        rows = _take(reference, order[:half])
+        statistics = Statistics(estimator, rows, reference, *self._place)
         ranked, probabilities = statistics(_take(reference, order[half:]), "reference")
         self.reference, self.y = reference, y
         self._statistics, self._ranked = statistics, ranked
-        self._reference_means = _means(ranked)
+        self._reference_means = finite_means(ranked)
         self._labels: Any = None if probabilities is None else np.asarray(estimator.classes_)
         self.statistics_ = list(statistics.names)
         watched = [group for group in GROUPS if group in statistics.groups]
@@ -184,7 +196,14 @@ class DriftMonitor:
         self.is_drift_ = False
         self.alarm_batch_: int | None = None
 
-    def reset(self, *, estimator: Any = None, reference: Any = None, y: Any = None) -> "Self":
+    def reset(
+        self,
+        *,
+        estimator: Any = None,
+        reference: Any = None,
+        y: Any = None,
+        domain: Any = None,
+    ) -> "Self":
         """Begin anew, as after an adaptation.
 
         Parameters
@@ -199,6 +218,9 @@ class DriftMonitor:
         y : array-like of shape (n_samples,), default=None
             Labels of the new reference.
 
+        domain : "source", "target" or int, default=None
+            The one that the estimator is used in from now on; None is the same.
+
         Returns
         -------
         self : DriftMonitor
@@ -207,21 +229,22 @@ class DriftMonitor:
         Raises
         ------
         ValueError
-            If there are labels without a reference.
+            If there are labels without a reference, or anything is not as described.
         """
         if reference is None and y is not None:
             raise ValueError("y has the labels of a new reference; give reference too.")
-        if estimator is None and reference is None:
+        if estimator is None and reference is None and domain is None:
             self._restart()
             return self
         if reference is None:
             reference, y = self.reference, self.y
-        before = self.estimator
-        self.estimator = before if estimator is None else estimator
+        before = self.estimator, self.domain, self._place
+        self.estimator = self.estimator if estimator is None else estimator
+        self.domain = self.domain if domain is None else domain
         try:
             self._begin(reference, y)
         except BaseException:
-            self.estimator = before
+            self.estimator, self.domain, self._place = before
             raise
         return self
 
@@ -254,14 +277,15 @@ class DriftMonitor:
         self._highest = max(self._highest, log_e)
         if log_e >= log_limit and not self.is_drift_:
             self.is_drift_, self.alarm_batch_ = True, len(self.history_) + 1
-        means = self._reference_means[strongest], _means(rows)[strongest]
+        means = self._reference_means[strongest], finite_means(rows)[strongest]
+        values = self._ranked[:, strongest], rows[:, strongest]
         advice, reason = advise(
             self.is_drift_,
             self._highest,
             log_limit,
             self._watched[self._groups[strongest]],
             self.statistics_[strongest],
-            means,
+            values,
             self.alarm_batch_,
         )
         report = DriftReport(
@@ -298,11 +322,14 @@ class DriftMonitor:
         if set(self._labels.tolist()) - set(self.y.tolist()):
             return None
         with naming("batch", ROWS):
-            return estimate_target_accuracy(
+            return estimate_in_domains(
                 self.estimator,
                 self.reference,
                 self.y,
-                batch,
+                (batch,),
+                # Labels say how good predictions are in use, not how good they were in training.
+                ("reference", *self._place),
+                [("batch", *self._place)],
                 n_bootstraps=_N_BOOTSTRAPS,
                 random_state=0,
             )
@@ -315,13 +342,6 @@ def _take(rows, places):
         return [rows[place] for place in places]
     with naming("reference", ROWS):
         return rows.tocsr()[places] if hasattr(rows, "tocsr") else rows[places]
-
-
-def _means(rows):
-    """Return the means of finite values, NaN where there is none."""
-    known = np.isfinite(rows)
-    total = np.where(known, rows, 0).sum(axis=0)
-    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
 def _exp(log_e):

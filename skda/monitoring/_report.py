@@ -80,7 +80,14 @@ class DriftReport:
         return "\n".join([*lines, f"{self.advice}: {self.reason}"])
 
 
-def advise(is_drift, log_e, log_limit, group, statistic, means, at) -> tuple[str, str]:
+def finite_means(rows: np.ndarray) -> np.ndarray:
+    """Return the means of the finite values of columns, NaN where there is none."""
+    known = np.isfinite(rows)
+    total = np.where(known, rows, 0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def advise(is_drift, log_e, log_limit, group, statistic, values, at) -> tuple[str, str]:
     """Return what to do, and why.
 
     Parameters
@@ -94,8 +101,9 @@ def advise(is_drift, log_e, log_limit, group, statistic, means, at) -> tuple[str
     group, statistic : str
         Where most of the evidence is.
 
-    means : tuple of float
-        Of the statistic in the reference and in the batch.
+    values : tuple of ndarray
+        Of the statistic in the reference and in the batch: NaN where a value is missing, infinite
+        where it is a text that the reference lacks.
 
     at : int or None
         Number of the batch of the alarm.
@@ -105,7 +113,7 @@ def advise(is_drift, log_e, log_limit, group, statistic, means, at) -> tuple[str
         return "keep", f"the evidence of {_power(log_e)} has not reached {limit}."
     reason = (
         f"since batch {at} the evidence has reached {limit}; most of it is in the {statistic}, of "
-        f"a mean of {means[0]:.3g} in the reference and {means[1]:.3g} in this batch."
+        f"{_compared(values)}."
     )
     what = {
         "features": "Rows look different: diagnose them, and adapt to them.",
@@ -114,6 +122,21 @@ def advise(is_drift, log_e, log_limit, group, statistic, means, at) -> tuple[str
         "confidence": "The classifier has become more or less sure: diagnose, and adapt.",
     }[group]
     return "adapt now", f"{reason} {what}"
+
+
+def _compared(values):
+    """Return what of a statistic is in the reference and in a batch."""
+    means = [float(finite_means(part[:, None])[0]) for part in values]
+    figures = []
+    if np.isfinite(means).all():
+        figures.append(f"a mean of {means[0]:.3g} in the reference and {means[1]:.3g}")
+    for what, function in (("missing", np.isnan), ("unknown or infinite", np.isinf)):
+        shares = [float(function(part).mean()) for part in values]
+        if any(shares):
+            figures.append(
+                f"a share of {what} values of {shares[0]:.3g} in the reference and {shares[1]:.3g}"
+            )
+    return " in this batch, ".join(figures) + " in this batch"
 
 
 def _power(log_e):

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from skda._checks import as_array, count_rows, is_missing
+from skda._checks import as_array, count_rows
+from skda._columns import as_numbers, as_texts, column_values, holds_text
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 from skda.label_shift import call_last_step, predict_domain
@@ -30,19 +31,30 @@ class Statistics:
     rows : array-like
         The first half; columns are scaled, turned and coded by it.
 
+    reference : array-like
+        Both halves: which columns hold text.
+
+    domain : "source", "target" or int
+        That the estimator is used in.
+
+    n_targets : int
+        How many target domains it tells apart.
+
     Attributes
     ----------
     names, groups : list of str
         Of every statistic.
     """
 
-    def __init__(self, estimator: Any, rows: Any):
+    def __init__(self, estimator: Any, rows: Any, reference: Any, domain: Any, n_targets: int):
         self.estimator = estimator
+        self.place_ = domain, n_targets
         self.column_names_ = column_names(rows) or None
         self.is_classifier_ = any(hasattr(estimator, name) for name in _PREDICTS)
         self.has_features_ = hasattr(estimator, "transform")
-        self.levels_: list = []
-        table = self._table(rows, "reference", learn=True)
+        columns = self._columns(rows, "reference")
+        self.levels_ = self._learned_levels(columns, reference)
+        table = self._coded(columns, "reference")
         self.n_columns_ = table.shape[1]
         self.mean_ = np.array([_moment(column, np.mean) for column in table.T])
         spread = np.array([_moment(column, np.std) for column in table.T])
@@ -59,7 +71,7 @@ class Statistics:
         """Return the numbers of the classes that are watched, the most frequent ones."""
         if not self.is_classifier_:
             return np.empty(0, dtype=int)
-        shares = predict_domain(self.estimator, rows, "reference", "target").mean(axis=0)
+        shares = predict_domain(self.estimator, rows, "reference", *self.place_).mean(axis=0)
         if len(shares) == 2:
             return np.array([1])
         return np.sort(np.argsort(-shares, kind="stable")[:_MOST_COLUMNS])
@@ -107,18 +119,19 @@ class Statistics:
         if count_rows(rows, name) == 0:
             raise ValueError(f"{name} has no rows; give at least one.")
         check_column_names(rows, self.column_names_, name)
-        table = self._table(rows, name)
+        table = self._coded(self._columns(rows, name), name)
         self._check_width(table.shape[1], self.n_columns_, name)
         scaled = self._scaled(table)
         shown = table if self.axes_ is None else scaled @ self.axes_
         parts = [shown, self.neighbors_.kneighbors(scaled)[0].mean(axis=1)[:, None]]
         probabilities = None
         if self.is_classifier_:
-            probabilities = predict_domain(self.estimator, rows, name, "target")
+            probabilities = predict_domain(self.estimator, rows, name, *self.place_)
             parts += [probabilities[:, self.classes_], probabilities.max(axis=1)[:, None]]
         elif hasattr(self.estimator, "predict"):
+            predictions = call_last_step(self.estimator, "predict", rows, name, *self.place_)
             with naming(name, ROWS):
-                predictions = np.asarray(self.estimator.predict(rows), dtype=np.float64)
+                predictions = np.asarray(predictions, dtype=np.float64)
             parts.append(predictions.reshape(len(table), -1)[:, :1])
         return np.hstack(parts), probabilities
 
@@ -133,23 +146,36 @@ class Statistics:
         # 0 is the mean: a missing value is neither far nor near. Infinite ones are unseen levels.
         return np.clip(np.nan_to_num((table - self.mean_) / self.scale_), -1e6, 1e6)
 
-    def _table(self, rows, name, learn=False):
-        """Return the columns, or features, of rows as numbers."""
+    def _columns(self, rows, name):
+        """Return an array of numbers, or a list of the columns, of rows or of their features."""
         if self.has_features_:
-            rows = call_last_step(self.estimator, "transform", rows, name, "target")
+            rows = call_last_step(self.estimator, "transform", rows, name, *self.place_)
         rows = as_array(rows, name)
         if keys := column_names(rows):
-            columns = [np.asarray(_values(rows, key)) for key in keys]
-        else:
-            with naming(name, ROWS):
-                array = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)
-                if array.ndim < 2 or 0 in array.shape[1:]:
-                    raise ValueError(f"got {shortened(repr(rows), 80)}.")
-                if not self.levels_ and (array.dtype.kind in "buif" or not learn):
-                    return array.reshape(len(array), -1).astype(np.float64)
-            columns = list(array.reshape(len(array), -1).T)
-        if learn:
-            self.levels_ = [_levels(column) for column in columns]
+            return [column_values(rows, key) for key in keys]
+        with naming(name, ROWS):
+            array = np.asarray(rows.toarray() if sparse.issparse(rows) else rows)
+            if array.ndim < 2 or 0 in array.shape[1:]:
+                raise ValueError(f"got {shortened(repr(rows), 80)}.")
+            array = array.reshape(len(array), -1)
+        return array.astype(np.float64) if array.dtype.kind in "buif" else list(array.T)
+
+    def _learned_levels(self, columns, reference):
+        """Return the levels of each column of text, None of others; empty if all are numbers."""
+        if self.has_features_ and isinstance(columns, np.ndarray):
+            return []
+        # A rare text may be in one half alone: which columns hold text is asked of both.
+        whole = self._columns(reference, "reference")
+        if isinstance(whole, np.ndarray):
+            return []
+        are_text = [holds_text(column) for column in whole]
+        return [_levels(*pair) for pair in zip(_listed(columns), are_text, strict=True)]
+
+    def _coded(self, columns, name):
+        """Return columns as a table of numbers."""
+        if isinstance(columns, np.ndarray) and not self.levels_:
+            return columns
+        columns = _listed(columns)
         levels = self.levels_ or [None] * len(columns)  # of an array of numbers
         self._check_width(len(columns), len(levels), name)
         with naming(name, "a table of which columns hold numbers or text as in the reference"):
@@ -157,36 +183,29 @@ class Statistics:
         return np.stack(coded, axis=1)
 
 
+def _listed(columns):
+    return list(columns.T) if isinstance(columns, np.ndarray) else columns
+
+
 def _moment(column, function):
     known = column[np.isfinite(column)]
     return function(known) if len(known) else 0.0
 
 
-def _values(rows, key):
-    column = rows.column(key) if hasattr(rows, "column_names") else rows[key]
-    return column.to_numpy()
-
-
-def _texts(column):
-    """Return values as text, None for those that are missing."""
-    pairs = zip(column.tolist(), is_missing(column.astype(object)).tolist(), strict=True)
-    return [None if missing else str(value) for value, missing in pairs]
-
-
-def _levels(column):
+def _levels(column, is_text):
     """Return numbers of the levels of a column of text, most frequent first; None of others."""
-    if column.dtype.kind in "buif" or not any(isinstance(value, str) for value in column):
+    if not is_text:
         return None
-    levels, counts = np.unique([text for text in _texts(column) if text], return_counts=True)
+    levels, counts = np.unique(
+        [text for text in as_texts(column) if text is not None], return_counts=True
+    )
     order = np.argsort(-counts, kind="stable")
     return {str(levels[place]): float(number) for number, place in enumerate(order)}
 
 
 def _code(column, levels):
     if levels is None:
-        if column.dtype.kind in "buif":
-            return column.astype(np.float64)
-        return np.where(is_missing(column), np.nan, column).astype(np.float64)
+        return as_numbers(column)
     # A level that the reference lacks is beyond all others.
     known = {None: np.nan, **levels}
-    return np.array([known.get(text, np.inf) for text in _texts(column)])
+    return np.array([known.get(text, np.inf) for text in as_texts(column)])

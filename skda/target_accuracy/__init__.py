@@ -5,6 +5,7 @@ from skda.target_accuracy._calibrated import TargetCalibratedClassifier
 from skda.target_accuracy._confidence import average_confidence, difference_of_confidences
 from skda.target_accuracy._disagreement import disagreement_bound, disagreement_discrepancy
 from skda.target_accuracy._dispersion import matrix_norm_accuracy, nuclear_norm_accuracy
+from skda.target_accuracy._estimate import estimate_in_domains as estimate_in_domains
 from skda.target_accuracy._estimate import estimate_target_accuracy
 from skda.target_accuracy._references import reference_accuracy
 from skda.target_accuracy._reliability import target_reliability

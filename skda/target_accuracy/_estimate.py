@@ -158,27 +158,85 @@ def estimate_target_accuracy(
     >>> bool(result.lower < clf.score(noisy, y[1200:]) < result.upper)
     True
     """
-    check_method(method, others)
-    check_metric(metric)
-    rng = _check_options(level, n_bootstraps, random_state)
-    models = _check_others(estimator, others)
-    X = as_array(X, "X")
     with naming("X_target", _TARGET):
         targets = as_target_tuple(as_array(X_target, "X_target"))
     if not targets:
         raise ValueError("X_target is None; pass the rows of the target domain.")
-    source = predict_domain(estimator, X, "X", "source")
+    n_targets = len(targets)
+    domains = ["target"] if n_targets == 1 else list(range(n_targets))
+    places = [
+        (name_of("X_target", number, targets), domain, n_targets)
+        for number, domain in enumerate(domains)
+    ]
+    return estimate_in_domains(
+        estimator,
+        as_array(X, "X"),
+        y,
+        targets,
+        ("X", "source", 1),
+        places,
+        method=method,
+        class_shares=class_shares,
+        metric=metric,
+        level=level,
+        others=others,
+        n_bootstraps=n_bootstraps,
+        random_state=random_state,
+    )
+
+
+def estimate_in_domains(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    targets: Sequence[Any],
+    source_place: tuple[str, Any, int],
+    places: Sequence[tuple[str, Any, int]],
+    *,
+    method: str = "combined",
+    class_shares: Any = None,
+    metric: str = "accuracy",
+    level: float = 0.9,
+    others: Sequence[Any] | None = None,
+    n_bootstraps: int | None = 50,
+    random_state: Any = None,
+) -> Bunch:
+    """Estimate how accurate a classifier is, where rows are predicted as those of any domain.
+
+    Parameters
+    ----------
+    estimator, X, y, method, class_shares, metric, level, others, n_bootstraps, random_state
+        As of :func:`estimate_target_accuracy`.
+
+    targets : sequence of array-likes
+        Unlabeled rows, each of which gets an estimate.
+
+    source_place : tuple of str, domain and int
+        Name of the parameter that holds `X`, the domain that its rows are predicted in, and how
+        many target domains there are. In use the labeled rows may be of the target.
+
+    places : sequence of tuples
+        Such of each of the targets.
+
+    Returns
+    -------
+    result : sklearn.utils.Bunch
+        As of :func:`estimate_target_accuracy`.
+    """
+    check_method(method, others)
+    check_metric(metric)
+    rng = _check_options(level, n_bootstraps, random_state)
+    models = _check_others(estimator, others)
+    source = predict_domain(estimator, X, *source_place)
     codes = class_numbers(y, estimator.classes_, source)
     results = []
-    for number, rows in enumerate(targets):
-        name = name_of("X_target", number, targets)
-        place = name, "target" if len(targets) == 1 else number, len(targets)
+    for rows, place in zip(targets, places, strict=True):
         target, *others = (predict_domain(model, rows, *place) for model in models)
         shares = _shares_of(class_shares, target, source, codes)
         agreeing = tuple(other.argmax(axis=1) for other in others)
         predictions = Predictions(target, source, codes, _weights(shares, codes), agreeing)
         if method == REFERENCES:
-            tables = _tables(estimator, X, rows, place)
+            tables = _tables(estimator, X, rows, source_place, place)
             if tables is not None:
                 seed = rng.randint(2**31 - 1)
                 predictions = with_references(predictions, *tables, seed)
@@ -244,11 +302,10 @@ def _weights(shares, codes):
     return weights / weights.mean()
 
 
-def _tables(estimator, X, rows, place):
+def _tables(estimator, X, rows, source_place, place):
     """Return the rows of both domains as tables that references can be fitted to, or None."""
-    name, domain, n_targets = place
-    source = reference_rows(estimator, X, "X", "source", n_targets)
-    target = reference_rows(estimator, rows, name, domain, n_targets)
+    source = reference_rows(estimator, X, *source_place)
+    target = reference_rows(estimator, rows, *place)
     if source is None or target is None or source.shape[1] != target.shape[1]:
         return None
     return source, target

@@ -178,6 +178,8 @@ def test_predictions_of_a_regressor_and_features_are_watched(rng):
         ({"reference": np.zeros((19, 2))}, "reference has 19 rows"),
         ({"y": [1, 2]}, "y has 2 labels for 20 rows of reference"),
         ({"random_state": "no"}, "random_state must be"),
+        ({"domain": "sauce"}, 'domain must be "source" or "target"'),
+        ({"domain": 1}, 'domain must be "source" or "target"'),
     ],
 )
 def test_errors_name_the_parameter(options, message):
