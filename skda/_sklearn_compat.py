@@ -40,9 +40,11 @@ else:
         # scikit-learn's, with words for those who give the target by position.
         def decorate(fit):
             method = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)(fit)
-            parameters = signature(fit).parameters.values()
+            parameters = list(signature(fit).parameters.values())
+            takes_any = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
             by_position = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
-            takes_target = "X_target" in signature(fit).parameters
+            names = signature(fit).parameters
+            takes_target = "X_target" in names
 
             @wraps(method)
             def checked(self, *args, **kwargs):
@@ -52,6 +54,12 @@ else:
                         f"{fit.__name__}: {len(args)} arguments were given by position, but only "
                         f"{given} may be; name the others, as in {fit.__name__}({given}, "
                         "X_target=X_target)."
+                    )
+                unknown = [name for name in kwargs if name not in names]
+                if takes_target and unknown and not takes_any:
+                    raise TypeError(
+                        f"{fit.__name__} of {type(self).__name__} takes no {unknown[0]!r}; the "
+                        f"target is X_target, and the parameters are {', '.join(list(names)[1:])}."
                     )
                 return method(self, *args, **kwargs)
 

@@ -86,6 +86,8 @@ def test_methods_fix_their_alignment(cls):
 def test_a_target_by_position_is_told_its_name(cls):
     with pytest.raises(TypeError, match=r"only X, y may be; name .*X_target=X_target"):
         cls().fit([[0.0], [1.0]], [0, 1], [[0.0]])
+    with pytest.raises(TypeError, match=rf"{cls.__name__} takes no 'Xt'; the target is X_target"):
+        cls().fit([[0.0], [1.0]], [0, 1], Xt=[[0.0]])
 
 
 @pytest.mark.parametrize("cls", [*ESTIMATORS, TargetEntropyScorer, ImportanceWeightedScorer])

@@ -8,7 +8,7 @@ import pytest
 import sklearn
 
 README = Path(__file__).parents[1] / "README.md"
-INTRODUCTION, TABLES, IMAGES, FINE_TUNING, SHALLOW, SEARCH = re.findall(
+INTRODUCTION, TABLES, VERDICT, IMAGES, FINE_TUNING, SHALLOW, SEARCH = re.findall(
     r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
 
@@ -28,6 +28,13 @@ def test_tables(capsys):
     assert features.shape == (899, 64)
     accuracy, _ = capsys.readouterr().out.split()
     assert float(accuracy) > 0.57
+
+
+def test_did_it_help(capsys):
+    names = _run(VERDICT)
+    said = capsys.readouterr().out
+    assert names["guard"].best_name_ == "adapted" and "Kept 'adapted'" in said
+    assert "Kind of shift" in said and said.endswith("keep\n")
 
 
 def test_fine_tuning(capsys):

@@ -228,7 +228,7 @@ def _diagnose(X, labels, X_target, estimator, place, level, max_samples, seed):
     sizes = len(source), len(target)
     sentences = difference_lines(first, level, kind, detectable, sizes)
     sentences += column_lines(columns, 1 - level, left_out)
-    sentences += novel_lines(first.novelty) + class_lines(classes)
+    sentences += novel_lines(first.novelty) + class_lines(classes, kind)
     sentences += explanation_lines(kind, table, classes, 1 - level)
     sentences += [_CONCEPT, f"Will adaptation help? {advice.verdict}: {advice.reason}"]
     if methods:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 _MOST_LINES = 5
+# Kinds of shift under which rows of a class look alike in both domains.
+_SHARES_CAN_BE_TOLD = ("none", "class shares", "missing classes")
 
 
 @dataclass(repr=False)
@@ -175,21 +177,28 @@ def novel_lines(novelty) -> list[str]:
     ]
 
 
-def class_lines(classes) -> list[str]:
-    """Return how shares of classes compare, and which classes moved most."""
+def class_lines(classes, kind) -> list[str]:
+    """Return how shares of classes compare where they can be told, and which classes moved most."""
     if classes is None:
         return ["Shares of classes are not estimated: there are no labels of enough rows."]
-    change = np.abs(classes.shares - classes.source_shares)
-    lines = [
-        "Shares of classes, if rows of a class look alike in both domains "
-        f"(p = {classes.p_value:.2g} that they do):"
-    ]
-    for number in np.argsort(-change, kind="stable")[:_MOST_LINES]:
-        lines.append(
-            f"  {classes.names[number]!s}: {classes.source_shares[number]:.2f} in the source, "
-            f"{classes.shares[number]:.2f} here ({classes.lower[number]:.2f} to "
-            f"{classes.upper[number]:.2f})"
-        )
+    if kind not in _SHARES_CAN_BE_TOLD:
+        why = "there are too few rows" if kind == "undecided" else "the shift is of another kind"
+        lines = [
+            "Shares of classes cannot be told here: every estimate rests on rows of a class that "
+            f"look alike in both domains, and {why}."
+        ]
+    else:
+        change = np.abs(classes.shares - classes.source_shares)
+        lines = [
+            "Shares of classes, if rows of a class look alike in both domains (p = "
+            f"{classes.p_value:.2g} of a test against that):"
+        ]
+        for number in np.argsort(-change, kind="stable")[:_MOST_LINES]:
+            lines.append(
+                f"  {classes.names[number]!s}: {classes.source_shares[number]:.2f} in the source, "
+                f"{classes.shares[number]:.2f} here ({classes.lower[number]:.2f} to "
+                f"{classes.upper[number]:.2f})"
+            )
     if np.isfinite(classes.distances).any():
         worst = int(np.nanargmax(classes.distances))
         lines.append(

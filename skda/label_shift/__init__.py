@@ -4,7 +4,7 @@ from skda.label_shift._calibration import Calibration, calibrate
 from skda.label_shift._checks import check_codes, check_probabilities, check_shares
 from skda.label_shift._class_shares import class_shares
 from skda.label_shift._classifier import PriorShiftClassifier
-from skda.label_shift._consistency import label_shift_test
+from skda.label_shift._consistency import is_one_class_alone, label_shift_test
 from skda.label_shift._estimates import (
     black_box_shares,
     maximum_likelihood_shares,
@@ -35,6 +35,7 @@ __all__ = [
     "class_numbers",
     "class_shares",
     "count_targets",
+    "is_one_class_alone",
     "label_shift_test",
     "maximum_likelihood_shares",
     "predict_domain",

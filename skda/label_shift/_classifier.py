@@ -19,7 +19,7 @@ from skda._sklearn_compat import HasMethods, StrOptions, clone, fit_context, saf
 from skda.domains import as_target_tuple, name_of
 from skda.exceptions import LabelShiftWarning, NoTargetWarning
 from skda.label_shift._calibration import calibrate
-from skda.label_shift._consistency import label_shift_test
+from skda.label_shift._consistency import is_one_class_alone, label_shift_test
 from skda.label_shift._methods import METHODS, estimate_of
 from skda.label_shift._posteriors import reweight_probabilities
 from skda.label_shift._predictions import class_numbers, predict_domain
@@ -61,7 +61,8 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     fallback : bool, default=True
         Whether the shares of the source are kept, and predictions are not weighted, for a target
-        whose p-value is below 0.01 and for which two estimates differ by more than 0.1.
+        whose p-value is below 0.01 and for which two estimates differ by more than 0.1 or leave one
+        class alone, and for one that is left one class while others are predicted.
 
     Attributes
     ----------
@@ -384,14 +385,17 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             shares.append(estimate(target, source, codes))
             check = label_shift_test(target, source, codes)
             p_values.append(check.p_value)
-            if check.p_value < _REJECTED and check.disagreement > _DISAGREE:
-                self._warn_of_other_look(name, check)
+            # Two estimates that are driven into the same corner agree, and explain nothing.
+            is_doubtful = check.disagreement > _DISAGREE or np.max(shares[-1]) > 0.99
+            is_rejected = check.p_value < _REJECTED and is_doubtful
+            if is_rejected or is_one_class_alone(shares[-1], target):
+                self._warn_of_other_look(name, check, shares[-1])
                 shares[-1] = self.source_shares_ if self.fallback else shares[-1]
         self.target_shares_ = np.array(shares) if n_targets > 1 else shares[0]
         self.p_value_ = np.array(p_values) if n_targets > 1 else p_values[0]
         self._n_rows = tuple(n_rows)
 
-    def _warn_of_other_look(self, name, check):
+    def _warn_of_other_look(self, name, check, shares):
         kept = (
             "The shares of the source are kept; fallback=False takes the estimates all the same."
             if self.fallback
@@ -400,7 +404,8 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         warnings.warn(
             f"Other shares of the classes do not explain what {type(self.estimator).__name__} "
             f"predicts for {name} (p = {check.p_value:.1g}; two estimates differ by "
-            f"{check.disagreement:.2f} in L1): rows of a class look different there, and an "
+            f"{check.disagreement:.2f} in L1; the greatest share is {np.max(shares):.2f}): rows of "
+            "a class look different there, and an "
             f"adaptation method may help. {kept}",
             LabelShiftWarning,
             stacklevel=level_of_user(),

@@ -126,3 +126,27 @@ def _covariance(rows):
     """Return the covariance of the mean of rows."""
     centred = rows - rows.mean(axis=0)
     return centred.T @ centred / len(rows) ** 2
+
+
+def is_one_class_alone(shares: np.ndarray, target_probabilities: np.ndarray) -> bool:
+    """Whether estimated shares leave one class, though others are predicted too.
+
+    No shares explain such predictions: the most likely ones lie at a corner, where a test of what
+    is left may see nothing. A target that does hold one class is predicted so, by and large.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_classes,)
+        As estimated.
+
+    target_probabilities : ndarray of shape (n_target_samples, n_classes)
+        Predictions for the target.
+
+    Returns
+    -------
+    is_alone : bool
+        Whether a class has more than 99 % of the shares and less than 90 % of the predictions.
+    """
+    largest = int(np.argmax(shares))
+    predicted = np.mean(np.argmax(target_probabilities, axis=1) == largest)
+    return bool(shares[largest] > 0.99 and predicted < 0.9)

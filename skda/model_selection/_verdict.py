@@ -134,7 +134,12 @@ class AdaptationVerdict(Bunch):
             f"Judged by {self.n_held_out} held-out source rows and {n_target} target rows without "
             f"labels. Accuracies are estimated by {self.method!r}, with intervals of "
             f"{self.level:.0%}; advantages are paired differences to the fallback, whose "
-            f"intervals know of chance in the rows alone; the margin is {self.margin:.3f}."
+            f"intervals know of chance in the rows alone; the margin is {self.margin:.3f}.\n"
+            "accuracy: estimated on the target; bound: what it is hardly below; source: on the "
+            "held-out rows; agreement: with the fallback's predictions; advantage: mean of "
+            "smoothness (neighbours in the target are given one class) and way back (a forest that "
+            "learns the target with these predictions is right on the source); classes: how many "
+            "the predictions are spread over in effect."
         )
 
     def _told(self, part):

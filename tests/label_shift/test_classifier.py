@@ -1,5 +1,7 @@
 """Predictions that follow the shares of the target."""
 
+import warnings
+
 import numpy as np
 import pytest
 import sklearn
@@ -14,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skda
 from skda.adaptation import AdaBNClassifier
 from skda.exceptions import LabelShiftWarning, NoTargetWarning
-from skda.label_shift import PriorShiftClassifier, reweight_probabilities
+from skda.label_shift import PriorShiftClassifier, is_one_class_alone, reweight_probabilities
 
 from .conftest import draw, posteriors
 
@@ -145,6 +147,32 @@ def test_rows_of_another_look_keep_the_shares_of_the_source_with_a_warning(domai
     with pytest.warns(LabelShiftWarning, match="used all the same"):
         clf = logistic(fallback=False).fit(X, y, X_target=X_target)
     assert np.abs(clf.target_shares_ - clf.source_shares_).sum() > 0.1
+
+
+@pytest.mark.parametrize("offset", [1.0, 1.3, 1.6])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_shares_are_not_driven_into_a_corner_by_another_look(offset, seed):
+    rng, y = np.random.default_rng(seed), np.arange(300) % 2
+    X, target = (rng.normal(size=(300, 3)) + np.outer(y, [1.2, 0.6, 0]) for _ in range(2))
+    with pytest.warns(LabelShiftWarning, match="the greatest share is"):
+        clf = PriorShiftClassifier(LogisticRegression()).fit(X, y, X_target=target + offset)
+    assert np.array_equal(clf.target_shares_, clf.source_shares_)
+
+
+def test_a_target_of_one_class_is_no_corner():
+    rng, y = np.random.default_rng(0), np.arange(300) % 2
+    X = rng.normal(size=(300, 3)) + np.outer(y, [4.0, 2.0, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf = PriorShiftClassifier(LogisticRegression()).fit(X, y, X_target=X[y == 1])
+    assert clf.target_shares_[1] > 0.99
+
+
+def test_a_corner_against_the_predictions_is_one_class_alone():
+    probabilities = np.array([[0.8, 0.2], [0.2, 0.8], [0.3, 0.7]])
+    assert is_one_class_alone(np.array([0.0, 1.0]), probabilities)
+    assert not is_one_class_alone(np.array([0.1, 0.9]), probabilities)
+    assert not is_one_class_alone(np.array([0.0, 1.0]), probabilities[1:])
 
 
 def test_labels_of_text_and_classes_of_one_row(domains):

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils import Bunch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skda
@@ -24,6 +25,7 @@ from skda.exceptions import DivergenceError, NoTargetWarning
 from skda.model_selection import AdaptationGuard
 from skda.model_selection._common_rows import common_rows
 from skda.model_selection._judgement import advantage
+from skda.model_selection._keeping import choose
 
 
 class Moved(ClassifierMixin, BaseEstimator):
@@ -451,3 +453,23 @@ def test_one_target_row_has_a_verdict():
     X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
     guard = AdaptationGuard(DeepCORALClassifier(max_epochs=1, random_state=0), random_state=0)
     assert guard.fit(X, y, X_target=X[:1]).verdict_.kept in ("adapted", "fallback")
+
+
+def _part(**figures):
+    usual = {"name": "adapted", "error": None, "collapsed": False, "source_score": 0.9}
+    usual |= {"n_classes": 4.0, "shares": np.full(4, 0.25), "advantage": 0.1}
+    return Bunch(**{**usual, "advantage_lower": 0.05, "advantage_upper": 0.2, **figures})
+
+
+@pytest.mark.parametrize(
+    "figures, doubt",
+    [
+        ({}, None),
+        ({"advantage_lower": -0.1}, "may be chance"),
+        ({"n_classes": 1.4}, "1.4 of 4 classes in effect, and no figure"),
+    ],
+)
+def test_the_reason_tells_what_makes_a_choice_doubtful(figures, doubt):
+    kept, reason = choose([_part(name="fallback"), _part(**figures)], 0.0)
+    assert kept == "adapted"
+    assert (" But " in reason) == (doubt is not None) and (doubt or "") in reason
