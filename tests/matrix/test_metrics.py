@@ -158,6 +158,7 @@ SUBJECTS = [
             "estimator": plain_classifier(),
             **task()(),
             "X_target": rows(12, seed=1),
+            "method": "doc",  # the cheapest
             "n_bootstraps": 5,
             "random_state": 0,
         },
