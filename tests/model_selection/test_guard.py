@@ -441,7 +441,7 @@ def test_distances_do_not_depend_on_the_order_of_rows():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(4), 500)
     X = rng.normal(size=(2000, 5)) + 2 * y[:, None]
-    target = rng.normal(size=(400, 5)) + 2 * np.repeat(np.arange(4), 100)[:, None]
+    target = rng.normal(size=(400, 5)) + 2 * rng.permutation(np.repeat(np.arange(4), 100))[:, None]
     guard = AdaptationGuard(DeepCORALClassifier(max_epochs=1, random_state=0), random_state=0)
     guard.fit(X, y, X_target=target)
     for part in guard.verdict_.candidates:
