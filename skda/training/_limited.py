@@ -33,7 +33,7 @@ class LimitedAlignmentMixin(ObjectiveMixin):
 
     def limit_alignment(
         self,
-        weighted: torch.Tensor,
+        weighted: Any,
         classification_loss: torch.Tensor,
         activations: dict[str, torch.Tensor],
     ) -> torch.Tensor:

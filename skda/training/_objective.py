@@ -73,7 +73,7 @@ class ObjectiveMixin(AugmentationMixin):
 
     def limit_alignment(
         self,
-        weighted: torch.Tensor,
+        weighted: Any,
         classification_loss: torch.Tensor,
         activations: dict[str, torch.Tensor],
     ) -> torch.Tensor:
