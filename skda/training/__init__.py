@@ -17,6 +17,7 @@ from skda.training._epochwise import last_group as last_group
 from skda.training._epochwise import position_of as position_of
 from skda.training._epochwise import run_epoch as run_epoch
 from skda.training._evaluation import accuracy
+from skda.training._limited import LimitedAlignmentMixin as LimitedAlignmentMixin
 from skda.training._module import OWN_LAYERS as OWN_LAYERS
 from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet

@@ -51,7 +51,9 @@ class ObjectiveMixin(AugmentationMixin):
         if self.trade_off != 0 and self._is_aligned(len(logits)):
             step.update(self.train_adversary(activations, y))
             alignment_loss, weighted = self.get_alignment_loss(activations, y)
-            loss = classification_loss + weighted
+            loss = classification_loss + self.limit_alignment(
+                weighted, classification_loss, activations
+            )
             step["alignment_loss"] = alignment_loss
             if self._has_adversary:
                 self.note_target_predictions(logits[self.module_.rows.sizes[0] :])
@@ -68,6 +70,19 @@ class ObjectiveMixin(AugmentationMixin):
     ) -> dict[str, Any]:
         """Let an adversary learn by itself; return its losses by name."""
         return {}
+
+    def limit_alignment(
+        self,
+        weighted: Any,
+        classification_loss: torch.Tensor,
+        activations: dict[str, torch.Tensor],
+    ) -> torch.Tensor:
+        """Return what the alignment adds to the training loss; a hook of nets that hold it down."""
+        return weighted
+
+    def is_limited(self) -> bool:
+        """Return whether `limit_alignment` may return something else than the weighted loss."""
+        return False
 
     def _is_aligned(self, n_rows):
         sizes = self.module_.rows.sizes

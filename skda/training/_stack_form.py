@@ -80,6 +80,8 @@ def find_obstacle(net: Any, iterator: Any) -> str | None:
     base = next(c for c in type(net).__mro__ if c.__module__ == "skda.training._net")
     if any(getattr(type(net), name) is not getattr(base, name) for name in _OF_A_STEP):
         return f"{type(net).__name__} has steps of its own"
+    if net.is_limited():
+        return "the trade-off is so large that the alignment is held down"
     module: Any = type(net.module_)
     if module.forward is not AdaptationModule.forward or net.module_.source_residual is not None:
         return f"{module.__name__} is a network of another kind"

@@ -83,7 +83,13 @@ def test_one_step_of_both_players(few):
     head = start.fit(few["X"], few["y"], X_target=few["X_target"]).net_.module_.head
     y = torch.tensor(few["y"])
     loss = nn.functional.cross_entropy(head(features), y)
-    loss = loss + 0.5 * (critic(features).mean() - critic(moved).mean())
+    distance = 0.5 * (critic(features).mean() - critic(moved).mean())
+    (taught,) = torch.autograd.grad(loss, features, retain_graph=True)
+    pulled = torch.autograd.grad(distance, (features, moved), retain_graph=True)
+    # Half of the pull of the labels, but no less than that of the usual trade-off.
+    limit = max(0.5 * taught.norm() / torch.cat(pulled).norm(), 0.1 / 0.5)
+    assert limit < 0.9  # or the step would not show it
+    loss = loss + limit * distance
     gradient = torch.autograd.grad(loss, network[0].weight)[0]
     new = clf.net_.module_.backbone[0].weight
     torch.testing.assert_close(new, network[0].weight - 0.1 * gradient, atol=1e-5, rtol=1e-4)
