@@ -214,7 +214,7 @@ class StackedEpoch:
         columns = map(torch.stack, zip(*gathered, strict=True))
         batch: dict[str, Any] = dict(zip(("X", "y", "weights"), columns, strict=False))
         trade_offs = [of_net[number] for of_net in self.trade_offs]
-        batch["trade_off"] = torch.tensor(trade_offs, dtype=torch.float32)
+        batch["trade_off"] = torch.tensor(trade_offs)  # in the type of the weights
         shares = []
         for net, trade_off in zip(self.nets, trade_offs, strict=True):
             net.current_trade_off = trade_off

@@ -6,6 +6,7 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+import skda._torch
 from skda._random import drawing
 from skda.adaptation import (
     AdaBNClassifier,
@@ -18,7 +19,8 @@ from skda.adaptation import (
 )
 from skda.base import DeepAdaptationClassifier
 from skda.nn import MLP
-from skda.training import StackedFits
+from skda.training import AdaptationModule, StackedFits
+from skda.training._fused_adam import FusedAdam
 from skda.training._lockstep import ask_leader, run_in_lockstep
 
 METHODS = [
@@ -87,6 +89,64 @@ def test_stacked_fits_are_those_of_plain_ones(method, rows):
     alone, together, fits = both(variants(method, module__dropout=0.2), rows)
     assert fits.n_stacked == 6 and not fits.n_alone
     assert_alike(alone, together, rows)
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """Let estimators train in float64."""
+    as_input = AdaptationModule.as_input
+    monkeypatch.setattr(skda._torch, "_FLOAT", torch.float64)
+    monkeypatch.setattr(AdaptationModule, "as_input", staticmethod(lambda X: as_input(X).double()))
+
+
+def test_what_differs_after_many_epochs_is_rounding(rows, double):
+    dann = DANNClassifier(discriminator__hidden_layer_sizes=(8, 8))
+    estimators = variants(dann, max_epochs=20, lr=1e-2, trade_off=3)
+    alone, together, fits = both(estimators, rows)
+    assert fits.n_stacked == 60
+    assert next(together[0].net_.module_.parameters()).dtype == torch.float64
+    assert_alike(alone, together, rows, tolerance=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+def test_steps_of_adam_are_those_of_the_optimiser(rows, optimizer, monkeypatch):
+    own = {"lr": 1e-2, "optimizer__amsgrad": True, "optimizer__betas": (0.8, 0.9)}
+    estimators = variants(DeepCORALClassifier(optimizer=optimizer))
+    estimators.append(clone(estimators[0]).set_params(**own))
+    _, together, _ = both(estimators, rows)
+    monkeypatch.setattr(FusedAdam, "serves", staticmethod(lambda optimizer: False))
+    _, plain, _ = both(estimators, rows)
+    for one, other in zip(plain, together, strict=True):
+        for a, b in zip(
+            one.net_.optimizer_.state.values(), other.net_.optimizer_.state.values(), strict=True
+        ):
+            assert all(torch.equal(a[name], b[name]) for name in a)
+        assert_alike([one], [other], rows, tolerance=0)
+
+
+def test_steps_are_counted_weight_by_weight(rows):
+    _, (first, *_), _ = both(variants(DeepCORALClassifier()), rows)
+    counts = [state["step"] for state in first.net_.optimizer_.state.values()]
+    assert len({id(count) for count in counts}) == len(counts)
+    assert {count.item() for count in counts} == {first.net_._step}
+
+
+@pytest.mark.parametrize("batch_norm", ["domain", "shared"])
+def test_batch_norms_of_domains_of_other_sizes(rows, batch_norm):
+    X, y, targets = rows
+    dann = DANNClassifier(discriminator__hidden_layer_sizes=(8,), batch_norm=batch_norm)
+    few = X, y, (targets[0][:10],)  # fewer rows than there are in a batch
+    alone, together, fits = both(variants(dann), few)
+    assert fits.n_stacked == 6 and not fits.n_alone
+    assert_alike(alone, together, few)
+
+
+def test_several_targets(rows):
+    X, y, targets = rows
+    three = X, y, (targets[0], targets[0] - 1)
+    alone, together, fits = both(variants(DeepCORALClassifier()), three)
+    assert fits.n_stacked == 6 and not fits.n_alone
+    assert_alike(alone, together, three)
 
 
 def test_trade_offs_and_schedules_may_differ(rows):
