@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import joblib
 import numpy as np
@@ -15,6 +16,8 @@ from skda import _threads
 from skda._threads import counted, threads_at_most, threads_that_fill
 from skda.adaptation import DeepCORALClassifier
 from skda.feature_extraction import DeepFeatureExtractor
+from skda.training import StackedFits
+from skda.training._stacked_epoch import StackedEpoch
 
 FEW_EPOCHS = {"max_epochs": 2, "random_state": 0, "batch_size": 32}
 
@@ -207,4 +210,22 @@ def test_extraction_takes_as_many_threads_as_it_says(few, n_threads, expected):
     extractor.module_.numbers.clear()
     extractor.transform(few["X"])
     assert extractor.module_.numbers[-1] == expected  # before it, the engine is tried out
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(("n_nets", "expected"), [(2, 1), (16, 4)])
+def test_stacks_take_as_many_threads_as_all_their_networks_fill(few, monkeypatch, n_nets, expected):
+    monkeypatch.setattr(_threads, "_OUTLAST_A_TURN", 4_000_000)  # of ten networks or so
+    numbers, take_steps = [], StackedEpoch._take_steps
+
+    def noted(epoch):
+        numbers.append(torch.get_num_threads())
+        return take_steps(epoch)
+
+    monkeypatch.setattr(StackedEpoch, "_take_steps", noted)
+    classifiers = [DeepCORALClassifier(**{**FEW_EPOCHS, "max_epochs": 1}) for _ in range(n_nets)]
+    fits = StackedFits()
+    fits.run([partial(c.fit, few["X"], few["y"], X_target=few["X_target"]) for c in classifiers])
+    assert fits.n_stacked == n_nets
+    assert numbers == [expected]
     assert torch.get_num_threads() == 4

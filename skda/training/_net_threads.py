@@ -11,17 +11,22 @@ from skda.training._parts import NetPart
 class ThreadsMixin(NetPart):
     """A net that takes no more threads than its operations fill."""
 
-    def own_threads(self, *, is_training: bool = True) -> AbstractContextManager[None]:
+    def own_threads(
+        self, *, is_training: bool = True, n_nets: int = 1
+    ) -> AbstractContextManager[None]:
         """Return a context within which this thread computes with as many as `n_threads` says.
 
         Parameters
         ----------
         is_training : bool, default=True
             Whether it trains; predictions are made of larger batches, and without the alignment.
-        """
-        return threads_at_most(self._most_threads(is_training))
 
-    def _most_threads(self, is_training):
+        n_nets : int, default=1
+            How many nets like this one are computed at once.
+        """
+        return threads_at_most(self._most_threads(is_training, n_nets))
+
+    def _most_threads(self, is_training, n_nets):
         if self.n_threads != "auto":
             return self.n_threads
         if self.work is None or torch.device(self.device).type != "cpu":
@@ -35,4 +40,4 @@ class ThreadsMixin(NetPart):
         if is_training:
             n_rows = self.batch_size * (1 + self.module_.n_targets)
         work = multiply_adds + sum(new), n_products + len(new)
-        return threads_that_fill(work, n_rows, is_training=is_training)
+        return threads_that_fill(work, n_rows * n_nets, is_training=is_training)

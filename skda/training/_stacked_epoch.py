@@ -171,7 +171,7 @@ class StackedEpoch:
         Exception
             If a step fails. All nets are as they were before then, and so are the generators.
         """
-        with ExitStack() as stack:
+        with self.nets[0].own_threads(n_nets=len(self.nets)), ExitStack() as stack:
             for generator in self._all_generators():
                 stack.callback(generator.set_state, generator.get_state())
             if not self.step.is_vectorized:
