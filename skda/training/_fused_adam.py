@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-# The kernels that these optimisers call on a CPU with fused=True.
-_KERNELS = {torch.optim.Adam: "_fused_adam_", torch.optim.AdamW: "_fused_adamw_"}
+# What these optimisers call on a CPU with fused=True, by whether weights decay by themselves.
+_KERNELS = {False: "_fused_adam_", True: "_fused_adamw_"}
 
 
 class _Group(NamedTuple):
+    kernel: Callable
     of_optimizer: dict[str, Any]
     places: list[tuple[str, int]]  # of gradients: name, number of the net
     tensors: tuple[list[torch.Tensor], ...]  # weights, first and second moments, maxima
@@ -32,14 +33,16 @@ class FusedAdam:
     """
 
     def __init__(self, optimizer: Any, views: Mapping[str, Sequence[torch.Tensor]]):
-        self._kernel: Callable = getattr(torch, _KERNELS[type(optimizer)])
+        is_adamw = type(optimizer) is torch.optim.AdamW
         place = {
             view: (name, k) for name, of_nets in views.items() for k, view in enumerate(of_nets)
         }
         self._groups: list[_Group] = []
         for group in optimizer.param_groups:
             if learning := _learning(group):
-                self._groups.append(_make_group(group, learning, optimizer.state, place))
+                is_decoupled = group.get("decoupled_weight_decay", is_adamw)  # since torch 2.7
+                kernel = getattr(torch, _KERNELS[is_decoupled])
+                self._groups.append(_make_group(kernel, group, learning, optimizer.state, place))
 
     @staticmethod
     def serves(optimizer: Any) -> bool:
@@ -50,7 +53,8 @@ class FusedAdam:
         optimizer : torch.optim.Optimizer
             That has taken a step.
         """
-        if not hasattr(torch, _KERNELS.get(type(optimizer), "_none")):
+        is_adam = type(optimizer) in (torch.optim.Adam, torch.optim.AdamW)
+        if not (is_adam and all(hasattr(torch, name) for name in _KERNELS.values())):
             return False
         groups = optimizer.param_groups
         if not all(g["fused"] and not torch.is_tensor(g["lr"]) for g in groups):
@@ -66,9 +70,9 @@ class FusedAdam:
         gradients : dict of str to sequence of torch.Tensor
             By name, one of every net; of the same names as in the step before.
         """
-        for group, places, tensors, n_steps in self._groups:
+        for kernel, group, places, tensors, n_steps in self._groups:
             n_steps += 1
-            self._kernel(
+            kernel(
                 tensors[0],
                 [gradients[name][number] for name, number in places],
                 *tensors[1:],
@@ -87,11 +91,13 @@ def _learning(group):
     return [p for p in group["params"] if p.grad is not None]
 
 
-def _make_group(group, learning, state, place):
+def _make_group(kernel, group, learning, state, place):
     n_steps = state[learning[0]]["step"]
     for view in learning:
         state[view]["step"] = n_steps
     names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if group["amsgrad"] else [])]
     moments = [[state[view][name] for view in learning] for name in names]
     maxima = [] if group["amsgrad"] else [[]]
-    return _Group(group, [place[v] for v in learning], (learning, *moments, *maxima), n_steps)
+    return _Group(
+        kernel, group, [place[v] for v in learning], (learning, *moments, *maxima), n_steps
+    )

@@ -111,6 +111,7 @@ def test_what_differs_after_many_epochs_is_rounding(rows, double):
 @pytest.mark.parametrize("optimizer", ["adamw", "adam"])
 def test_steps_of_adam_are_those_of_the_optimiser(rows, optimizer, monkeypatch):
     own = {"lr": 1e-2, "optimizer__amsgrad": True, "optimizer__betas": (0.8, 0.9)}
+    own["optimizer__weight_decay"] = 0.3
     estimators = variants(DeepCORALClassifier(optimizer=optimizer))
     estimators.append(clone(estimators[0]).set_params(**own))
     _, together, _ = both(estimators, rows)
