@@ -11,6 +11,10 @@ from skda.training._parts import NetPart
 class ThreadsMixin(NetPart):
     """A net that takes no more threads than its operations fill."""
 
+    # Files of earlier versions have neither.
+    n_threads = None
+    work = None
+
     def own_threads(
         self, *, is_training: bool = True, n_nets: int = 1
     ) -> AbstractContextManager[None]:
