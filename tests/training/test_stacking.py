@@ -1,10 +1,13 @@
 """Fits whose networks take their steps together give what each of them gives by itself."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
+from torch.func import functional_call, vmap
 
 import skda._torch
 from skda._random import drawing
@@ -18,10 +21,11 @@ from skda.adaptation import (
     MCDClassifier,
 )
 from skda.base import DeepAdaptationClassifier
-from skda.nn import MLP
+from skda.nn import MLP, DomainBatchNorm, DomainRows
 from skda.training import AdaptationModule, StackedFits
 from skda.training._fused_adam import FusedAdam
 from skda.training._lockstep import ask_leader, run_in_lockstep
+from skda.training._stacked_layers import use_layers_of_stacks
 
 METHODS = [
     AdaBNClassifier(),
@@ -132,14 +136,31 @@ def test_steps_are_counted_weight_by_weight(rows):
     assert {count.item() for count in counts} == {first.net_._step}
 
 
-@pytest.mark.parametrize("batch_norm", ["domain", "shared"])
-def test_batch_norms_of_domains_of_other_sizes(rows, batch_norm):
-    X, y, targets = rows
-    dann = DANNClassifier(discriminator__hidden_layer_sizes=(8,), batch_norm=batch_norm)
-    few = X, y, (targets[0][:10],)  # fewer rows than there are in a batch
-    alone, together, fits = both(variants(dann), few)
-    assert fits.n_stacked == 6 and not fits.n_alone
-    assert_alike(alone, together, few)
+@pytest.mark.parametrize("sizes", [(4, 4), (6, 2), (0, 8), (4, 2, 2)])
+def test_batch_norms_of_a_stack_are_those_of_its_networks(sizes):
+    rows = DomainRows(sizes)
+    norms = [DomainBatchNorm(nn.BatchNorm1d(5), len(sizes), rows).train() for _ in range(3)]
+    for norm in norms:
+        nn.init.uniform_(norm.norms[0].weight)
+        nn.init.uniform_(norm.norms[0].bias)
+    x, weights = torch.randn(3, 8, 5), torch.randn(3, 8, 5)
+    tensors = [{**dict(n.named_parameters()), **dict(n.named_buffers())} for n in norms]
+    stacked = {k: torch.stack([t[k].detach() for t in tensors]) for k in tensors[0]}
+    learning = [x.clone().requires_grad_()]
+    learning += [stacked[f"norms.0.{name}"].requires_grad_() for name in ("weight", "bias")]
+    layer = copy.deepcopy(norms[0])
+    use_layers_of_stacks(layer)
+    outputs = vmap(lambda t, x: functional_call(layer, t, (x,)))(stacked, learning[0])
+    gradients = torch.autograd.grad((outputs * weights).sum(), learning)
+    for number, norm in enumerate(norms):
+        own = [x[number].clone().requires_grad_(), norm.norms[0].weight, norm.norms[0].bias]
+        output = norm(own[0])
+        torch.testing.assert_close(outputs[number], output)
+        expected = torch.autograd.grad((output * weights[number]).sum(), own)
+        for gradient, of_one in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(gradient[number], of_one)
+        for name, buffer in norm.named_buffers():
+            torch.testing.assert_close(stacked[name][number], buffer)
 
 
 def test_several_targets(rows):
