@@ -52,7 +52,9 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
     """Search over a grid, in which candidates and folds of alike networks train as one.
 
     A :class:`~sklearn.model_selection.GridSearchCV` with the same attributes, scorers, routing and
-    results, but for the rounding of sums in another order. Networks are alike if they have the same
+    results, but for the rounding of sums in another order: of 24 settings of DANN scores differed by
+    2e-6 in the median, and by up to 0.02 where training is unstable (a large learning rate and
+    trade-off), as much as when every input moves by its last bit. Networks are alike if they have the same
     layers of the same shapes, batches of the same sizes, and the same optimiser: what may differ is
     the trade-off, learning rate, weight decay and other numbers of the optimiser, schedules,
     dropout rates, and random states; of alignments without weights of their own everything. Every
@@ -73,7 +75,8 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
         As in :class:`~sklearn.model_selection.GridSearchCV`.
 
     n_jobs : int, default=None
-        Number of processes, each of which trains stacks of its own. None means 1.
+        Number of processes, each of which trains stacks of its own. None means 1. Every process
+        takes some seconds to begin.
 
     stack_size : int, default=32
         Fits that are under way at a time in every process. Memory holds the rows, weights and
