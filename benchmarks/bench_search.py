@@ -14,8 +14,8 @@ the other, and `StackedSearchCV` as one network, in this process and in two. Bes
 prints by how much scores differ, and whether the best setting is the same.
 
 CPU seconds of this process and of those that it starts, on one thread each. In each repetition,
-which has a random state of its own, all searches take turns; ratios are medians of paired ratios to the plain search. Target
-labels measure the chosen model and serve for nothing else.
+which has a random state of its own, all searches take turns; ratios are medians of paired ratios to
+the plain search. Target labels measure the chosen model and serve for nothing else.
 
     SKDA_DATA=folder python benchmarks/bench_search.py [--parts training] [--repeats 3]
 """
