@@ -13,9 +13,9 @@ from torch import nn
 # Multiply-adds of an average layer in a step forward and back. Two threads took 1.3 times as long
 # as one for .7 million, as long for 4, and .6 times as long for 13 (MLPs, two quiet cores).
 _FILL_A_THREAD = 5_000_000
-# Such a layer keeps a core for some 35 ms, longer than its turn at it lasts where others wait for it:
-# threads no longer wait many turns for each other in every step. Layers of 185 million still took 6
-# times as long beside a dozen processes, those of 13 million 90 times.
+# Such a layer keeps a core for some 35 ms, longer than its turn at it lasts where others wait for
+# it: threads no longer wait many turns for each other in every step. Layers of 185 million still
+# took 6 times as long beside a dozen processes, those of 13 million 90 times.
 _OUTLAST_A_TURN = 500_000_000
 # Part of the processors that shorter layers take at most: others are then free as a rule, also
 # beside some processes, and nothing waits.
