@@ -28,6 +28,7 @@ SHIMS = {
     "_random",
     "_safetensors",
     "_sklearn_compat",
+    "_threads",
     "_torch",
 }
 

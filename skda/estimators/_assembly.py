@@ -9,7 +9,7 @@ from torch import nn
 from skda._torch import as_trained, seed_generators
 from skda.backbones import check_keywords
 from skda.estimators._net_params import common_net_params
-from skda.estimators._network import example_rows, frozen_blocks, probe_widths
+from skda.estimators._network import example_rows, frozen_blocks, probe
 from skda.estimators._parts import EstimatorPart
 from skda.nn import MLP
 from skda.training import OPTIMIZERS, AdaptationModule, AdaptationNet, Training
@@ -34,7 +34,7 @@ class AssemblyMixin(EstimatorPart):
         training.layers = tuple(training.resolver.layer_paths(layers))
         example = example_rows(training.dataset)
         (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
-        training.widths = probe_widths(
+        training.widths, training.work = probe(
             training.backbone, example, [*training.layers, feature_layer]
         )
         training.widths["features"] = training.widths[feature_layer]
@@ -92,7 +92,7 @@ class AssemblyMixin(EstimatorPart):
         """Return the network with its head."""
         width = training.widths["features"]
         if bottleneck is not None:
-            width = probe_widths(bottleneck, torch.zeros(2, width), ())["features"]
+            width = probe(bottleneck, torch.zeros(2, width), ())[0]["features"]
         training.widths |= {"features": width, "logits": self._task.n_outputs}
         (feature_layer,) = training.resolver.layer_paths([self.feature_layer])
         return self.module_class(

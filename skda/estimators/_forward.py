@@ -53,7 +53,7 @@ class ForwardMixin(TransformerMixin, EstimatorPart):
             return np.concatenate(chunks)
         rows, parts = self._activations(X, (layer,), domain)
         means = partial(self._outputs, domain=domain) if layer == "logits" else torch.Tensor.float
-        with float32_on_cpu():
+        with self.net_.own_threads(is_training=False), float32_on_cpu():
             return collect_rows((finish(means(part[layer])) for part in parts), len(rows))
 
     def _outputs(self, logits, domain):
@@ -128,5 +128,5 @@ class ForwardMixin(TransformerMixin, EstimatorPart):
             If the network itself is not.
         """
         rows, parts = self._activations(X, layers, domain)
-        with float32_on_cpu():
+        with self.net_.own_threads(is_training=False), float32_on_cpu():
             return collect_rows(parts, len(rows))

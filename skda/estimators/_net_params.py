@@ -72,6 +72,8 @@ def common_net_params(estimator, training):
         "callbacks": callbacks,
         "compile": estimator.compile,
         "cuda_graphs": estimator.cuda_graphs,
+        "n_threads": estimator.n_threads,
+        "work": training.work,
         "device": training.device,
         "verbose": estimator.verbose,
         "iterator_train": estimator.iterator_class,

@@ -3,14 +3,15 @@
 import numpy as np
 import torch
 
+from skda._threads import counted
 from skda.backbones import Block, describe_output, list_blocks
 from skda.nn import check_submodules, record_activations
 from skda.rows import as_batch, forward_batch, map_batch
 from skda.training import OWN_LAYERS, AdaptationModule
 
 
-def probe_widths(backbone, example, layers):
-    """Return how many values of a row there are at the features and at the named layers.
+def probe(backbone, example, layers):
+    """Return the widths of the features and of the named layers, and the work that a row is.
 
     Parameters
     ----------
@@ -26,7 +27,10 @@ def probe_widths(backbone, example, layers):
     Returns
     -------
     widths : dict of str to int
-        By layer, with ``"inputs"`` and ``"features"``.
+        How many values of a row there are, by layer, with ``"inputs"`` and ``"features"``.
+
+    work : (int, int)
+        Multiply-adds for a row, and of how many products.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def probe_widths(backbone, example, layers):
     was_training = backbone.training
     backbone.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), counted(backbone) as counts:
             outputs["features"] = forward_batch(backbone, example)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
@@ -65,7 +69,8 @@ def probe_widths(backbone, example, layers):
                 f"layers: {layer!r} does not give one row of activations per sample; choose "
                 "another submodule."
             )
-    return {layer: output.flatten(1).shape[1] for layer, output in outputs.items()}
+    widths = {layer: output.flatten(1).shape[1] for layer, output in outputs.items()}
+    return widths, (sum(counts) // len(features), len(counts))
 
 
 def _describe(batch):

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from skda._code import installed_version
 from skda._digest import digest
+from skda._threads import counted, threads_at_most, threads_that_fill
 from skda._torch import resolve_device
 from skda.backbones import layer_names
 from skda.feature_extraction._cache import RowCache
@@ -32,6 +34,7 @@ class ComputationMixin(ExtractorPart):
     """Features of the chosen layers, by the chosen engine, through the cache."""
 
     _draws = False  # whether the network does so in eval mode
+    _work: tuple[int, int] | None = None  # for a row: multiply-adds, and of how many products
 
     def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
@@ -124,8 +127,10 @@ class ComputationMixin(ExtractorPart):
             also=(*layer_names(self.module), "features"),
         )
         try:
-            with torch.inference_mode():
-                return dict(zip(layers, self._feature_module()(example), strict=True))
+            with torch.inference_mode(), counted(self.module_) as counts:
+                features = dict(zip(layers, self._feature_module()(example), strict=True))
+            self._work = sum(counts), len(counts)
+            return features
         except (AssertionError, RuntimeError, TypeError) as error:
             raise ValueError(
                 f"module: {type(self.module_).__name__} failed on an input of shape "
@@ -169,10 +174,23 @@ class ComputationMixin(ExtractorPart):
         total: Any = 0
         n_versions = 0
         for version in image_versions(inputs, self.augment):
-            layers = engine(version)
+            with self._threads_of(engine, device):
+                layers = engine(version)
             total = total + (layers[0] if len(layers) == 1 else torch.cat(layers, dim=1))
             n_versions += 1
         return finish_features(total / n_versions, self.power, self.normalize)
+
+    def _threads_of(self, engine, device):
+        """Return a context in which torch takes no more threads than the network fills.
+
+        Those of other engines sleep while they wait, and have as many as they were made with.
+        """
+        is_torch = getattr(engine, "name", "eager") not in CPU_ENGINES
+        if self.n_threads != "auto" or torch.device(device).type != "cpu" or not is_torch:
+            return nullcontext()
+        # By a whole batch: features of a row would depend on how many others come with it.
+        n_threads = threads_that_fill(self._work, self.batch_size, is_training=False)
+        return threads_at_most(n_threads)
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -179,6 +179,13 @@ class DeepFeatureExtractor(
     n_jobs : int, default=None
         Threads that decode images while the network runs. None means 1, and -1 all processors.
 
+    n_threads : int, "auto" or None, default="auto"
+        How many threads the network takes at most, on a CPU, beside those of `n_jobs`; never more
+        than torch by itself (``torch.get_num_threads()``), which is what None leaves. With torch as
+        the engine ``"auto"`` goes by the multiply-adds of an average layer in a batch: one thread
+        for every 15 million, of a quarter of the processors, and all threads from 1,500 million
+        on. With others it is all threads: they do not wait for each other busily.
+
     verbose : int, default=0
         1 shows how far transform is: a bar on a terminal or in a notebook, lines elsewhere, and
         nothing within a search. 2 adds the estimated rest of time, and lines within a search.
@@ -269,6 +276,7 @@ class DeepFeatureExtractor(
     cache: str | os.PathLike | None = None
     cache_size_limit: int | None = None
     n_jobs: int | None = None
+    n_threads: int | str | None = "auto"
     verbose: int = 0
     random_state: Any = None
 
@@ -297,6 +305,7 @@ class DeepFeatureExtractor(
         "cache": [str, os.PathLike, None],
         "cache_size_limit": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }

@@ -9,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skda._callers import level_of_user
+from skda._threads import threads_at_most
 from skda._torch import local_torch_state
 from skda.feature_extraction._dask import is_dask, transform_blocks
 from skda.feature_extraction._parts import ExtractorPart
@@ -40,7 +41,13 @@ class OutputMixin(ClassNamePrefixFeaturesOutMixin, ExtractorPart):
         unreadable = []
         progress = RowProgress(len(X), self.verbose)
         compute = self._computed if self.cache is None else self._remembered
-        with local_torch_state(device, draws=self._draws), torch.inference_mode(), progress:
+        n_threads = None if self.n_threads == "auto" else self.n_threads  # by the engine
+        with (
+            threads_at_most(n_threads),
+            local_torch_state(device, draws=self._draws),
+            torch.inference_mode(),
+            progress,
+        ):
             for rows, values, errors in compute(X, device, sizes):
                 unreadable += errors
                 if isinstance(features, torch.Tensor):

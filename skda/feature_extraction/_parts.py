@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         normalize: bool
         on_error: str
         batch_size: int
+        n_threads: Any
         device: Any
         engine: str
         precision: str

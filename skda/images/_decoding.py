@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from skda._threads import set_own_threads
 from skda.images._reading import UnreadableImageError
 
 
@@ -65,7 +66,13 @@ def decoded_batches(images, batches, *, n_jobs, skip_unreadable=False, pin_memor
         ]
         return rows, inputs, tasks
 
-    with ThreadPoolExecutor(n_jobs, thread_name_prefix="skda-decode") as pool:
+    with ThreadPoolExecutor(
+        # A transform in torch would otherwise start threads of its own for every decoder.
+        n_jobs,
+        thread_name_prefix="skda-decode",
+        initializer=set_own_threads,
+        initargs=(1,),
+    ) as pool:
         waiting = []
         try:
             for rows in batches:

@@ -52,14 +52,16 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
     """Search over a grid, in which candidates and folds of alike networks train as one.
 
     A :class:`~sklearn.model_selection.GridSearchCV` with the same attributes, scorers, routing and
-    results, but for the rounding of sums in another order. Networks are alike if they have the same
-    layers of the same shapes, batches of the same sizes, and the same optimiser: what may differ is
-    the trade-off, learning rate, weight decay and other numbers of the optimiser, schedules,
-    dropout rates, and random states; of alignments without weights of their own everything. Every
-    candidate is a fitted estimator that scorers judge as always. Networks that differ train in
-    stacks of their own, and what cannot be computed together by themselves: methods whose networks
-    learn in turns, modules, losses and callbacks of the user's, convolutional networks, other
-    devices than the CPU. ``verbose=1`` tells how many epochs that were, and why.
+    results, but for the rounding of sums in another order: scores of 24 settings of DANN differed
+    by 2e-6 in the median, and by up to 0.02 where training is unstable (a large learning rate and
+    trade-off), as they do when inputs move by their last bit. Networks are alike if they have the
+    same layers of the same shapes, batches of the same sizes, and the same optimiser: what may
+    differ is the trade-off, learning rate, weight decay and other numbers of the optimiser,
+    schedules, dropout rates, and random states; of alignments without weights of their own
+    everything. Every candidate is a fitted estimator that scorers judge as always. Networks that
+    differ train in stacks of their own, and what cannot be computed together by themselves: methods
+    whose networks learn in turns, modules, losses and callbacks of the user's, convolutional
+    networks, other devices than the CPU. ``verbose=1`` tells how many epochs that were, and why.
 
     Parameters
     ----------
@@ -73,7 +75,8 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
         As in :class:`~sklearn.model_selection.GridSearchCV`.
 
     n_jobs : int, default=None
-        Number of processes, each of which trains stacks of its own. None means 1.
+        Number of processes, each of which trains stacks of its own. None means 1. Every process
+        takes some seconds to begin.
 
     stack_size : int, default=32
         Fits that are under way at a time in every process. Memory holds the rows, weights and

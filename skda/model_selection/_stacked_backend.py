@@ -107,8 +107,10 @@ class StackingBackend(ParallelBackendBase):
     apply_async = submit  # before joblib 1.5
 
     def run_next(self) -> None:
-        """Run as many tasks as there may be under way."""
-        size = min(len(self._jobs), self.stack_size * self._n_processes)
+        """Run as many tasks as there may be under way, or fewer if all then go in equal parts."""
+        n_waiting = len(self._jobs)
+        n_parts = -(-n_waiting // (self.stack_size * self._n_processes))
+        size = -(-n_waiting // n_parts)
         jobs = [self._jobs.popleft() for _ in range(size)]
         for job, outcome in zip(jobs, self._outcomes([job.task for job in jobs]), strict=True):
             job.outcome = outcome

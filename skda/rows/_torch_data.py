@@ -21,6 +21,7 @@ from torch.utils.data import (
 )
 
 from skda._checks import check_values
+from skda._threads import set_own_threads
 
 _LABEL_COLUMNS = ("label", "labels", "target")
 
@@ -365,7 +366,8 @@ class DatasetRows:
             for place, number in enumerate(numbers):
                 batch[place] = self._read(number)
         else:
-            with ThreadPoolExecutor(self.n_jobs, thread_name_prefix="skda-read") as pool:
+            threads = {"initializer": set_own_threads, "initargs": (1,)}  # not some for each
+            with ThreadPoolExecutor(self.n_jobs, "skda-read", **threads) as pool:
                 for place, row in enumerate(pool.map(self._read, numbers)):
                     batch[place] = row
         return batch if self._arrange is None else self._arrange(batch)

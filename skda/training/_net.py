@@ -17,6 +17,7 @@ from skda.training._evaluation import EvaluationMixin, accuracy
 from skda.training._health import is_adversary
 from skda.training._loop import LoopMixin
 from skda.training._module import AdaptationModule
+from skda.training._net_threads import ThreadsMixin
 from skda.training._objective import ObjectiveMixin
 from skda.training._optimizers import OptimizationMixin
 from skda.training._progress import EpochLog
@@ -27,6 +28,7 @@ from skda.training._weights import WeightsMixin
 class AdaptationNet(
     WeightsMixin,
     LoopMixin,
+    ThreadsMixin,
     SharesMixin,
     StageMixin,
     ObjectiveMixin,
@@ -96,6 +98,14 @@ class AdaptationNet(
         fast. ``"auto"`` does so where it can and where 30 steps or more are to come; True wherever
         it can, and warns where it cannot.
 
+    n_threads : int, "auto" or None, default=None
+        How many threads of torch training takes at most, on a CPU. ``"auto"`` is as many as an
+        average layer fills, of a quarter of the processors if it is soon done; None all.
+
+    work : (int, int), default=None
+        Multiply-adds of the backbone for a row, forward, and of how many products, for
+        ``n_threads="auto"``. None is not known, and takes all threads.
+
     target_shares : ndarray of shape (n_targets, n_classes) or callable, default=None
         Class shares of the targets, by which source rows are drawn. A function gives those of a
         target from the probabilities of its rows, and the shares that these are for, before every
@@ -159,6 +169,8 @@ class AdaptationNet(
         valid_metric: Callable = accuracy,
         augment: Any = None,
         cuda_graphs: Any = "auto",
+        n_threads: int | str | None = None,
+        work: tuple[int, int] | None = None,
         target_shares: Any = None,
         on_divergence: str = "raise",
         stages: tuple[Stage, ...] = (),
@@ -182,6 +194,8 @@ class AdaptationNet(
         self.valid_metric = valid_metric
         self.augment = augment
         self.cuda_graphs = cuda_graphs
+        self.n_threads = n_threads
+        self.work = work
         self.target_shares = target_shares
         self.on_divergence = on_divergence
         self.stages = stages

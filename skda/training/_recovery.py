@@ -68,6 +68,10 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         if not self.initialized_:
             self.initialize()
         self._has_ended = False
+        with self.own_threads():
+            return self._fit_partially(X, y, fit_params)
+
+    def _fit_partially(self, X, y, fit_params):
         n_before = len(self.history)
         try:
             self.notify("on_train_begin", X=X, y=y)

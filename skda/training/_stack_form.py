@@ -144,6 +144,7 @@ def form_of(net: Any, iterator: Any) -> tuple:
         net._shares_norms,
         net._has_adversary,
         net.usual_trade_off,
+        net.n_threads,
         len(iterator),
         tuple(iterator.sizes),
         iterator.n_labels,

@@ -171,7 +171,7 @@ class StackedEpoch:
         Exception
             If a step fails. All nets are as they were before then, and so are the generators.
         """
-        with ExitStack() as stack:
+        with self.nets[0].own_threads(n_nets=len(self.nets)), ExitStack() as stack:
             for generator in self._all_generators():
                 stack.callback(generator.set_state, generator.get_state())
             if not self.step.is_vectorized:
@@ -214,7 +214,7 @@ class StackedEpoch:
         columns = map(torch.stack, zip(*gathered, strict=True))
         batch: dict[str, Any] = dict(zip(("X", "y", "weights"), columns, strict=False))
         trade_offs = [of_net[number] for of_net in self.trade_offs]
-        batch["trade_off"] = torch.tensor(trade_offs, dtype=torch.float32)
+        batch["trade_off"] = torch.tensor(trade_offs)  # in the type of the weights
         shares = []
         for net, trade_off in zip(self.nets, trade_offs, strict=True):
             net.current_trade_off = trade_off

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from skda.training._fused_adam import FusedAdam
+
 
 class StackedOptimizer:
     """Takes the steps of the optimisers of several nets, on views of their stacked weights.
@@ -54,6 +56,8 @@ class StackedOptimizer:
                 merged[key]["params"] += [of_net[p] for p in group["params"] if p in of_net]
         make: Any = type(optimizers[0])
         self._optimizer = make(list(merged.values()))
+        self._fused: FusedAdam | None = None
+        self._has_gradient: list[bool] = []
         for optimizer, of_net in zip(optimizers, of_nets, strict=True):
             for parameter, view in of_net.items():
                 if state := optimizer.state.get(parameter):
@@ -74,19 +78,34 @@ class StackedOptimizer:
         gradients : dict of str to torch.Tensor of shape (n_nets, ...) or None
             By name; None leaves the weights as they are.
         """
-        for name, views in self._views.items():
-            gradient = gradients[name]
-            # Fused optimisers read memory as it lies.
-            parts = views if gradient is None else gradient.contiguous().unbind()
-            for view, part in zip(views, parts, strict=True):
-                view.grad = None if gradient is None else part
         for group, schedule in zip(self._optimizer.param_groups, self._schedules, strict=True):
             group["lr"] = schedule[number]
+        # Fused optimisers read memory as it lies.
+        parts = {name: g.contiguous().unbind() for name, g in gradients.items() if g is not None}
+        has_gradient = [name in parts for name in self._views]
+        if self._fused is not None and has_gradient == self._has_gradient:
+            self._fused.step(parts)
+            return
+        for name, views in self._views.items():
+            for view, part in zip(views, parts.get(name, [None] * len(views)), strict=True):
+                view.grad = part
+        self._give_own_counts()
         self._optimizer.step()
+        self._has_gradient = has_gradient
+        if FusedAdam.serves(self._optimizer):
+            self._fused = FusedAdam(self._optimizer, self._views)
+
+    def _give_own_counts(self):
+        """Let every tensor count its steps by itself again."""
+        for state in self._optimizer.state.values() if self._fused is not None else ():
+            state["step"] = state["step"].clone()
+        self._fused = None
 
     def give_state(self, number: int, optimizer: torch.optim.Optimizer) -> None:
         """Let the optimiser of a net have the moments that its weights have come to."""
         for name, parameter in self._parameters[number].items():
             view = self._views[name][number]
             if view in self._optimizer.state:
-                optimizer.state[parameter] = self._optimizer.state[view]
+                state = optimizer.state[parameter] = self._optimizer.state[view]
+                if self._fused is not None:
+                    state["step"] = state["step"].clone()

@@ -144,6 +144,9 @@ class Training:
     widths : dict of str to int
         Number of values of a row at every layer, ``"features"`` and ``"logits"`` among them.
 
+    work : (int, int) or None
+        Multiply-adds of the backbone for a row, and of how many products.
+
     rows : DomainDataset
         Those of the stage that runs.
 
@@ -178,6 +181,7 @@ class Training:
     backbone: nn.Module = _LATER
     layers: tuple[str, ...] = ()
     widths: dict[str, int] = field(default_factory=dict)
+    work: tuple[int, int] | None = None
     rows: DomainDataset = _LATER
     net: Any = None
     histories: dict[str, Any] = field(default_factory=dict)

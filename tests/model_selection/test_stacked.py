@@ -67,6 +67,14 @@ def test_pipelines_and_random_candidates(rows, classifier):
 
 
 @pytest.mark.usefixtures("routing")
+def test_no_fit_is_left_over(rows, classifier):
+    X, y, target = rows
+    with stacked_fits(stack_size=3) as report:
+        cross_validate(classifier, X, y, cv=4, params=target)
+    assert report.n_stacked == 8 and not report.n_alone
+
+
+@pytest.mark.usefixtures("routing")
 def test_a_candidate_that_fails_has_the_score_of_errors(rows, classifier):
     X, y, target = rows
     grid = {"optimizer": ["adam", "nothing"]}

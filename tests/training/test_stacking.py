@@ -1,11 +1,15 @@
 """Fits whose networks take their steps together give what each of them gives by itself."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
+from torch.func import functional_call, vmap
 
+import skda._torch
 from skda._random import drawing
 from skda.adaptation import (
     AdaBNClassifier,
@@ -17,9 +21,11 @@ from skda.adaptation import (
     MCDClassifier,
 )
 from skda.base import DeepAdaptationClassifier
-from skda.nn import MLP
-from skda.training import StackedFits
+from skda.nn import MLP, DomainBatchNorm, DomainRows
+from skda.training import AdaptationModule, StackedFits
+from skda.training._fused_adam import FusedAdam
 from skda.training._lockstep import ask_leader, run_in_lockstep
+from skda.training._stacked_layers import use_layers_of_stacks
 
 METHODS = [
     AdaBNClassifier(),
@@ -87,6 +93,82 @@ def test_stacked_fits_are_those_of_plain_ones(method, rows):
     alone, together, fits = both(variants(method, module__dropout=0.2), rows)
     assert fits.n_stacked == 6 and not fits.n_alone
     assert_alike(alone, together, rows)
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """Let estimators train in float64."""
+    as_input = AdaptationModule.as_input
+    monkeypatch.setattr(skda._torch, "_FLOAT", torch.float64)
+    monkeypatch.setattr(AdaptationModule, "as_input", staticmethod(lambda X: as_input(X).double()))
+
+
+def test_what_differs_after_many_epochs_is_rounding(rows, double):
+    dann = DANNClassifier(discriminator__hidden_layer_sizes=(8, 8))
+    estimators = variants(dann, max_epochs=20, lr=1e-2, trade_off=3)
+    alone, together, fits = both(estimators, rows)
+    assert fits.n_stacked == 60
+    assert next(together[0].net_.module_.parameters()).dtype == torch.float64
+    assert_alike(alone, together, rows, tolerance=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam"])
+def test_steps_of_adam_are_those_of_the_optimiser(rows, optimizer, monkeypatch):
+    own = {"lr": 1e-2, "optimizer__amsgrad": True, "optimizer__betas": (0.8, 0.9)}
+    own["optimizer__weight_decay"] = 0.3
+    estimators = variants(DeepCORALClassifier(optimizer=optimizer))
+    estimators.append(clone(estimators[0]).set_params(**own))
+    _, together, _ = both(estimators, rows)
+    monkeypatch.setattr(FusedAdam, "serves", staticmethod(lambda optimizer: False))
+    _, plain, _ = both(estimators, rows)
+    for one, other in zip(plain, together, strict=True):
+        for a, b in zip(
+            one.net_.optimizer_.state.values(), other.net_.optimizer_.state.values(), strict=True
+        ):
+            assert all(torch.equal(a[name], b[name]) for name in a)
+        assert_alike([one], [other], rows, tolerance=0)
+
+
+def test_steps_are_counted_weight_by_weight(rows):
+    _, (first, *_), _ = both(variants(DeepCORALClassifier()), rows)
+    counts = [state["step"] for state in first.net_.optimizer_.state.values()]
+    assert len({id(count) for count in counts}) == len(counts)
+    assert {count.item() for count in counts} == {first.net_._step}
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (6, 2), (0, 8), (4, 2, 2)])
+def test_batch_norms_of_a_stack_are_those_of_its_networks(sizes):
+    rows = DomainRows(sizes)
+    norms = [DomainBatchNorm(nn.BatchNorm1d(5), len(sizes), rows).train() for _ in range(3)]
+    for norm in norms:
+        nn.init.uniform_(norm.norms[0].weight)
+        nn.init.uniform_(norm.norms[0].bias)
+    x, weights = torch.randn(3, 8, 5), torch.randn(3, 8, 5)
+    tensors = [{**dict(n.named_parameters()), **dict(n.named_buffers())} for n in norms]
+    stacked = {k: torch.stack([t[k].detach() for t in tensors]) for k in tensors[0]}
+    learning = [x.clone().requires_grad_()]
+    learning += [stacked[f"norms.0.{name}"].requires_grad_() for name in ("weight", "bias")]
+    layer = copy.deepcopy(norms[0])
+    use_layers_of_stacks(layer)
+    outputs = vmap(lambda t, x: functional_call(layer, t, (x,)))(stacked, learning[0])
+    gradients = torch.autograd.grad((outputs * weights).sum(), learning)
+    for number, norm in enumerate(norms):
+        own = [x[number].clone().requires_grad_(), norm.norms[0].weight, norm.norms[0].bias]
+        output = norm(own[0])
+        torch.testing.assert_close(outputs[number], output)
+        expected = torch.autograd.grad((output * weights[number]).sum(), own)
+        for gradient, of_one in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(gradient[number], of_one)
+        for name, buffer in norm.named_buffers():
+            torch.testing.assert_close(stacked[name][number], buffer)
+
+
+def test_several_targets(rows):
+    X, y, targets = rows
+    three = X, y, (targets[0], targets[0] - 1)
+    alone, together, fits = both(variants(DeepCORALClassifier()), three)
+    assert fits.n_stacked == 6 and not fits.n_alone
+    assert_alike(alone, together, three)
 
 
 def test_trade_offs_and_schedules_may_differ(rows):
