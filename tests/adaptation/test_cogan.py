@@ -89,6 +89,13 @@ def test_the_row_of_the_source_does_not_follow_that_of_the_target():
     assert of_source is None and of_target.norm() > 0
 
 
+def test_a_game_that_was_pickled_without_agreement_goes_on():
+    game, generated, rows = _game(), _features(), _features()
+    expected = game.generator_loss(generated, generated, rows, rows)
+    del game.agreement_weight
+    torch.testing.assert_close(game.generator_loss(generated, generated, rows, rows), expected)
+
+
 # -- what is shared, and who learns -----------------------------------------------------------
 
 

@@ -50,6 +50,8 @@ class CoupledGame(nn.Module):
         Weight of the cross-entropy of the predictions for a generated pair, for the generator.
     """
 
+    agreement_weight = 0.0  # of games that were pickled before there was one
+
     def __init__(self, n_features, generator, *, pair_weight, moment_weight, agreement_weight):
         super().__init__()
         self.generator = generator
