@@ -4,6 +4,10 @@ Tasks read the folder that SKDA_DATA names, but for the digits that ship with sc
 
     python benchmarks/bench_accuracy.py --methods DAN DANN --tasks mnist-usps usps-mnist
     python benchmarks/bench_accuracy.py --methods DAN --tasks shifted --params '{"trade_off": 3}'
+    python benchmarks/bench_accuracy.py --tasks mnist-usps --seeds 3 4 5 --out FILE.jsonl
+
+With ``--out`` every fit adds a line to the file, and those that it holds are not done again: what
+was cut off goes on, and results of another version need another file.
 
 ``source-only`` is training without any target, ``source-only-plain`` the same without batch norms:
 the better of the two, and ``AdaBN``, are what an adaptation must beat. Of the tasks with several
@@ -193,6 +197,8 @@ TASKS = {
 }
 
 
+# The others have one pair of domains.
+N_PAIRS = {"office": 12, "office-surf": 12, "amazon-200": 12}
 SOURCE_ONLY = {"source-only": {}, "source-only-plain": {"module__batch_norm": False}}
 
 
@@ -221,6 +227,36 @@ def accuracy(method, params, pair, seed):
     return 100 * estimator.score(*pair[2:]), seconds
 
 
+def measured(cell, params, path):
+    """Return accuracy and seconds of a fit; from the file, if there is one that holds it."""
+    known = read(path, params).get(key_of(cell)) if path else None
+    if known is None:
+        pair = TASKS[cell["task"]](cell["seed"])[cell["pair"]]
+        score, seconds = accuracy(cell["method"], params, pair, cell["seed"])
+        known = {**cell, "params": params, "accuracy": score, "seconds": seconds}
+        if path:
+            with path.open("a") as file:
+                file.write(json.dumps(known) + "\n")
+    return known["accuracy"], known["seconds"]
+
+
+def key_of(cell):
+    return tuple(cell[name] for name in ("task", "method", "seed", "pair"))
+
+
+def read(path, params):
+    """Return the lines of a file with these parameters; one that was cut off counts not."""
+    cells = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            cell = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if cell["params"] == params:
+            cells[key_of(cell)] = cell
+    return cells
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
@@ -231,13 +267,18 @@ def main():
     parser.add_argument("--params", type=json.loads, default={}, help="of all estimators, as JSON")
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--pairs", action="store_true", help="show every pair of domains")
+    parser.add_argument("--out", type=Path, help="JSON lines, one a fit, with which a run goes on")
     options = parser.parse_args()
     print(f"{'task':14}{'method':18}{'mean':>7}{'std':>6}{'s/fit':>8}  by random state")
     for task, method in itertools.product(options.tasks, options.methods):
         jobs = [
-            delayed(accuracy)(method, options.params, pair, seed)
+            delayed(measured)(
+                {"task": task, "method": method, "seed": seed, "pair": pair},
+                options.params,
+                options.out,
+            )
             for seed in options.seeds
-            for pair in TASKS[task](seed)
+            for pair in range(N_PAIRS.get(task, 1))
         ]
         results = np.array(Parallel(n_jobs=options.n_jobs)(jobs))
         scores = results[:, 0].reshape(len(options.seeds), -1)

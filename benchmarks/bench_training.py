@@ -284,21 +284,21 @@ class CoupledLoop(Loop):
         game, generator = self.alignment, list(self.alignment.generator.parameters())
         pair = game.generator(torch.randn(BATCH, self.method.latent_size))
         self.generator_optimizer.zero_grad()
-        loss = game.generator_loss(self.generated(pair), pair, (source, target))
+        loss = game.generator_loss(*self.judged(pair), pair, (source, target))
         loss.backward(inputs=generator)
         self.generator_optimizer.step()
         self.optimizer.zero_grad()
         logits, layers = self.module(torch.cat([source, target]))
-        fixed = self.generated([rows.detach() for rows in pair])
+        fixed, _ = self.judged([rows.detach() for rows in pair])
         loss = trade_off * game(layers["features"].split(BATCH), fixed)
         (loss + cross_entropy(logits[:BATCH], y)).backward()
         self.optimizer.step()
 
-    def generated(self, pair):
+    def judged(self, pair):
         self.track(False)
-        features = self.module(torch.cat(pair))[1]["features"]
+        logits, layers = self.module(torch.cat(pair))
         self.track(True)
-        return features.split(BATCH)
+        return layers["features"].split(BATCH), logits.split(BATCH)
 
     def track(self, value):
         for norm in self.norms:

@@ -152,6 +152,12 @@ CASES |= {
         DeepAdaptationClassifier,
         {"alignment": [("mmd", ("hidden1", "features"), 0.5), ("dann", ("features",), 1.0)]},
     ),
+    "pairs without agreement": (
+        of_classifier,
+        fit_method,
+        METHODS["CoGANClassifier"],
+        {"agreement_weight": 0.0},
+    ),
     "spectral penalty": (
         of_classifier,
         fit_method,

@@ -5,12 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import SVC
 from torch import nn
 
 from skda.adaptation import CoGANClassifier
 from skda.adaptation.adversarial import CoupledGenerator
 from skda.adaptation.adversarial._cogan import CoGANNet, CoupledGame
 from skda.base import DeepAdaptationClassifier
+from skda.datasets import load_shifted_digits
 from skda.losses import domain_cross_entropy
 from skda.nn import MLP, DomainLayer
 from skda.training import AdaptationModule, DomainDataset
@@ -27,7 +29,7 @@ def _flat(module):
 
 def _game(**weights):
     torch.manual_seed(0)
-    weights = {"pair_weight": 0.0, "moment_weight": 0.0, **weights}
+    weights = {"pair_weight": 0.0, "moment_weight": 0.0, "agreement_weight": 0.0, **weights}
     return CoupledGame(4, CoupledGenerator(3, (5,)), **weights).double()
 
 
@@ -50,7 +52,7 @@ def test_discriminators_learn_to_tell_both_domains_from_what_is_generated():
 def test_the_generator_learns_inverted_labels():
     game, generated, rows = _game(), _features(), _features()
     probability = torch.sigmoid(game.judge(torch.cat(generated)))
-    loss = game.generator_loss(generated, rows, rows)
+    loss = game.generator_loss(generated, generated, rows, rows)
     torch.testing.assert_close(loss, -probability.log().mean())
 
 
@@ -65,9 +67,33 @@ def test_pairs_with_the_same_features_cost_nothing():
 def test_rows_with_the_moments_of_real_ones_cost_nothing():
     features, rows, others = _features(), _features(), _features(2.0)
     without, weighted = _game(), _game(moment_weight=1.0)
-    alone = without.generator_loss(features, rows, rows)
-    torch.testing.assert_close(weighted.generator_loss(features, rows, rows), alone)
-    assert weighted.generator_loss(features, others, rows) > alone + 1
+    alone = without.generator_loss(features, features, rows, rows)
+    torch.testing.assert_close(weighted.generator_loss(features, features, rows, rows), alone)
+    assert weighted.generator_loss(features, features, others, rows) > alone + 1
+
+
+def test_the_row_of_the_target_costs_the_surprise_at_the_classes_of_the_source():
+    features, rows, (of_source, of_target) = _features(), _features(), _features()
+    without, weighted = _game(), _game(agreement_weight=3.0)
+    alone = without.generator_loss(features, (of_source, of_target), rows, rows)
+    loss = weighted.generator_loss(features, (of_source, of_target), rows, rows)
+    surprise = -(of_source.softmax(1) * of_target.log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(loss, alone + 3 * surprise)
+
+
+def test_the_row_of_the_source_does_not_follow_that_of_the_target():
+    game = _game(agreement_weight=1.0)
+    logits = [part.requires_grad_() for part in _features()]
+    game.generator_loss(_features(), logits, _features(), _features()).backward()
+    of_source, of_target = (part.grad for part in logits)
+    assert of_source is None and of_target.norm() > 0
+
+
+def test_a_game_that_was_pickled_without_agreement_goes_on():
+    game, generated, rows = _game(), _features(), _features()
+    expected = game.generator_loss(generated, generated, rows, rows)
+    del game.agreement_weight
+    torch.testing.assert_close(game.generator_loss(generated, generated, rows, rows), expected)
 
 
 # -- what is shared, and who learns -----------------------------------------------------------
@@ -93,7 +119,8 @@ def _net(trade_off=1.0, **params):
     torch.manual_seed(0)
     module = AdaptationModule(MLP(3, hidden_layer_sizes=(8, 4)), nn.Linear(4, 2), n_targets=1)
     DomainLayer.split_first(module, module.rows)
-    game = CoupledGame(4, CoupledGenerator(5, (3,)), pair_weight=0.0, moment_weight=0.0)
+    weights = {"pair_weight": 0.0, "moment_weight": 0.0, "agreement_weight": 0.0}
+    game = CoupledGame(4, CoupledGenerator(5, (3,)), **weights)
     net = _Net(module, alignment=game, trade_off=trade_off, max_epochs=1, verbose=0, **params)
     X = np.random.default_rng(0).standard_normal((40, 3)).astype("float32")
     return net.fit(DomainDataset(X, (X[:, 0] > 0).astype("int64"), (X + 1,)), None)
@@ -152,7 +179,7 @@ def test_all_players_learn(few, kind):
         assert not torch.allclose(_flat(mine), _flat(other), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["pair_weight", "moment_weight"])
+@pytest.mark.parametrize("name", ["pair_weight", "moment_weight", "agreement_weight"])
 def test_every_loss_changes_the_network(few, name):
     first, second = (
         _fit(few, **{name: weight}).net_.module_.backbone.hidden2 for weight in (0.0, 5.0)
@@ -190,6 +217,23 @@ def test_history_holds_the_figures_of_the_game(few):
     ):
         assert len(clf.history_[:, name]) == 2
     assert 0 <= clf.history_[-1, "real_accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_pairs_show_the_same_digit():
+    """To a judge that knows the labels of both domains; without agreement it is 42 % of them."""
+    same, by_chance = [], []
+    for seed in (0, 1, 2):
+        digits = load_shifted_digits(random_state=seed)
+        judge = SVC(C=10).fit(
+            np.concatenate([digits.X, digits.X_target]), np.concatenate([digits.y, digits.y_target])
+        )
+        clf = CoGANClassifier(random_state=seed)
+        clf.fit(digits.X, digits.y, X_target=digits.X_target)
+        source, target = map(judge.predict, clf.sample(1000, random_state=0))
+        same.append(np.mean(source == target))
+        by_chance.append(np.mean(source[:, None] == target))
+    assert np.mean(same) > 0.5 and np.mean(by_chance) < 0.25
 
 
 # -- networks and data of all kinds -----------------------------------------------------------

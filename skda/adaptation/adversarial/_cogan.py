@@ -45,13 +45,19 @@ class CoupledGame(nn.Module):
 
     moment_weight : float
         Weight of the distance of the moments of generated and real rows, for the generator.
+
+    agreement_weight : float
+        Weight of the cross-entropy of the predictions for a generated pair, for the generator.
     """
 
-    def __init__(self, n_features, generator, *, pair_weight, moment_weight):
+    agreement_weight = 0.0  # of games that were pickled before there was one
+
+    def __init__(self, n_features, generator, *, pair_weight, moment_weight, agreement_weight):
         super().__init__()
         self.generator = generator
         self.judge = nn.Linear(n_features, 1)
         self.pair_weight, self.moment_weight = pair_weight, moment_weight
+        self.agreement_weight = agreement_weight
         self.accuracy = RealAccuracy()
 
     def generate(self, n_rows):
@@ -61,18 +67,24 @@ class CoupledGame(nn.Module):
             noise = torch.randn(n_rows, self.generator.latent_size, device=device)
         return self.generator(noise)
 
-    def generator_loss(self, features, rows, real_rows):
-        """Return the generator's loss: the judge's with inverted labels, and that of moments.
+    def generator_loss(self, features, logits, rows, real_rows):
+        """Return the generator's loss: the judge's with inverted labels, agreement and moments.
 
         Parameters
         ----------
-        features, rows : pair of torch.Tensor
-            The generated rows of both domains, and what the discriminators make of them.
+        features, logits, rows : pair of torch.Tensor
+            What discriminators and classifier make of the generated rows of both domains, and
+            these.
 
         real_rows : pair of torch.Tensor
             Rows of both domains.
         """
         loss = F.softplus(-self.judge(torch.cat(features))).mean()
+        if self.agreement_weight:
+            of_source, of_target = logits
+            # Labels taught the classifier the source: the target's row has to follow.
+            classes = of_source.detach().softmax(dim=1)
+            loss = loss + self.agreement_weight * F.cross_entropy(of_target, classes)
         if self.moment_weight:
             distances = map(moment_distance, real_rows, rows)
             loss = loss + self.moment_weight * sum(distances)
@@ -118,7 +130,7 @@ class CoGANNet(TwoPlayerNet):
         by_domain = [n_source, sum(n_targets)]
         pair = self.alignment_.generate(n_source)
         real_rows = self.module_.as_input(X).split(by_domain)
-        adversary_loss = self.alignment_.generator_loss(self._features(pair), pair, real_rows)
+        adversary_loss = self.alignment_.generator_loss(*self._judged(pair), pair, real_rows)
         self.adversary_optimizer_.zero_grad()
         self.backward(adversary_loss, [p for _, p in self.adversary_parameters()])
         self.step_optimizers(self.adversary_optimizer_)
@@ -126,9 +138,8 @@ class CoGANNet(TwoPlayerNet):
         logits, activations = self.infer(X, **fit_params)
         labelled = self.module_.labelled_logits(logits, len(y))
         classification_loss = self.get_classification_loss(labelled, y)
-        alignment_loss = self.alignment_(
-            activations["features"].split(by_domain), self._features([x.detach() for x in pair])
-        )
+        generated, _ = self._judged([rows.detach() for rows in pair])
+        alignment_loss = self.alignment_(activations["features"].split(by_domain), generated)
         loss = classification_loss + self.current_trade_off * alignment_loss
         self.backward(loss)
         self.note_target_predictions(logits[n_source:])
@@ -141,15 +152,15 @@ class CoGANNet(TwoPlayerNet):
             "y_pred": labelled,
         }
 
-    def _features(self, pair):
-        """Return what the discriminators make of generated rows of both domains."""
+    def _judged(self, pair):
+        """Return features and logits of generated rows, each a pair by domain."""
         n_rows = len(pair[0])
         # Of several targets the mixture comes last.
         others = len(self.module_.rows.sizes) - 2
         sizes = (n_rows, *(0,) * (others + (others > 0)), n_rows)
         with self._untracked_statistics():
-            _, activations = self.infer(torch.cat(pair), sizes=sizes)
-        return activations["features"].split(n_rows)
+            logits, activations = self.infer(torch.cat(pair), sizes=sizes)
+        return activations["features"].split(n_rows), logits.split(n_rows)
 
     @contextmanager
     def _untracked_statistics(self):
@@ -175,13 +186,15 @@ class CoGANClassifier(DeepAdaptationClassifier):
         min_{f, C}  CE(C(x_s), y) + trade_off * sum over both domains of game(real, g(z))
                     + trade_off * pair_weight * MSE(features of g_s(z), features of g_t(z))
         min_g       -mean log f(g(z)) + moment_weight * sum over both domains of moments
+                    + agreement_weight * CE(C(g_t(z)), C(g_s(z)))
 
     where the game is the :func:`skda.losses.domain_cross_entropy` of generated and real rows, and
     the moments are :func:`skda.losses.moment_distance` of real and generated rows. Generator and
     discriminators learn in turns, a step each. Predictions take a row through the first layer of
     the target, the shared layers and C; :meth:`sample` shows what the generators make.
 
-    The distance of pairs is that of the authors' program, not of [1]_. Unlike [1]_, batch norms of
+    The distance of pairs is that of the authors' program, not of [1]_. Unlike [1]_, the generator
+    also learns that the classifier finds the same class in both rows of a pair; batch norms of
     the module keep statistics per domain, and generated rows meet those of their own batch, so
     that predictions are normalised by real rows alone; as this hides mean and scale of what is
     generated from the discriminators, the generator learns these from the moments. The private
@@ -204,6 +217,11 @@ class CoGANClassifier(DeepAdaptationClassifier):
 
     moment_weight : float, default=1.0
         Weight of the distance of the moments in the generator's loss.
+
+    agreement_weight : float, default=1.0
+        Weight, in the generator's loss, of the cross-entropy of the classes that are predicted for
+        both rows of a generated pair, those of the source's row being fixed. It is not in [1]_,
+        where only the shared layers are to bring the same class about. 0 leaves it out.
 
     latent_size : int, default=100
         Number of noise variables.
@@ -237,11 +255,13 @@ class CoGANClassifier(DeepAdaptationClassifier):
 
     Notes
     -----
-    Several target domains have one private layer and one generator, of all their rows. That both
-    rows of a generated pair show the same class is a hope, and no part of the loss: look at them.
-    On MNIST and USPS (1000 rows, 20 epochs) classifiers of each domain see the same digit in one
-    pair out of three, where chance would give one out of nine; a larger `pair_weight` does not
-    help.
+    Several target domains have one private layer and one generator, of all their rows. Pairs can
+    show the same class only as far as the classifier knows the target, and the generator learns
+    slowly: look at them. A support vector machine that knows the labels of both domains of
+    :func:`skda.datasets.load_shifted_digits` sees the same digit in 54 % of the pairs (mean over
+    six random states; chance would give 18 %), and in 40 % without the agreement (16 %), where the
+    accuracy on the target is 1.3 points lower. A larger `pair_weight` does not help, and an
+    agreement of weight 3 no more than 1.
 
     References
     ----------
@@ -267,6 +287,7 @@ class CoGANClassifier(DeepAdaptationClassifier):
     private: str = "norm"
     pair_weight: float = 0.01
     moment_weight: float = 1.0
+    agreement_weight: float = 1.0
     latent_size: int = 100
     generator_lr: float = 1e-3
 
@@ -279,6 +300,7 @@ class CoGANClassifier(DeepAdaptationClassifier):
         "private": [StrOptions({"norm", "layer"})],
         "pair_weight": [Interval(Real, 0, None, closed="left")],
         "moment_weight": [Interval(Real, 0, None, closed="left")],
+        "agreement_weight": [Interval(Real, 0, None, closed="left")],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
     }
@@ -346,6 +368,7 @@ class CoGANClassifier(DeepAdaptationClassifier):
             CoupledGenerator(self.latent_size, self.input_shape_, **keywords),
             pair_weight=self.pair_weight,
             moment_weight=self.moment_weight,
+            agreement_weight=self.agreement_weight,
         )
 
     def net_params(self, training):
