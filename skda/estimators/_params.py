@@ -150,7 +150,18 @@ class PrefixedParams(BaseEstimator):
         return {**given, **vars(self).get("_unknown_params", {})}
 
     def params_for(self, prefix: str) -> dict[str, Any]:
-        """Return the keywords given as ``prefix__name``, by name."""
+        """Return the keywords given as ``prefix__name``, by name.
+
+        Parameters
+        ----------
+        prefix : str
+            Without the two underscores.
+
+        Returns
+        -------
+        params : dict
+            Values by the rest of the name.
+        """
         start = f"{prefix}__"
         return {
             name.removeprefix(start): value
