@@ -25,6 +25,7 @@ T = TypeVar("T")
 _OUR_NAMES = {
     "alpha": "optimizer__weight_decay",
     "backbone": "module",
+    "dropout": "module__dropout",
     "epochs": "max_epochs",
     "hidden_layer_sizes": "module__hidden_layer_sizes",
     "lambda_": "trade_off",
@@ -32,6 +33,9 @@ _OUR_NAMES = {
     "learning_rate_init": "lr",
     "max_iter": "max_epochs",
     "n_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "random_seed": "random_state",
+    "seed": "random_state",
     "solver": "optimizer",
     "weight_decay": "optimizer__weight_decay",
 }

@@ -132,8 +132,8 @@ class ObjectiveMixin(AugmentationMixin):
         # An alignment with an opponent that learns by another loss returns both.
         loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)
         if not isinstance(loss, torch.Tensor) or loss.ndim:
-            shape = getattr(loss, "shape", None)
-            given = type(loss).__name__ if shape is None else f"shape {tuple(shape)}"
+            is_tensor = isinstance(loss, torch.Tensor)
+            given = f"shape {tuple(loss.shape)}" if is_tensor else f"a {type(loss).__name__}"
             raise ValueError(
                 f"alignment must return a scalar tensor, but it gave {given}; name at least one "
                 "layer, and average or add up what the alignment returns."

@@ -22,7 +22,8 @@ class Page(HTMLParser):
 
 def dead_links(folder):
     """Return the pages of a folder with links to files and places that do not exist."""
-    pages = {file.resolve(): Page(file) for file in sorted(folder.rglob("*.html"))}
+    files = [file for file in folder.resolve().rglob("*.html") if "_static" not in file.parts]
+    pages = {file: Page(file) for file in sorted(files)}
     dead = []
     for file, page in pages.items():
         for link in sorted(page.links):
@@ -32,8 +33,10 @@ def dead_links(folder):
             path = file.parent / unquote(parts.path) if parts.path else file
             path = path.resolve()
             path = path / "index.html" if path.is_dir() else path
-            is_page = path in pages
-            if not path.exists() or (is_page and unquote(parts.fragment) not in pages[path].places):
+            # Sphinx names the places of functions with two names wrongly in its pages of sources.
+            has_places = path in pages and "_modules" not in file.parts
+            is_dead = has_places and unquote(parts.fragment) not in pages[path].places
+            if is_dead or not path.exists():
                 dead.append((file.name, link))
     return dead
 
