@@ -71,12 +71,16 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skda"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
     "show_prev_next": False,
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
 }
 # The address of a file like _static/versions.json, once several versions stand side by side.
 if "SKDA_VERSIONS_URL" in os.environ:
