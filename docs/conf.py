@@ -55,9 +55,11 @@ sphinx_gallery_conf = {
     "examples_dirs": str(examples),
     "gallery_dirs": "gallery",
     # These read photographs and weights that are not shipped.
-    "ignore_pattern": r"__init__\.py" + ("" if "SKDA_DATA" in os.environ else r"|photographs\.py"),
+    "ignore_pattern": r"__init__\.py"
+    + ("" if "SKDA_DATA" in os.environ else r"|plot_(transferable_)?photographs\.py"),
     "plot_gallery": os.environ.get("SKDA_GALLERY", "1") == "1",
     "within_subsection_order": "gallery_order.ByTask",
+    "reset_modules": ("matplotlib", "gallery_order.fresh_start"),
     "thumbnail_size": (480, 336),
     "default_thumb_file": str(here / "_static" / "thumbnail.png"),
     # "Examples using X" of the API pages.

@@ -1,6 +1,16 @@
-"""The order of the examples: by what a reader wants to do, the first steps first."""
+"""The order of the examples, by what a reader wants to do, and how each of them begins."""
 
+import os
 from pathlib import Path
+
+import sklearn
+import torch
+
+_CONFIGURATION, _N_THREADS, _ENVIRONMENT = (
+    sklearn.get_config(),
+    torch.get_num_threads(),
+    dict(os.environ),
+)
 
 ORDER = (
     # First steps, with data of one's own.
@@ -43,3 +53,12 @@ class ByTask:
 
     def __repr__(self):
         return "ByTask"  # a value of the configuration: the same in every build
+
+
+def fresh_start(gallery_conf, file_name):
+    """Let an example begin as it does in a process of its own."""
+    sklearn.set_config(**_CONFIGURATION)
+    torch.set_num_threads(_N_THREADS)
+    torch.manual_seed(0)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT)
