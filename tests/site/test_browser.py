@@ -28,6 +28,13 @@ SEARCHES = {
     "which method": "methods",
 }
 N_FIRST = 5
+# What holds the title and scrolls sideways: wide tables and code scroll by themselves, the page and
+# its parts do not.
+SCROLLING = """
+    [...document.querySelectorAll('html, body, body *')]
+    .filter(part => part.querySelector('h1') && part.scrollWidth > part.clientWidth + 1)
+    .map(part => `${part.tagName}.${part.className}: ${part.scrollWidth}`)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +79,13 @@ def open_page(browser, address):
 def test_page(name, width, open_page):
     page, faults = open_page(name, width)
     assert faults == []
-    # Wide tables and code scroll by themselves; the page does not.
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(SCROLLING) == []
+
+
+def test_what_is_too_wide_is_found(open_page):
+    page, _ = open_page("guide/first_fit.html", PHONE)
+    page.evaluate("document.querySelector('h1').innerHTML += '<hr style=\"width: 600px\">'")
+    assert page.evaluate(SCROLLING)
 
 
 @pytest.mark.parametrize(("words", "expected"), SEARCHES.items())
