@@ -72,6 +72,10 @@ def write_whole(path: Any, write: Callable[[BinaryIO], Any]) -> None:
     path = Path(os.path.realpath(path))
     if path.is_dir():
         raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; name a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {os.fspath(path.parent)!r} for {path.name!r}; make it first."
+        )
     unfinished = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex}.tmp")
     try:
         with open(unfinished, "xb") as file:

@@ -5,11 +5,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import sklearn
 
 README = Path(__file__).parents[1] / "README.md"
-INTRODUCTION, TABLES, VERDICT, IMAGES, FINE_TUNING, SHALLOW, SEARCH = re.findall(
-    r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+TEXT = README.read_text(encoding="utf-8")
+INTRODUCTION, VERDICT, IMAGES, SHALLOW = re.findall(
+    r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL
 )
 
 
@@ -23,35 +23,32 @@ def test_introduction(few):
     assert names["clf"].predict(few["X_target"][:7]).shape == (7,)
 
 
-def test_tables(capsys):
-    features = _run(TABLES)["features"]
-    assert features.shape == (899, 64)
-    accuracy, _ = capsys.readouterr().out.split()
-    assert float(accuracy) > 0.57
-
-
 def test_did_it_help(capsys):
     names = _run(VERDICT)
     said = capsys.readouterr().out
     assert names["guard"].best_name_ == "adapted" and "Kept 'adapted'" in said
-    assert "Kind of shift" in said and said.endswith("keep\n")
-
-
-def test_fine_tuning(capsys):
-    _run(FINE_TUNING)
-    assert float(capsys.readouterr().out) > 0.7
+    assert "Kind of shift" in said
 
 
 def test_shallow_baselines(capsys):
     _run(SHALLOW)
-    distance, accuracy = map(float, capsys.readouterr().out.split())
-    assert 1.5 < distance < 2 and accuracy > 0.6
+    assert float(capsys.readouterr().out) > 0.6
 
 
-def test_grid_search_without_target_labels():
-    with sklearn.config_context():
-        search = _run(SEARCH)["search"]
-    assert set(search.best_params_) == {"pca__n_components", "dannclassifier__module__dropout"}
+def test_links_lead_to_files():
+    places = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert len(places) > 15
+    assert [place for place in places if not (README.parent / place).exists()] == []
+
+
+def test_picture_shows_what_the_table_says():
+    """The words under the picture round the figures of the table."""
+    alone, adapted = (
+        re.search(rf"^\| {name}[^|]*\| ([\d.]+)", TEXT, re.MULTILINE)[1]
+        for name in ("source only", "DANN")
+    )
+    assert f"{float(alone):.0f} % for" in TEXT and f"{float(adapted):.0f} % for" in TEXT
+    assert (README.parent / "docs/_static/adaptation.png").stat().st_size < 150_000
 
 
 def test_images_and_svm(data_home, tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def errors(tmp_path_factory):
 
 def test_readme(errors):
     snippets = [name for name in errors if name.startswith("readme_")]
-    assert len(snippets) > 5
+    assert len(snippets) == 4
     assert {name: errors[name] for name in snippets if errors[name]} == {}
 
 

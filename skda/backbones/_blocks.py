@@ -33,16 +33,43 @@ class Block:
     parameters: tuple[str, ...] = ()
 
     def get_modules(self, network: nn.Module) -> list[nn.Module]:
-        """Return its modules in `network`."""
+        """Return its modules in `network`.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            The network that the block is a part of.
+
+        Returns
+        -------
+        modules : list of torch.nn.Module
+            In the order of the network.
+        """
         return [network.get_submodule(path) for path in self.modules]
 
     def get_parameters(self, network: nn.Module) -> list[nn.Parameter]:
-        """Return its parameters in `network`."""
+        """Return its parameters in `network`.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            The network that the block is a part of.
+
+        Returns
+        -------
+        parameters : list of torch.nn.Parameter
+            First those that no module has.
+        """
         loose = [network.get_parameter(name) for name in self.parameters]
         return loose + [p for module in self.get_modules(network) for p in module.parameters()]
 
     def reset_parameters(self, network: nn.Module) -> None:
         """Give all its layers in `network` the random weights that they are created with.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            The network that the block is a part of.
 
         Raises
         ------

@@ -82,14 +82,42 @@ class AssemblyMixin(EstimatorPart):
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
     def make_backbone(self, training: Training) -> nn.Module:
-        """Return the network from inputs to features."""
+        """Return the network from inputs to features.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        backbone : torch.nn.Module
+            From rows, of shape ``(n, *input_shape_)``, to features.
+        """
         standardizes = vars(self).get("standardize_") is not None
         return training.resolver.build_to_train(self.input_shape_, standardizes=standardizes)
 
     def make_module(
         self, training: Training, *, bottleneck: nn.Module | None = None, **params: Any
     ) -> AdaptationModule:
-        """Return the network with its head."""
+        """Return the network with its head.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        bottleneck : torch.nn.Module, default=None
+            What narrows the features before the head.
+
+        **params : keywords
+            Further ones of `module_class`.
+
+        Returns
+        -------
+        module : AdaptationModule
+            Which sets the widths of ``"features"`` and ``"logits"``.
+        """
         width = training.widths["features"]
         if bottleneck is not None:
             width = probe(bottleneck, torch.zeros(2, width), ())[0]["features"]
@@ -121,7 +149,24 @@ class AssemblyMixin(EstimatorPart):
         return keywords
 
     def make_part(self, name: str, part: Any, *sizes: Any) -> Any:
-        """Return a copy of a module, or what a class or factory makes for these sizes."""
+        """Return a copy of a module, or what a class or factory makes for these sizes.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter, whose ``name__*`` keywords count.
+
+        part : torch.nn.Module, class or callable
+            What the user gave.
+
+        *sizes : objects
+            What a class or factory is called with, such as the width of a layer.
+
+        Returns
+        -------
+        part : object
+            The copy, or what was made.
+        """
         keywords = self.params_for(name)
         if isinstance(part, nn.Module):
             if keywords:

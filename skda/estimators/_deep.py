@@ -391,18 +391,57 @@ class DeepEstimator(
     # -- hooks, as skda.base documents them ---------------------------------------------------
 
     def name_layers(self, training: Training) -> Sequence[str]:
-        """Return the names of the layers whose activations are needed."""
+        """Return the names of the layers whose activations are needed.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        layers : sequence of str
+            ``"inputs"``, ``"features"``, ``"logits"`` or paths of submodules of the backbone.
+        """
         return self.layers
 
     def net_params(self, training: Training) -> dict[str, Any]:
-        """Return the keywords of the net that are a subclass's own."""
+        """Return the keywords of the net that are a subclass's own.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        params : dict
+            Keywords of `net_class`.
+        """
         return {}
 
     def make_stages(self, training: Training) -> list[Stage]:
-        """Return the stages of training: one, in which all learns that is not frozen."""
+        """Return the stages of training: one, in which all learns that is not frozen.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        stages : list of skda.training.Stage
+            In the order in which they run.
+        """
         return [Stage(name="train", batches="source", make_net=self.build_net)]
 
     def finish_fit(self, training: Training) -> None:
-        """Keep what was trained."""
+        """Keep what was trained.
+
+        Parameters
+        ----------
+        training : Training
+            With the net, and the histories of all stages.
+        """
         self._n_features_out = training.widths["features"]
         self._keep(training.net)

@@ -84,7 +84,10 @@ class ExportMixin(EstimatorPart):
         path : str or path
             Of the file, which is written whole or not at all.
 
-        output, domain
+        output : {"logits", "features", "probabilities"}, default="logits"
+            As of :meth:`to_torch`.
+
+        domain : {"target", "source"} or int, default="target"
             As of :meth:`to_torch`.
 
         Raises

@@ -17,6 +17,7 @@ from skda.text import TextPreprocess, resolve_text_preprocess
 
 # Of what others say of a table, which may hold all of it.
 _LONGEST = 800
+_MOST_NAMES = 3  # of columns that are too many or too few
 # Of these a row of another call may be longer or shorter.
 _ROWS_OF_A_SAMPLE = 256
 _OF_ANY_LENGTH = ("dict", "text", "tokens")
@@ -149,7 +150,7 @@ class RowInputMixin(EstimatorPart):
             if begins_with(str(error), name):
                 raise
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{name}: {str(error)[:_LONGEST]}{_remedy(error)}") from error
+            raise kind(f"{name}: {_said(error, X)}{_remedy(error)}") from error
         return as_sparse_rows(X)
 
     def _check_kind(self, kind, name):
@@ -231,6 +232,23 @@ class RowInputMixin(EstimatorPart):
 
 def _is_uint8(values):
     return values.dtype in (np.uint8, torch.uint8)
+
+
+def _said(error, X):
+    """Return a message of scikit-learn's in a few lines, of values alone their shape."""
+    said = str(error)[:_LONGEST]
+    if "Reshape your data" in str(error):
+        return (
+            f"{said.partition(' instead')[0]}, of shape {np.shape(X)}. Reshape your data: [x] for "
+            "a single row x, x.reshape(-1, 1) for a single column."
+        )
+    lines = []
+    for line in said.splitlines():
+        if [before[:2] for before in lines[-_MOST_NAMES:]] != ["- "] * _MOST_NAMES:
+            lines.append(line)
+        elif line[:2] != "- " or line == "- ...":
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _remedy(error):

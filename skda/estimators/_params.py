@@ -25,6 +25,7 @@ T = TypeVar("T")
 _OUR_NAMES = {
     "alpha": "optimizer__weight_decay",
     "backbone": "module",
+    "dropout": "module__dropout",
     "epochs": "max_epochs",
     "hidden_layer_sizes": "module__hidden_layer_sizes",
     "lambda_": "trade_off",
@@ -32,6 +33,9 @@ _OUR_NAMES = {
     "learning_rate_init": "lr",
     "max_iter": "max_epochs",
     "n_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "random_seed": "random_state",
+    "seed": "random_state",
     "solver": "optimizer",
     "weight_decay": "optimizer__weight_decay",
 }
@@ -150,7 +154,18 @@ class PrefixedParams(BaseEstimator):
         return {**given, **vars(self).get("_unknown_params", {})}
 
     def params_for(self, prefix: str) -> dict[str, Any]:
-        """Return the keywords given as ``prefix__name``, by name."""
+        """Return the keywords given as ``prefix__name``, by name.
+
+        Parameters
+        ----------
+        prefix : str
+            Without the two underscores.
+
+        Returns
+        -------
+        params : dict
+            Values by the rest of the name.
+        """
         start = f"{prefix}__"
         return {
             name.removeprefix(start): value

@@ -21,6 +21,11 @@ from skda.training import accuracy
 class Task(Protocol):
     """What an estimator asks of its labels.
 
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+
     Attributes
     ----------
     n_outputs : int
@@ -42,36 +47,128 @@ class Task(Protocol):
         """Get the name of the estimator, for messages."""
 
     def encode(self, y: Any, X: Any) -> np.ndarray:
-        """Return the labels of source rows as the criterion takes them; learn what they are."""
+        """Return the labels of source rows as the criterion takes them; learn what they are.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        X : array-like of n_samples rows
+            What they belong to, for checks.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples,)
+            Labels for the criterion.
+        """
         ...
 
     def encode_target(self, y_target: Any, targets: tuple) -> tuple[np.ndarray, ...]:
-        """Return the labels of partly labelled target rows, by domain, and what marks no label."""
+        """Return the labels of partly labelled target rows, by domain, and what marks no label.
+
+        Parameters
+        ----------
+        y_target : array-like or tuple of array-likes
+            Labels of the target rows.
+
+        targets : tuple of array-likes
+            The rows, by domain.
+
+        Returns
+        -------
+        codes : tuple of ndarrays
+            Labels for the criterion, by domain.
+        """
         ...
 
     def recode(self, codes: np.ndarray) -> np.ndarray:
-        """Return encoded labels of the source again, after `encode_target` met new ones."""
+        """Return encoded labels of the source again, after `encode_target` met new ones.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples,)
+            Encoded labels.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples,)
+            The same labels.
+        """
         ...
 
     def fitted_attributes(self) -> dict[str, Any]:
-        """Return what the estimator has of it after ``fit``, by name."""
+        """Return what the estimator has of it after ``fit``, by name.
+
+        Returns
+        -------
+        attributes : dict
+            Values by the name of the attribute.
+        """
         ...
 
     def split(self, codes: np.ndarray, fraction: float, random_state: int) -> tuple:
-        """Return the numbers of the rows that train, and of those that are held out."""
+        """Return the numbers of the rows that train, and of those that are held out.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_samples,)
+            Encoded labels.
+
+        fraction : float
+            Share of the rows that is held out.
+
+        random_state : int
+            Draws them.
+
+        Returns
+        -------
+        numbers : tuple of ndarrays
+            Of the training rows and of the held-out rows.
+        """
         ...
 
     def outputs(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Return outputs of the head as predictions are made from them."""
+        """Return outputs of the head as predictions are made from them.
+
+        Parameters
+        ----------
+        outputs : torch.Tensor of shape (n_samples, n_outputs)
+            Of the head.
+
+        Returns
+        -------
+        outputs : torch.Tensor
+            Of as many rows.
+        """
         ...
 
     def decode(self, outputs: torch.Tensor) -> np.ndarray:
-        """Return predictions in the terms of y."""
+        """Return predictions in the terms of y.
+
+        Parameters
+        ----------
+        outputs : torch.Tensor
+            What `outputs` returned.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The predictions.
+        """
         ...
 
 
 class ClassificationTask:
     """Labels that are classes, any of which a row can be of.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator, for messages.
+
+    classes : ndarray of shape (n_classes,), default=None
+        Sorted; None until `encode` has seen labels.
 
     Attributes
     ----------
@@ -103,13 +200,33 @@ class ClassificationTask:
         return len(self.classes)
 
     def check(self, y, X):
-        """Return labels of the rows of X as an array of classes."""
+        """Return labels of the rows of X as an array of classes.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        X : array-like of n_samples rows
+            What they belong to.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The labels.
+        """
         y = check_column(y, warn=True)
         check_lengths("X", X, "y", y)
         return y
 
     def set_classes(self, classes):
-        """Take these sorted classes, of which there must be two."""
+        """Take these sorted classes, of which there must be two.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (n_classes,)
+            Sorted, each once.
+        """
         self.classes = classes
         if len(classes) < 2:
             raise ValueError(

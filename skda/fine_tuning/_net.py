@@ -12,10 +12,10 @@ class FineTuningNet(AdaptationNet):
         The network, with its frozen blocks.
 
     *args : arguments
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
 
     **kwargs : keywords
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
 
     Examples
     --------

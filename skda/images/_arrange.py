@@ -41,9 +41,9 @@ def arrange_images(X, name, *, layout="auto", n_channels=None):
     Returns
     -------
     X : ndarray or torch.Tensor
-        uint8 of shape (n_samples, height, width, n_channels), or float32 of shape (n_samples,
-        n_channels, height, width). Memory maps of these types stay what they are, also where
-        only the order of dimensions changes.
+        Of uint8 and shape (n_samples, height, width, n_channels), or of float32 and shape
+        (n_samples, n_channels, height, width). Memory maps of these types stay what they are, also
+        where only the order of dimensions changes.
 
     Raises
     ------

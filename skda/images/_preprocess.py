@@ -92,6 +92,11 @@ class ImagePreprocess:
 
         The grey networks of timm have first weights that are summed over the colours, as if a
         grey image came in three equal channels; they were trained on none.
+
+        Returns
+        -------
+        preprocess : ImagePreprocess
+            Itself where images are grey already.
         """
         if self.n_channels != 3:
             return self

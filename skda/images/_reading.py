@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import nullcontext
 from io import BytesIO
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -14,6 +15,7 @@ from skda.images._options import ImageReading, UnreadableImageError
 from skda.images._stored_form import stored_form
 
 _ENCODED = (bytes, bytearray, memoryview)
+_TABLES = (".csv", ".tsv", ".xls", ".xlsx", ".parquet", ".feather")
 _DEFAULT = ImageReading()
 # Of these formats the first frame is the picture: others are a preview or a second eye's view,
 # and layers.
@@ -47,7 +49,8 @@ def as_image_list(X, name="X"):
         If X is an empty list, or an image or path itself.
     """
     if _is_image(X):
-        raise ValueError(f"{name} is a single image or path; pass a list of them: [{name}].")
+        advice = _advice(X) or f"pass a list of them: [{name}]"
+        raise ValueError(f"{name} is a single image or path; {advice}.")
     if hasattr(X, "iloc"):
         if X.ndim == 2 and X.shape[1] != 1:
             return None
@@ -123,7 +126,11 @@ def read_image(item, name="X", reading=_DEFAULT):
                 return picture.copy() if picture is item else picture
         return _read(_opened(Image, item), reading, _go_to_frame)
     except UnreadableImageError as error:
-        raise UnreadableImageError(f"{name}: {_described(item)} {error}") from error.__cause__
+        advice = _advice(item)
+        said = f"{_described(item)} {error}" + (
+            f" Is it a picture? Else {advice}." if advice else ""
+        )
+        raise UnreadableImageError(f"{name}: {said}") from error.__cause__
 
 
 def _read(opened, reading, choose_frame):
@@ -146,6 +153,20 @@ def _opened(Image, item):
         raise
     except Exception as error:
         raise _damaged(error) from error
+
+
+def _advice(item):
+    """Return what to do with a path, or a text, that no picture can be at; or None."""
+    if not isinstance(item, str | os.PathLike):
+        return None
+    path = Path(os.fsdecode(item))
+    if path.suffix.lower() in _TABLES:
+        return f"read the table first, as with pandas.read_csv({path.name!r})"
+    if path.is_dir():
+        return "give the files in the folder: sorted(Path(folder).glob('**/*.jpg'))"
+    if not path.suffix and not path.exists():
+        return "give texts to a network of texts: module='transformers/NAME'"
+    return None
 
 
 def _damaged(error):

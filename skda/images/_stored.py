@@ -156,19 +156,52 @@ class StoredRows:
         return pixels.float().div_(pixels.new_tensor(255, dtype=torch.float32)).permute(0, 3, 1, 2)
 
     def subset(self, rows: np.ndarray) -> "StoredRows":
-        """Return some of the rows, without a copy of them."""
+        """Return some of the rows, without a copy of them.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Which ones.
+
+        Returns
+        -------
+        rows : StoredRows
+            Of the same store.
+        """
         numbers = self._numbers(rows)
         numbers = numbers if self.numbers is None else self.numbers[numbers]
         return StoredRows(self.pixels, self.preprocess, numbers=numbers, file=self.file)
 
     def to(self, device: Any) -> "StoredRows":
-        """Return the rows with what is stored on a device; rows on the CPU stay where they are."""
+        """Return the rows with what is stored on a device; rows on the CPU stay where they are.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where to.
+
+        Returns
+        -------
+        rows : StoredRows
+            Of pixels that are there.
+        """
         numbers = None if self.numbers is None else self.numbers.to(device)
         pixels = self.pixels.to(device)
         return StoredRows(pixels, self.preprocess, numbers=numbers, file=self.file)
 
     def is_like(self, other: Any) -> bool:
-        """Whether pixels of other rows are normalised in the same way."""
+        """Return whether pixels of other rows are normalised in the same way.
+
+        Parameters
+        ----------
+        other : object
+            Such rows, or others.
+
+        Returns
+        -------
+        is_like : bool
+            Whether the two can be put together.
+        """
         return (
             isinstance(other, StoredRows)
             and self.preprocess == other.preprocess

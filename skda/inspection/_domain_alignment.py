@@ -213,7 +213,19 @@ class DomainAlignmentDisplay:
             Features of the source and of the target by the title of the panel. All panels have the
             same rows.
 
-        y, y_target, method, n_samples, random_state, ax
+        y, y_target : array-likes, default=None
+            As in :meth:`from_estimator`.
+
+        method : {"pca", "tsne", "umap"} or transformer, default="pca"
+            As in :meth:`from_estimator`.
+
+        n_samples : int or None, default=400
+            As in :meth:`from_estimator`.
+
+        random_state : int, RandomState instance or None, default=None
+            As in :meth:`from_estimator`.
+
+        ax : matplotlib Axes or array of such, default=None
             As in :meth:`from_estimator`.
 
         Returns

@@ -26,7 +26,7 @@ def maximum_likelihood_shares(
     max_iter: int = 1000,
     tol: float = 1e-6,
 ) -> np.ndarray:
-    r"""Shares of the classes that make the target rows most likely (MLLS), by EM.
+    r"""Find the class shares that make the target rows most likely (MLLS), by EM.
 
     If the domains differ in the shares of their classes alone, the density of a target row is
     proportional to :math:`\sum_k q_k\, p(k \mid x) / p_k` with the posteriors and shares of the
@@ -123,7 +123,7 @@ def black_box_shares(
     *,
     soft: bool = True,
 ) -> np.ndarray:
-    r"""Shares of the classes under which the source's confusions give the target's predictions.
+    r"""Find the class shares under which the source's confusions give the target's predictions.
 
     Black box shift estimation (BBSE): with the matrix C of what is predicted for held-out source
     rows of each class, and the mean m of what is predicted for the target, it solves
@@ -197,7 +197,7 @@ def regularized_shares(
     regularization: float = 0.01,
     max_iter: int = 100,
 ) -> np.ndarray:
-    r"""Shares that explain the target's predictions, no farther from the source's than they must.
+    r"""Find shares that explain the target's predictions, as near the source's as they can be.
 
     Regularised learning of label shift (RLLS): with the joint confusions :math:`\hat C` of
     held-out source rows and the ratios :math:`w = q / p` of the shares, it minimises

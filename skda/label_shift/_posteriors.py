@@ -11,7 +11,7 @@ from skda.label_shift._estimates import likelihoods_of_classes
 def reweight_probabilities(
     probabilities: Any, source_shares: Any, target_shares: Any
 ) -> np.ndarray:
-    """Probabilities of the classes where these have other shares.
+    """Return probabilities of the classes where these have other shares.
 
     Every probability is multiplied by the ratio of the shares of its class, and every row is
     brought back to a sum of 1.

@@ -145,7 +145,7 @@ def mmd_kernel_weights(
     bandwidth: str | float = "median",
     regularization: float = 1e-3,
 ) -> torch.Tensor:
-    r"""Weights of the kernels of :func:`mmd` that tell two domains apart best.
+    r"""Find the weights of the kernels of :func:`mmd` that tell two domains apart best.
 
     With the linear-time estimates :math:`d_u` of the discrepancy under each kernel alone and the
     covariance `Q` of their terms, the weights solve

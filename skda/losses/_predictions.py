@@ -145,7 +145,7 @@ def minimum_class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> t
 
 
 def batch_nuclear_norm(logits: torch.Tensor) -> torch.Tensor:
-    r"""Minus the nuclear norm of the predictions, to be minimised.
+    r"""Return minus the nuclear norm of the predictions, to be minimised.
 
     .. math:: \ell = -\frac{1}{n} \lVert P \rVert_*, \quad P = \mathrm{softmax}(g)
 

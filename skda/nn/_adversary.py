@@ -106,7 +106,13 @@ class DomainAccuracy(nn.Module):
         return {"domain_accuracy": accuracy}
 
     def value(self) -> float:
-        """Return the accuracy since the last epoch, each domain counting one half."""
+        """Return the accuracy since the last epoch, each domain counting one half.
+
+        Returns
+        -------
+        accuracy : float
+            0.5 where the domains cannot be told apart.
+        """
         return 0.5 + self._signs.values().mean().item() / 4
 
 

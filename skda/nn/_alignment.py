@@ -179,7 +179,13 @@ class WeightedAlignments(nn.ModuleList):
         self.weights = list(weights)
 
     def parts(self) -> Iterator[tuple[nn.Module, float]]:
-        """Return pairs of an alignment and its weight."""
+        """Return pairs of an alignment and its weight.
+
+        Returns
+        -------
+        parts : iterator of (torch.nn.Module, float)
+            In the order in which they were given.
+        """
         return zip(self, self.weights, strict=True)
 
 

@@ -55,6 +55,16 @@ class DomainRows:
 
         It lasts for the backward pass too: activation checkpoints run a layer once more in it.
         Other threads wait for its end.
+
+        Parameters
+        ----------
+        sizes : tuple of int or None
+            Number of rows by domain, the source's first; None where nothing is known.
+
+        Yields
+        ------
+        None
+            While batches are of these sizes.
         """
         with self.lock:
             before, share = self.sizes, self.target_share
@@ -69,7 +79,18 @@ class DomainRows:
 
     @staticmethod
     def target_alone(number: int) -> tuple[int, ...]:
-        """Sizes for a batch that belongs to one target domain, counted from 0."""
+        """Return sizes for a batch that belongs to one target domain.
+
+        Parameters
+        ----------
+        number : int
+            Of the target domain, counted from 0.
+
+        Returns
+        -------
+        sizes : tuple of int
+            Number of rows by domain, as shares.
+        """
         return (0,) * (number + 1) + (1,)
 
     def per_domain(self, x: torch.Tensor, layers: Any) -> torch.Tensor:

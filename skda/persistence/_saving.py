@@ -118,6 +118,18 @@ def load(path: Any, *, trusted: Iterable[Any] = ()) -> Any:
     -----
     Digests find damage, not forgery: load what you would let predict. A file from a stranger can
     run no code, but may predict anything, and may describe a network that takes all memory.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skda
+    >>> from sklearn.decomposition import PCA
+    >>> from skda.datasets import load_shifted_digits
+    >>> pca = PCA(2).fit(load_shifted_digits(random_state=0).X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     skda.save(pca, os.path.join(folder, "pca.skda"))
+    ...     skda.load(os.path.join(folder, "pca.skda"))
+    PCA(n_components=2)
     """
     names = Names(trusted)
     content = read_container(path)

@@ -204,7 +204,7 @@ def disagreement_discrepancy(
     Returns
     -------
     result : sklearn.utils.Bunch
-        As of :func:`disagreement_bound`.
+        As of :func:`~skda.metrics.disagreement_bound`.
 
     Raises
     ------

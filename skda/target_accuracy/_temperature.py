@@ -132,7 +132,7 @@ def match_temperature(probabilities: Any, accuracy: float) -> float:
 
 
 def scale_probabilities(probabilities: Any, temperature: float) -> np.ndarray:
-    """Probabilities of another temperature.
+    """Return probabilities of another temperature.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ class TextRows:
     Parameters
     ----------
     items : list of str
-        The texts, as :func:`skda.text.as_text_list` returns them.
+        The texts.
 
     preprocess : TextPreprocess
         From texts to inputs.

@@ -29,7 +29,7 @@ class AugmentationMixin(NetPart):
         """Return a training batch with its rows augmented.
 
         A method that needs several versions of its rows overrides this, and makes them with
-        :func:`augment_rows`.
+        :func:`~skda.training.augment_rows`.
 
         Parameters
         ----------

@@ -295,7 +295,13 @@ class PairedBatches:
             )
 
     def draw_checked(self) -> torch.Tensor:
-        """Return what :meth:`draw_epoch` draws, or raise if it holds rows of other domains."""
+        """Return what :meth:`draw_epoch` draws, or raise if it holds rows of other domains.
+
+        Returns
+        -------
+        indices : torch.Tensor
+            Of the rows of an epoch, as :meth:`draw_epoch` returns them.
+        """
         indices = self.draw_epoch()
         self._check_drawn(indices)
         return indices

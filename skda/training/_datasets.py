@@ -68,11 +68,33 @@ class DomainDataset(skorch.dataset.Dataset):
         self.weights = relative_weights(weights, self.labels)
 
     def source_weights(self, numbers: Any = slice(None)) -> torch.Tensor | None:
-        """Return the weights of some rows of the source, None if all count the same."""
+        """Return the weights of some rows of the source, None if all count the same.
+
+        Parameters
+        ----------
+        numbers : slice or array of int, default=slice(None)
+            Of rows of the source; all by default.
+
+        Returns
+        -------
+        weights : torch.Tensor of shape (n,) or None
+            One for each row.
+        """
         return None if self.weights is None else self.weights[: len(self.domains[0])][numbers]
 
     def weights_without(self, numbers: Any) -> torch.Tensor | None:
-        """Return all weights but those of some rows of the source."""
+        """Return all weights but those of some rows of the source.
+
+        Parameters
+        ----------
+        numbers : slice or array of int
+            Of rows of the source.
+
+        Returns
+        -------
+        weights : torch.Tensor of shape (n,) or None
+            Of the rows that are left, None if all count the same.
+        """
         return (
             None
             if self.weights is None
@@ -80,7 +102,13 @@ class DomainDataset(skorch.dataset.Dataset):
         )
 
     def without_targets(self) -> "DomainDataset":
-        """Return the rows of the source, with their labels and weights, alone."""
+        """Return the rows of the source, with their labels and weights, alone.
+
+        Returns
+        -------
+        dataset : DomainDataset
+            Of the source alone.
+        """
         return DomainDataset(self.X, self.y, weights=self.source_weights())
 
     @property
@@ -89,7 +117,18 @@ class DomainDataset(skorch.dataset.Dataset):
         return self.y
 
     def is_resident(self, device):
-        """Whether all rows can stay on `device` while the network trains."""
+        """Return whether all rows can stay on `device` while the network trains.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where the network learns.
+
+        Returns
+        -------
+        is_resident : bool
+            On a CUDA device: whether they need less than half of the free memory.
+        """
         if not all(isinstance(rows, StoredRows) or is_in_memory(rows) for rows in self.domains):
             return False
         if torch.device(device).type != "cuda":

@@ -25,9 +25,25 @@ _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 def accuracy(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return the share of rows whose largest logit is that of their class, a tensor.
+    """Return the share of rows whose largest logit is that of their class.
 
     Weights of rows, of shape (n_rows,), have a mean of 1 over all of the batches that there are.
+
+    Parameters
+    ----------
+    logits : torch.Tensor of shape (n, n_classes)
+        Of the rows of a batch.
+
+    labels : torch.Tensor of shape (n,)
+        Class numbers.
+
+    weights : torch.Tensor of shape (n,), default=None
+        Of the rows, with a mean of 1 over all of the batches that there are.
+
+    Returns
+    -------
+    accuracy : torch.Tensor
+        A scalar.
     """
     is_right = (logits.argmax(dim=1) == labels).float()
     return (is_right if weights is None else weights * is_right).mean()
@@ -173,6 +189,11 @@ class EvaluationMixin(NetPart):
         ----------
         domain : {"source", "target"} or int
             A number is that of one of several target domains; ``"target"`` is the mixture of all.
+
+        Yields
+        ------
+        None
+            While the statistics are those of the domain.
         """
         sizes = _sizes_of(domain)
         with self.module_.rows.of(sizes):
@@ -186,6 +207,11 @@ class EvaluationMixin(NetPart):
         """Within this context rows are normalised as rows of the source, not of the target.
 
         To look at the features of source rows; predictions of an estimator are for the target.
+
+        Returns
+        -------
+        context : context manager
+            That of :meth:`statistics_of`.
         """
         return self.statistics_of("source")
 
@@ -200,7 +226,13 @@ class EvaluationMixin(NetPart):
 
         Parameters
         ----------
-        rows, layers, domain
+        rows : array-like of shape (n, ...)
+            As in :meth:`activations_of`.
+
+        layers : sequence of str, default=("features",)
+            As in :meth:`activations_of`.
+
+        domain : {"source", "target"}, int or None, default=None
             As in :meth:`activations_of`.
 
         device : str or torch.device, default="cpu"

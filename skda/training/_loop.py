@@ -244,7 +244,21 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         return rates, self.trade_off * self._trade_off_factor(progress)
 
     def learn_from(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Take a step of `train_step`, with the learning rates and the trade-off as they are."""
+        """Take a step of `train_step`, with the learning rates and the trade-off as they are.
+
+        Parameters
+        ----------
+        batch : tuple
+            Rows, labels and, where rows have some, weights.
+
+        **fit_params : dict
+            Passed on by skorch.
+
+        Returns
+        -------
+        step : dict
+            That of :meth:`train_step_single`.
+        """
         self.optimizer_.zero_grad()
         with drawing() if self.augment is not None else nullcontext():
             batch = self.augmented(self.split_weights(batch))
@@ -269,6 +283,11 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         From nothing without an alignment to one half, so that what the source teaches does not
         depend on rows that nothing is aligned to; a quarter at `usual_trade_off`. None if no layer
         asks for it.
+
+        Returns
+        -------
+        share : torch.Tensor or None
+            A scalar, from 0 to 0.5.
         """
         if not self._shares_norms:
             return None
@@ -277,7 +296,13 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         return 0.5 * trade_off / (self.usual_trade_off + trade_off)
 
     def step_optimizers(self, *optimizers: Any) -> None:
-        """Let optimisers take a step, with the scale of float16 taken out of the gradients."""
+        """Let optimisers take a step, with the scale of float16 taken out of the gradients.
+
+        Parameters
+        ----------
+        *optimizers : torch.optim.Optimizer
+            Those that take the step.
+        """
         if self._scaler is None:
             for optimizer in optimizers:
                 optimizer.step()
@@ -287,11 +312,29 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         self._scaler.update()  # once all of them have looked at the scale
 
     def backward(self, loss: torch.Tensor, inputs: Any = None) -> None:
-        """Add the gradients of a loss, of some parameters alone if `inputs` names them."""
+        """Add the gradients of a loss, of some parameters alone if `inputs` names them.
+
+        Parameters
+        ----------
+        loss : torch.Tensor
+            A scalar.
+
+        inputs : sequence of torch.Tensor, default=None
+            The parameters; None is all.
+        """
         (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
 
     def descend(self, loss: torch.Tensor, *optimizers: Any) -> None:
-        """Take a step of its own on a loss, beside the one of `train_step`."""
+        """Take a step of its own on a loss, beside the one of `train_step`.
+
+        Parameters
+        ----------
+        loss : torch.Tensor
+            A scalar.
+
+        *optimizers : torch.optim.Optimizer
+            Those that take the step.
+        """
         for optimizer in optimizers:
             optimizer.zero_grad()
         self.backward(loss)

@@ -187,6 +187,11 @@ class AdaptationModule(nn.Module):
         """Within this context an error takes back what became of the target domains.
 
         Parameters stay the objects that they are: optimisers hold them.
+
+        Yields
+        ------
+        None
+            While target domains are added.
         """
         before = copy.deepcopy(self, {id(parameter): parameter for parameter in self.parameters()})
         try:
@@ -238,13 +243,30 @@ class AdaptationModule(nn.Module):
 
     @staticmethod
     def as_input(X: torch.Tensor) -> torch.Tensor:
-        """Return uint8 images as floats in [0, 1] with channels first, and all else unchanged."""
+        """Return uint8 images as floats in [0, 1] with channels first, and all else unchanged.
+
+        Parameters
+        ----------
+        X : torch.Tensor of shape (n, ...)
+            Rows of a batch.
+
+        Returns
+        -------
+        X : torch.Tensor of shape (n, ...)
+            What the backbone takes.
+        """
         if getattr(X, "dtype", None) == torch.uint8:
             return X.permute(0, 3, 1, 2).float().div(255)
         return X
 
     def domain_batch_norms(self) -> list[DomainBatchNorm]:
-        """Return the batch norms that keep statistics per domain."""
+        """Return the batch norms that keep statistics per domain.
+
+        Returns
+        -------
+        norms : list of DomainBatchNorm
+            In the order of the backbone.
+        """
         return [
             module
             for module in self.backbone.modules()

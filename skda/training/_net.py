@@ -247,7 +247,13 @@ class AdaptationNet(
         return bool(self.adversary) or any(map(is_adversary, self.alignment_.modules()))
 
     def adversary_parameters(self):
-        """Return the named parameters of what learns against the others, empty if nothing does."""
+        """Return the named parameters of what learns against the others, empty if nothing does.
+
+        Returns
+        -------
+        parameters : list of (str, torch.nn.Parameter)
+            With their names.
+        """
         if self.alignment is None:
             return []
         prefixes = tuple(f"{part}." for part in self.adversary or ("alignment",))

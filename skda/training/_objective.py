@@ -62,13 +62,33 @@ class ObjectiveMixin(AugmentationMixin):
         return step
 
     def note_target_predictions(self, logits: torch.Tensor) -> None:
-        """Remember which classes target rows are predicted to be of, for the health of training."""
+        """Remember which classes target rows are predicted to be of, for the health of training.
+
+        Parameters
+        ----------
+        logits : torch.Tensor of shape (n_target, n_classes)
+            Of the target rows of a batch.
+        """
         self._predicted.add(logits.detach().argmax(dim=1))
 
     def train_adversary(
         self, activations: dict[str, torch.Tensor], labels: torch.Tensor
     ) -> dict[str, Any]:
-        """Let an adversary learn by itself; return its losses by name."""
+        """Let an adversary learn by itself.
+
+        Parameters
+        ----------
+        activations : dict of str to torch.Tensor
+            By layer, source rows first.
+
+        labels : torch.Tensor
+            Labels of these rows, -100 for rows without one.
+
+        Returns
+        -------
+        losses : dict of str to torch.Tensor
+            For the history; empty where nothing learns by itself.
+        """
         return {}
 
     def limit_alignment(
@@ -127,8 +147,8 @@ class ObjectiveMixin(AugmentationMixin):
         # An alignment with an opponent that learns by another loss returns both.
         loss, opponent_loss = loss if isinstance(loss, tuple) else (loss, 0.0)
         if not isinstance(loss, torch.Tensor) or loss.ndim:
-            shape = getattr(loss, "shape", None)
-            given = type(loss).__name__ if shape is None else f"shape {tuple(shape)}"
+            is_tensor = isinstance(loss, torch.Tensor)
+            given = f"shape {tuple(loss.shape)}" if is_tensor else f"a {type(loss).__name__}"
             raise ValueError(
                 f"alignment must return a scalar tensor, but it gave {given}; name at least one "
                 "layer, and average or add up what the alignment returns."
@@ -137,13 +157,38 @@ class ObjectiveMixin(AugmentationMixin):
         return weight * loss, weighted + opponent_loss
 
     def weighted_trade_off(self, weight: float) -> Any:
-        """Return the trade-off of the step times the weight of an alignment."""
+        """Return the trade-off of the step times the weight of an alignment.
+
+        Parameters
+        ----------
+        weight : float
+            That of one of several alignments.
+
+        Returns
+        -------
+        trade_off : float or torch.Tensor
+            The product.
+        """
         if weight in self._recorded_trade_offs:  # rounded once, as a product of two numbers is
             return self._recorded_trade_offs[weight]
         return self.current_trade_off * weight
 
     def by_domain(self, activations, labels):
-        """Return the activations of the source's rows and those of the targets' rows."""
+        """Return the activations of the source's rows and those of the targets' rows.
+
+        Parameters
+        ----------
+        activations : dict of str to torch.Tensor
+            By layer, source rows first.
+
+        labels : torch.Tensor
+            Labels of these rows, -100 for rows without one.
+
+        Returns
+        -------
+        source, target : Activations
+            With their labels, None where the target has none.
+        """
         n_source = self.module_.rows.sizes[0]
         source, target = (
             Activations({name: x[rows] for name, x in activations.items()}, (), labels[rows])

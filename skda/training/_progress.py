@@ -77,7 +77,16 @@ class Progress:
         self.close()
 
     def begin(self, n_epochs: int, n_done: int = 0) -> None:
-        """Begin with the epochs of another net, some of which may be done already."""
+        """Begin with the epochs of another net, some of which may be done already.
+
+        Parameters
+        ----------
+        n_epochs : int
+            Of the net.
+
+        n_done : int, default=0
+            How many it has behind it.
+        """
         self._n_epochs, self._n_done, self._durations = max(n_epochs, n_done + 1), n_done, []
         if not self.draws:
             return
@@ -90,19 +99,37 @@ class Progress:
         self._bar.initial += n_done
 
     def begin_epoch(self, name: str) -> None:
-        """Tell which stage the epoch belongs to."""
+        """Tell which stage the epoch belongs to.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage.
+        """
         self.name = name
         if self._bar is not None:
             self._bar.set_description_str(f"{name}, epoch {self._n_done + 1}/{self._n_epochs}")
 
     def step(self, n_steps: int) -> None:
-        """Count one of the steps of an epoch."""
+        """Count one of the steps of an epoch.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many steps the epoch has.
+        """
         if self._bar is not None:
             # Beyond the total, be it by rounding, tqdm warns.
             self._bar.update(min(1 / n_steps, self._bar.total - self._bar.n))
 
     def end_epoch(self, row: Any) -> None:
-        """Show the figures of an epoch."""
+        """Show the figures of an epoch.
+
+        Parameters
+        ----------
+        row : dict
+            The last one of the history.
+        """
         self._n_done += 1
         self._durations.append(row.get("dur", 0.0))
         if self._bar is not None:
@@ -189,7 +216,13 @@ class RowProgress:
             self._bar.close()
 
     def update(self, n: int) -> None:
-        """Count rows that are done."""
+        """Count rows that are done.
+
+        Parameters
+        ----------
+        n : int
+            How many more.
+        """
         self._n_done += n
         if self._bar is not None:
             self._bar.set_description_str(f"{self._n_done}/{self.n_rows} rows", refresh=False)

@@ -56,6 +56,25 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train without starting anew, as in :meth:`skorch.NeuralNet.partial_fit`.
 
+        Parameters
+        ----------
+        X : DomainDataset or array-like
+            The rows.
+
+        y : array-like, default=None
+            Labels; None where a DomainDataset has them.
+
+        classes : ndarray of shape (n_classes,), default=None
+            Not used, as in skorch.
+
+        **fit_params : dict
+            Passed on to every step.
+
+        Returns
+        -------
+        self : object
+            The trained net.
+
         Raises
         ------
         KeyboardInterrupt
@@ -286,7 +305,13 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
             )
 
     def is_finite(self) -> bool:
-        """Return whether all parameters and statistics are finite."""
+        """Return whether all parameters and statistics are finite.
+
+        Returns
+        -------
+        is_finite : bool
+            False where one is NaN or infinite.
+        """
         return self._first_not_finite() is None
 
     def _find_divergence(self, batch, step, iterator):

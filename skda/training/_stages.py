@@ -102,7 +102,13 @@ class Stage:
             )
 
     def declared(self):
-        """Return the same without functions: what a net, which is pickled, keeps of it."""
+        """Return the same without functions: what a net, which is pickled, keeps of it.
+
+        Returns
+        -------
+        stage : Stage
+            A copy.
+        """
         return replace(self, make_net=None, make_dataset=None)
 
 

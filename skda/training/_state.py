@@ -55,6 +55,11 @@ class StateMixin(NetPart):
         """Return parts, optimisers, schedules, generators, callbacks and history.
 
         Tensors are those of the net itself; they change with it.
+
+        Returns
+        -------
+        state : dict
+            By the names of these.
         """
         return {
             "parts": {name: get_module_state(part) for name, part in self._stateful_parts()},
@@ -71,6 +76,11 @@ class StateMixin(NetPart):
 
     def set_training_state(self, state: dict[str, Any]) -> None:
         """Put back what :meth:`get_training_state` returned.
+
+        Parameters
+        ----------
+        state : dict
+            What it returned.
 
         Raises
         ------
@@ -97,12 +107,24 @@ class StateMixin(NetPart):
         self._set_place(state)
 
     def get_final_state(self) -> dict[str, Any]:
-        """Return what training came to, and where it stopped."""
+        """Return what training came to, and where it stopped.
+
+        Returns
+        -------
+        state : dict
+            That of :meth:`get_training_state`, and the place.
+        """
         place = self._place() or self._get_place()
         return {**self.get_training_state(), "place": place}
 
     def set_final_state(self, state: dict[str, Any]) -> None:
-        """Put back what :meth:`get_final_state` returned, in a net that is only initialised."""
+        """Put back what :meth:`get_final_state` returned, in a net that is only initialised.
+
+        Parameters
+        ----------
+        state : dict
+            What it returned.
+        """
         self._scaler = None
         self.set_training_state(state)
         self._order = None
@@ -143,7 +165,18 @@ class StateMixin(NetPart):
         return unpack(packed, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def note_batches(self, iterator: Any) -> Any:
-        """Return training batches, which go on in the order that is to be gone on with."""
+        """Return training batches, which go on in the order that is to be gone on with.
+
+        Parameters
+        ----------
+        iterator : iterable
+            The training batches.
+
+        Returns
+        -------
+        iterator : iterable
+            The same.
+        """
         if self._order is not None:
             set_order_state(iterator, self._order)
         self._batches, self._order = iterator, None

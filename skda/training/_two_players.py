@@ -24,7 +24,7 @@ class TwoPlayerNet(AdaptationNet):
         The network.
 
     *args : arguments
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
 
     n_adversary_steps : int, default=1
         Steps of the alignment for one of the network.
@@ -34,7 +34,7 @@ class TwoPlayerNet(AdaptationNet):
         rate falls with the network's.
 
     **kwargs : keywords
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
 
     Examples
     --------
@@ -89,7 +89,13 @@ class TwoPlayerNet(AdaptationNet):
 
     @contextmanager
     def fixed_adversary(self) -> Iterator[None]:
-        """Within this context a forward leaves no way for a gradient to the second player."""
+        """Within this context a forward leaves no way for a gradient to the second player.
+
+        Yields
+        ------
+        None
+            While the second player is fixed.
+        """
         learning = [p for _, p in self.adversary_parameters() if p.requires_grad]
         for parameter in learning:
             parameter.requires_grad_(False)
@@ -100,7 +106,7 @@ class TwoPlayerNet(AdaptationNet):
                 parameter.requires_grad_(True)
 
     def get_alignment_loss(self, activations, labels):
-        """Return the alignment loss, as in :class:`AdaptationNet`, with the adversary as it is."""
+        """Return the alignment loss, with the adversary as it is."""
         with self.fixed_adversary():
             return super().get_alignment_loss(activations, labels)
 

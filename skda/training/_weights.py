@@ -121,7 +121,18 @@ class WeightsMixin(NetPart):
     _has_used_weights = False
 
     def split_weights(self, batch: Any) -> Any:
-        """Return rows and labels of a batch, whose weights wait for the loss."""
+        """Return rows and labels of a batch, whose weights wait for the loss.
+
+        Parameters
+        ----------
+        batch : tuple
+            Rows and labels, and weights where rows have some.
+
+        Returns
+        -------
+        batch : tuple
+            Rows and labels.
+        """
         self._weights = batch[2] if len(batch) > 2 else None
         return batch[:2]
 
@@ -153,7 +164,21 @@ class WeightsMixin(NetPart):
         return weighted_loss(self.criterion_, outputs, labels, weights)
 
     def get_metric(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the metric of held-out rows, by their weights."""
+        """Return the metric of held-out rows, by their weights.
+
+        Parameters
+        ----------
+        outputs : torch.Tensor of shape (n, n_outputs)
+            Of the head.
+
+        labels : torch.Tensor of shape (n,)
+            Encoded labels.
+
+        Returns
+        -------
+        metric : torch.Tensor
+            A scalar.
+        """
         if self._weights is None:
             return self.valid_metric(outputs, labels)
         if "weights" not in inspect.signature(self.valid_metric).parameters:

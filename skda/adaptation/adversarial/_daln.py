@@ -11,7 +11,18 @@ from skda.training import AdaptationNet
 
 @joint
 def criticize(source, target):
-    """Minus the discrepancy of the predictions, which the critic makes small."""
+    """Return minus the discrepancy of the predictions, which the critic makes small.
+
+    Parameters
+    ----------
+    source, target : dicts of str to torch.Tensor
+        Activations, with the logits of the critic as ``"critic"``.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        A scalar.
+    """
     return -nuclear_wasserstein(source["critic"], target["critic"])
 
 

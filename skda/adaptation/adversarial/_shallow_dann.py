@@ -33,7 +33,7 @@ class ShallowDANNNet(AdaptationNet):
         Holds a :class:`skda.nn.DomainAdversary` with a linear layer, the domain unit.
 
     **kwargs : keywords
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
     """
 
     def get_iterator(self, dataset, training=False):
@@ -87,7 +87,7 @@ class ShallowDANNNet(AdaptationNet):
         Returns
         -------
         step : dict
-            As in :class:`AdaptationNet`, with means over the epoch.
+            As in :class:`~skda.training.AdaptationNet`, with means over the epoch.
         """
         module, adversary = self.module_, self._adversary()
         (hidden,) = (part for part in module.backbone.modules() if isinstance(part, nn.Linear))

@@ -26,8 +26,8 @@ class DomainAlignmentNorm(DomainBatchNorm):
     of all targets in equal parts.
 
     A batch of one domain alone has nothing to mix and is normalised as in
-    :class:`DomainBatchNorm`. In eval mode every domain is normalised by the running averages of
-    the mixed moments of its rows.
+    :class:`~skda.nn.DomainBatchNorm`. In eval mode every domain is normalised by the running
+    averages of the mixed moments of its rows.
 
     Parameters
     ----------
@@ -93,7 +93,13 @@ class DomainAlignmentNorm(DomainBatchNorm):
         return self.affine(torch.cat(normalised))
 
     def get_share(self):
-        """Return the share of the own domain, from 0.5 to 1, as a float."""
+        """Return the share of the own domain.
+
+        Returns
+        -------
+        share : float
+            1 where every domain is normalised by itself, 0.5 where all are together.
+        """
         self._clip()
         return self.alpha.item()
 

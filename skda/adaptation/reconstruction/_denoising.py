@@ -31,7 +31,7 @@ class DenoisingNet(AdaptationNet):
         Probability that an input is set to zero.
 
     **kwargs : keywords
-        As in :class:`AdaptationNet`.
+        As in :class:`~skda.training.AdaptationNet`.
 
     Examples
     --------
@@ -73,7 +73,8 @@ class DenoisingNet(AdaptationNet):
         Returns
         -------
         step : dict
-            As in :class:`AdaptationNet`, with ``reconstruction_loss`` for the classification's.
+            As in :class:`~skda.training.AdaptationNet`, with ``reconstruction_loss`` for the
+            classification's.
         """
         X = AdaptationModule.as_input(batch[0])
         with drawing():
