@@ -194,9 +194,9 @@ print(risks.nlargest(3, "risk")[["city", "plan", "months", "risk"]].to_string(in
 for name, model in models.items():
     print(f"{name:20} {100 * model.score(X_target, churn_abroad):5.1f} %")
 
-best = search.best_estimator_
+steps, network = search.best_estimator_[:-1], search.best_estimator_[-1]
 display = DomainAlignmentDisplay.from_estimator(
-    best[-1], best[:-1].transform(X), y, best[:-1].transform(X_target), random_state=0
+    network, steps.transform(X), steps.transform(X_target), y=y, random_state=0
 )
 display.figure_.savefig("own_table.png", dpi=120)
 plt.show()
