@@ -13,11 +13,12 @@ to do for a hospital that was not there when the network was trained.
 # Five sites
 # ----------
 # Four hidden quantities of a patient, 12 measurements of them. Every site multiplies each
-# measurement by a gain of its own and adds an offset, and one site sees more of the ill than others.
+# measurement by a gain of its own and adds an offset, and Caen sees more of the ill than others.
 
 import sys
 import time
 import warnings
+from functools import partial
 
 import matplotlib
 
@@ -40,7 +41,7 @@ warnings.simplefilter("ignore", NoTargetWarning)  # the baseline learns without 
 start = time.perf_counter()
 EPOCHS = 15
 
-fixed = np.random.RandomState(1)
+fixed = np.random.RandomState(4)
 directions, centers = fixed.randn(4, 12), 1.2 * fixed.randn(3, 4)
 instruments = {
     site: (np.exp(0.3 * fixed.randn(12)), 2.5 * fixed.randn(12))
@@ -69,15 +70,17 @@ sites = np.repeat(LABELLED, 400)
 # What is it worth? Leave a site out
 # ----------------------------------
 # Each labelled hospital plays the new one in turn: the network learns from the other two, and sees
-# of the one that is left out what it will see of a new hospital, rows without labels. These
-# figures are honest, as its labels only measure. The defaults of a method are chosen before;
-# to tune by these figures is what they are for too.
+# of the one that is left out what it will see of a new hospital, rows without labels. Its labels
+# measure, and nothing else; choose a method by these figures, and its parameters too. In Caen more
+# patients are ill, and what makes whole distributions alike gains least; ``target_shares`` helps
+# there, and loses where its estimate goes astray.
 
 methods = {
     "no target": DeepAdaptationClassifier,
     "AdaBN": AdaBNClassifier,
     "Deep CORAL": DeepCORALClassifier,
     "DANN": DANNClassifier,
+    "DANN, shares": partial(DANNClassifier, target_shares="estimate"),
 }
 left_out = {name: [] for name in methods}
 for train, test in LeaveOneGroupOut().split(X, y, sites):
@@ -109,7 +112,10 @@ for number, site in enumerate(NEW):
         both.score(rows, labels),
         both.score(rows, labels, domain=1 - number),
     )
-    print(f"{site:10}" + "".join(f"{100 * s:{w}.1f}" for s, w in zip(scores, (12, 12, 12, 14))))
+    print(
+        f"{site:10}"
+        + "".join(f"{100 * s:{w}.1f}" for s, w in zip(scores, (12, 12, 12, 14), strict=True))
+    )
 
 # %%
 # One table, one column of sites
@@ -133,8 +139,9 @@ assert np.array_equal(stacked.predict(X_new[0]), both.predict(X_new[0]))
 late = AdaBNClassifier(max_epochs=EPOCHS, random_state=0).fit(X, y)
 for site in NEW:
     rows, labels = data[site]
-    before = late.score(rows, labels)
-    print(f"{site}: {100 * before:.1f} % before, {100 * late.adapt(rows).score(rows, labels):.1f} % after")
+    before = 100 * late.score(rows, labels)
+    after = 100 * late.adapt(rows).score(rows, labels)
+    print(f"{site}: {before:.1f} % before, {after:.1f} % after")
 
 # %%
 # The picture

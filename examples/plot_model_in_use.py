@@ -66,7 +66,8 @@ X_now, y_now = readings(600, 1, rng)
 # %%
 # Has anything changed?
 # ---------------------
-# :func:`skda.diagnose` takes the model in use, whatever it is, and tells what the change means to it.
+# :func:`skda.diagnose` takes the model in use, whatever it is, and tells what the change means
+# to it.
 
 print(skda.diagnose(X_old, y_old, X_now, estimator=in_use, random_state=0))
 
@@ -108,8 +109,9 @@ assert np.array_equal(served.predict(X_now), guard.predict(X_now))
 # Watch, and go on
 # ----------------
 # Rows come by the month. The monitor compares them with those that the model was adapted to, and
-# has a false alarm with a probability of 1 % over all time. Upon an alarm training goes on for some
-# epochs with the rows of that month as the target: ``partial_fit`` is one epoch, from where training was.
+# has a false alarm with a probability of 1 % over all time. From the alarm on, training goes on for
+# some epochs with the rows of the month as the target: ``partial_fit`` is one epoch, from where
+# training was.
 
 going_on = DANNClassifier(max_epochs=20, random_state=0).fit(X, y, X_target=X_now)
 reference, _ = readings(400, 1, rng)
@@ -161,6 +163,8 @@ print(f"with AdaBN {100 * wrapped.score(X_now, y_now):.1f} %")
 
 figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 AdaptationVerdictDisplay.from_estimator(guard, ax=axes[0])
+axes[0].get_legend().remove()
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
 for scores, name in zip(np.transpose(months), ("forest", "as adapted", "going on"), strict=True):
     axes[1].plot(range(1, 13), scores, marker="o", label=name)
 axes[1].axvline(monitor.alarm_batch_, color="0.5", linestyle=":", label="alarm")
