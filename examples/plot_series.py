@@ -12,7 +12,9 @@ without a label. The vibrations are simulated by the physics of rolling bearings
 # Two machines
 # ------------
 # Rows are series of shape (n_channels, length), here of one accelerometer. Without a ``module``
-# they get a :class:`skda.nn.SeriesNet`.
+# they get a :class:`skda.nn.SeriesNet`. A long recording of yours becomes such rows by cutting:
+# ``recording[: n * 1024].reshape(n, 1, 1024)`` of one sensor, and ``np.stack`` with ``axis=1`` over
+# several. Choose windows that hold some turns of the machine, and the same rate for both machines.
 
 import sys
 import time

@@ -16,6 +16,7 @@ is downloaded.
 # opposite, and a few contradict the rest of their review.
 
 import sys
+import tempfile
 import time
 
 import matplotlib
@@ -27,7 +28,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
+import skda
 from skda.adaptation import AdaBNClassifier, DANClassifier, DANNClassifier
 from skda.datasets import make_reviews
 from skda.fine_tuning import FineTuneClassifier
@@ -46,7 +49,9 @@ for texts, labels in ((reviews.X, reviews.y), (reviews.X_target, reviews.y_targe
 # From words to numbers
 # ---------------------
 # The words are counted and weighted by how rare they are. The vocabulary must be that of both kinds
-# of product: from books alone it would lack "rusty", and no method could learn what it means.
+# of product: from books alone, which is what a pipeline would fit it to, it would lack "rusty", and
+# no method could learn what it means. With texts of your own begin here, with two lists of strings,
+# or columns of a data frame, and a list of labels.
 
 
 class Words:
@@ -138,6 +143,22 @@ def effect(model, words, word):
     change = model.predict_proba(rows)[:, 1] - model.predict_proba(without)[:, 1]
     return 100 * change.mean()
 
+
+# %%
+# In use
+# ------
+# Steps that are fitted make a pipeline from texts to labels, which one file holds.
+
+service = make_pipeline(draws[0].vectorizer, fitted["DAN"][0])
+with tempfile.TemporaryDirectory() as folder:
+    skda.save(service, f"{folder}/reviews.skda")
+    service = skda.load(f"{folder}/reviews.skda")
+for text in ("The handle is flimsy. The blade became rusty.", "Sturdy and quiet, a durable pan."):
+    print(f"{service.predict([text])[0]}: {text}")
+
+# %%
+# The figure
+# ----------
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), sharey=True, sharex=True)
 for axis, name in zip(axes, ("source only", "DAN"), strict=True):

@@ -16,7 +16,7 @@ ORDER = (
     # First steps, with data of one's own.
     "quickstart",
     "own_table",
-    "own_photographs",
+    "own_pictures",
     "hospitals",
     "series",
     "text",

@@ -135,7 +135,8 @@ class ClassificationMixin(ClassifierMixin):
         predicted = as_array(self.predict(X, **domain), "X")
         check_lengths("X", predicted, "y", labels)
         with naming("y", f"classes such as those of fit, {shortened(self.classes_[:5].tolist())}"):
-            if (labels.dtype.kind in "US") != (predicted.dtype.kind in "US"):
+            kinds = {column.dtype.kind in "US" for column in (labels, predicted)}
+            if len(kinds) == 2 and "O" not in labels.dtype.kind + predicted.dtype.kind:
                 # numpy before 1.25 compares text with numbers, and finds no row right.
                 raise ValueError(f"got {labels.dtype}.")
             accuracy = accuracy_score(labels, predicted)

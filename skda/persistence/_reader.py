@@ -273,6 +273,11 @@ def _make_number(reader, node, number):
     return {"float": float, "complex": complex}[node["is"]](text)
 
 
+def _make_dtype(reader, node, number):
+    # Named alone it is harmless; as the type of stored bytes it would make pointers of them.
+    return np.dtype(object) if node["text"] == np.dtype(object).str else as_dtype(node["text"])
+
+
 def _make_torch_dtype(reader, node, number):
     found = getattr(torch, node["text"])
     if not isinstance(found, torch.dtype):
@@ -305,7 +310,7 @@ _MAKERS = {
     "float": _make_number,
     "complex": _make_number,
     "bytes": lambda reader, node, number: bytes.fromhex(node["hex"]),
-    "dtype": lambda reader, node, number: as_dtype(node["text"]),
+    "dtype": _make_dtype,
     "torch dtype": _make_torch_dtype,
     "device": lambda reader, node, number: torch.device(node["text"]),
     "size": lambda reader, node, number: torch.Size(as_shape(node["values"])),

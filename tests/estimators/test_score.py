@@ -31,6 +31,14 @@ def test_labels_of_a_data_set_are_its_own(fitted):
     assert fitted.score(data, None) == fitted.score(X, Y)
 
 
+@pytest.mark.parametrize("kinds", [(str, object), (object, str)], ids=["to score", "to fit"])
+def test_text_is_text_in_columns_of_objects_too(kinds):
+    # A column of a data frame has objects, an array of numpy has text.
+    labels = np.array(list("abc"))[Y]
+    clf = FineTuneClassifier(max_epochs=1, random_state=0).fit(X, labels.astype(kinds[0]))
+    assert clf.score(X, labels.astype(kinds[1])) == np.mean(clf.predict(X) == labels)
+
+
 @pytest.mark.parametrize(
     "y, message",
     [

@@ -13,6 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
@@ -113,6 +114,14 @@ def test_sparse_matrices_types_and_vocabularies_come_back(roundtrip):
     matrix = encoder.transform([["a"], ["b"]])
     loaded = roundtrip(FunctionTransformer(kw_args={"matrix": matrix})).kw_args["matrix"]
     assert type(loaded) is type(matrix) and (loaded != matrix).nnz == 0
+
+
+def test_columns_of_text_with_gaps_come_back(rows, roundtrip):
+    # The imputer keeps the type of its column, that of objects.
+    cities = np.array([["Bern"], [None], ["Chur"], ["Bern"]], dtype=object)
+    imputer = SimpleImputer(strategy="constant", fill_value="unknown", missing_values=None)
+    steps = make_pipeline(imputer, OneHotEncoder(sparse_output=False)).fit(cities)
+    np.testing.assert_array_equal(roundtrip(steps).transform(cities), steps.transform(cities))
 
 
 def test_another_version_of_scikit_learn_is_told(rows, roundtrip, monkeypatch):
