@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer
 
 from skda.datasets import (
-    fetch_amazon_reviews,
     fetch_digits,
     fetch_mnist_m,
     fetch_office_caltech10,
@@ -108,21 +107,17 @@ def office(features):
 @cache
 def reviews_in_components():
     """Reviews by domain in 200 principal components of the logarithms of their counts."""
+    from bench_amazon import load_domains
     from scipy.sparse import vstack
     from sklearn.decomposition import TruncatedSVD
 
-    domains = ("books", "dvd", "electronics", "kitchen")
-    own = {}
-    for source, target in zip(domains, [*domains[1:], domains[0]], strict=True):
-        bunch = fetch_amazon_reviews(source, target)
-        own.setdefault(source, {})["train"] = bunch.X.log1p(), bunch.y
-        own.setdefault(target, {})["test"] = bunch.X_test.log1p(), bunch.y_test
+    domains = load_domains()
     svd = TruncatedSVD(200, random_state=0)
-    svd.fit(vstack([parts["train"][0] for parts in own.values()]))
+    svd.fit(vstack([X.log1p() for (X, _), _ in domains.values()]))
     return {
-        (domain, part): (svd.transform(X).astype(np.float32), y)
-        for domain, parts in own.items()
-        for part, (X, y) in parts.items()
+        (domain, part): (svd.transform(X.log1p()), y)
+        for domain, parts in domains.items()
+        for part, (X, y) in zip(("train", "test"), parts, strict=True)
     }
 
 
