@@ -31,10 +31,12 @@ regression over the regression alone. A figure below that reference is :negative
 adaptation does harm. **Cost** is processor time over that of *source only* on the same rows, one
 thread, measured while the machine did other work: a fifth more or less says nothing.
 
-Measured {dates} with {versions}. ``python -m benchmarks full`` measures it again, a part at a
-time, and ``python benchmarks/compare.py old.jsonl new.jsonl`` says what has changed beyond the
-spread of the random states.
 """
+ORIGIN = (
+    "Measured {dates} with {versions}. ``python -m benchmarks full`` measures it again, a part at "
+    "a time, and ``python benchmarks/compare.py old.jsonl new.jsonl`` says what has changed beyond "
+    "the spread of the random states."
+)
 PARTIAL = """\
 .. note::
 
@@ -131,12 +133,10 @@ def page(cells, states, results=None):
     figures = Figures(cells)
     dates = sorted({cell["date"] for cell in cells.values()})
     versions = sorted({cell["versions"] for cell in cells.values()})
-    head = HEAD.format(
-        states=", ".join(map(str, states)),
-        dates=" to ".join(dict.fromkeys([dates[0], dates[-1]])),
-        versions="; ".join(versions),
+    origin = ORIGIN.format(
+        dates=" to ".join(dict.fromkeys([dates[0], dates[-1]])), versions="; ".join(versions)
     )
-    lines = [head]
+    lines = [HEAD.format(states=", ".join(map(str, states))), *wrapped(origin)]
     left = missing(cells, states)
     lines += [PARTIAL] if left else []
     lines += [*headed("All methods"), *overview(figures)]

@@ -13,11 +13,15 @@ Other libraries
 The same arrays, the same network (128 and 64 units, with batch norms), 40 epochs of batches of 64
 rows of either domain; everything else is what each library does by itself, such as weights,
 schedules and the adversary. Accuracy on the target after the last epoch, mean ± standard deviation
-over three random states; processor time of a fit; peak memory beyond data and imports; lines of
-code that a user writes. *mended* is skada with a discriminator that ends in a sigmoid: its own
-ends in a softmax over one unit, which gives no gradient. embetter adapts nothing; it stands for a
-network in front of a logistic regression. ADAPT needs TensorFlow, which was not there. The best
-figure of a line is bold. ``python benchmarks/bench_peers.py`` measures it again.
+over the random states; the best of a line is bold. *mended* is skada with a discriminator that ends
+in a sigmoid: its own ends in a softmax over one unit, which has no gradient. embetter adapts
+nothing: there it is a network in front of a logistic regression. ADAPT needs TensorFlow, which was
+not there. ``python benchmarks/bench_peers.py`` measures it again.
+"""
+COSTS = """\
+What it costs: processor time over that of skda for the same method and rows, peak memory beyond
+data and imports, both as medians, and lines of code that a user writes, with the network where the
+library has none of its own.
 """
 CHAPTER = """\
 From pixels to adversaries
@@ -58,21 +62,19 @@ def peer_lines(path):
     fits = lines_of(path)
     if not fits:
         return []
+    names = sorted({fit["library"] for fit in fits}, key=lambda name: (name != "skda", name))
     by_cell = defaultdict(list)
     for fit in fits:
         by_cell[fit["task"], fit["method"], fit["library"]].append(fit)
-    libraries = list(dict.fromkeys(fit["library"] for fit in fits))
-    libraries.sort(key=lambda name: (name == "embetter", name != "skda"))
-    rows = [["Task", "Method", *libraries]]
+    rows = [["Task", "Method", *names]]
     for task, method in dict.fromkeys(key[:2] for key in by_cell):
-        own = {name: by_cell.get((task, method, name), []) for name in libraries}
-        best = max(map(accuracy_of, own.values()))
-        cells = [peer_cell(found, accuracy_of(found) == best) for found in own.values()]
+        own = [by_cell.get((task, method, name), []) for name in names]
+        best = max(map(accuracy_of, own))
+        cells = [peer_cell(found, accuracy_of(found) == best) for found in own]
         rows.append([task, method, *cells])
-    versions = ", ".join(
-        sorted({f"{fit['library'].partition(',')[0]} {fit['version']}" for fit in fits})
-    )
-    return [PEERS, *list_table(rows), f"Versions: {versions}.", ""]
+    versions = sorted({f"{fit['library'].partition(',')[0]} {fit['version']}" for fit in fits})
+    versions = f"Versions: {', '.join(versions)}."
+    return [PEERS, *list_table(rows), COSTS, *list_table(cost_rows(fits, names)), versions, ""]
 
 
 def accuracy_of(fits):
@@ -81,14 +83,33 @@ def accuracy_of(fits):
 
 
 def peer_cell(fits, is_best):
-    if not fits:
-        return "-"
-    own = [fit for fit in fits if "accuracy" in fit]
+    own = [fit["accuracy"] for fit in fits if "accuracy" in fit]
     if not own:
-        return "cannot"
-    accuracy = spread([fit["accuracy"] for fit in own])
-    seconds, megabytes = (
-        np.median([fit[name] for fit in own]) for name in ("seconds", "megabytes")
-    )
-    accuracy = f"**{accuracy}**" if is_best else accuracy
-    return f"{accuracy}; {seconds:.1f} s, {megabytes:.0f} MB, {own[0]['lines']} lines"
+        return "cannot" if fits else "-"
+    return f"**{spread(own)}**" if is_best else spread(own)
+
+
+def cost_rows(fits, names):
+    """Time, memory and lines by library."""
+    own = defaultdict(dict)
+    for fit in fits:
+        if "accuracy" in fit:
+            own[fit["library"]][fit["task"], fit["method"], fit["state"]] = fit
+    rows = [["Library", "processor time", "memory", "lines of code"]]
+    for name in names:
+        ratios = [
+            fit["seconds"] / own["skda"][key]["seconds"]
+            for key, fit in own[name].items()
+            if key in own["skda"]
+        ]
+        lines = sorted({fit["lines"] for fit in own[name].values()})
+        megabytes = [fit["megabytes"] for fit in own[name].values()]
+        rows.append(
+            [
+                name,
+                f"{np.median(ratios):.1f}" if ratios else "-",
+                f"{np.median(megabytes):.0f} MB" if megabytes else "-",
+                " to ".join(map(str, dict.fromkeys([lines[0], lines[-1]]))) if lines else "-",
+            ]
+        )
+    return rows

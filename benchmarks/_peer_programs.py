@@ -33,6 +33,15 @@ def skda_network(method, X, y, X_target, state, batch_norm):
     return classifier.fit(X, y, X_target=X_target).predict(X_target)
 
 
+def skda_source_only(method, X, y, X_target, state, batch_norm):
+    from skda.base import DeepAdaptationClassifier
+
+    classifier = DeepAdaptationClassifier(
+        module__hidden_layer_sizes=(128, 64), module__batch_norm=batch_norm, random_state=state
+    )
+    return classifier.fit(X, y).predict(X_target)
+
+
 def skda_transformer(method, X, y, X_target, state, batch_norm):
     from sklearn.linear_model import LogisticRegression
 

@@ -17,7 +17,7 @@ def list_table(rows):
     """Lines of a list-table whose first row is its head."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
-        lines += [f"   {'*' if not n else ' '} - {value}" for n, value in enumerate(row)]
+        lines += [f"   {'*' if not n else ' '} - {value}".rstrip() for n, value in enumerate(row)]
     return [*lines, ""]
 
 

@@ -36,6 +36,7 @@ SKDA = {**DEEP, "Deep CORAL": "DeepCORAL"}
 # Library and what is special about it -> its program by method, and what else of it is user code.
 PROGRAMS = {
     "skda": {
+        "source only": (programs.skda_source_only, ""),
         **{name: (programs.skda_network, own) for name, own in SKDA.items()},
         **{name: (programs.skda_transformer, own) for name, own in SHALLOW.items()},
     },

@@ -180,18 +180,20 @@ def test_a_regression_ends_the_comparison_with_a_status(load, monkeypatch, tmp_p
     assert "worse  shifted, DANN" in capsys.readouterr().out
 
 
-def test_the_best_library_of_a_line_is_bold(load, tmp_path):
-    common = {"task": "digits", "method": "DAN", "state": 0, "lines": 5, "version": "1"}
+def test_peers_stand_side_by_side(load, tmp_path):
+    common = {"task": "digits", "method": "DAN", "state": 0, "version": "1"}
     fits = [
-        {"library": "skda", "accuracy": 60.0, "seconds": 1.0, "megabytes": 7.0, **common},
-        {"library": "skada", "accuracy": 70.0, "seconds": 2.0, "megabytes": 8.0, **common},
-        {"library": "pytorch-adapt", "error": "no", **common},
+        {"library": "skda", "accuracy": 60.0, "seconds": 1.0, "megabytes": 7.0, "lines": 5},
+        {"library": "skada", "accuracy": 70.0, "seconds": 2.0, "megabytes": 8.0, "lines": 34},
+        {"library": "pytorch-adapt", "error": "no"},
     ]
     path = tmp_path / "peers.jsonl"
-    path.write_text("\n".join(map(json.dumps, fits)))
+    path.write_text("\n".join(json.dumps({**fit, **common}) for fit in fits))
     lines = load("_other_tables").peer_lines(path)
-    assert "     - **70.0**; 2.0 s, 8 MB, 5 lines" in lines
-    assert "     - 60.0; 1.0 s, 7 MB, 5 lines" in lines and "     - cannot" in lines
+    best = lines.index("     - **70.0**")
+    assert lines[best - 2 : best] == ["     - 60.0", "     - cannot"]
+    costs = lines.index("   * - skada")
+    assert lines[costs + 1 : costs + 4] == ["     - 2.0", "     - 8 MB", "     - 34"]
 
 
 def test_the_chapter_has_a_column_for_every_pair(load, tmp_path):
