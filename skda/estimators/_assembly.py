@@ -11,6 +11,7 @@ from skda.backbones import check_keywords
 from skda.estimators._net_params import common_net_params
 from skda.estimators._network import example_rows, frozen_blocks, probe_widths
 from skda.estimators._parts import EstimatorPart
+from skda.nn import MLP
 from skda.training import OPTIMIZERS, AdaptationModule, AdaptationNet, Training
 
 
@@ -105,6 +106,19 @@ class AssemblyMixin(EstimatorPart):
         )
 
     # -- helpers ------------------------------------------------------------------------------
+
+    def module_keywords(self) -> dict[str, Any]:
+        """Return the keywords given as ``module__*``.
+
+        Where no module is given, a network that goes on learning has the widths that it has: those
+        of the default depend on the table, and were others in version 0.1.0.
+        """
+        keywords = self.params_for("module")
+        if self._is_warm() and self.module is None:
+            backbone = self.net_.module_.backbone
+            if isinstance(backbone, MLP):
+                return {"hidden_layer_sizes": backbone.hidden_layer_sizes, **keywords}
+        return keywords
 
     def make_part(self, name: str, part: Any, *sizes: Any) -> Any:
         """Return a copy of a module, or what a class or factory makes for these sizes."""

@@ -38,7 +38,7 @@ class FittingMixin(CheckpointMixin):
         self._optimizer_class()
         begun = None if resume is None else self._open_folder(resume)
         device, seeds = resolve_device(self.device), self._seeds_of(self._draw_seeds(), begun)
-        keywords = self.params_for("module")
+        keywords = self.module_keywords()
         resolver = BackboneResolver(
             self.module, self.weights, keywords, sha256=self.weights_sha256, keep=self.layers
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     class ModuleKeywords(PrefixedParams):
         """Of the networks of :mod:`skda.nn`, of timm and of transformers."""
 
-        module__hidden_layer_sizes: Sequence[int] = (128, 64)
+        module__hidden_layer_sizes: Sequence[int] | str = "auto"
         module__channels: Sequence[int] = (32, 48)
         module__dropout: float = 0.0
         module__batch_norm: bool = True

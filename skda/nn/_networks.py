@@ -10,6 +10,10 @@ from torch import nn
 # Of a layer: 400 MB, and four times that in training.
 _MOST_WEIGHTS = 1e8
 
+_NARROW, _WIDE = (128, 64), (512, 128)
+# Numbers of columns that get the wider network.
+_WIDE_TABLES = range(128, 1025)
+
 
 def _dense(in_features, out_features, dropout, batch_norm, activation):
     layers: list[nn.Module] = [nn.Linear(in_features, out_features, bias=not batch_norm)]
@@ -40,8 +44,10 @@ class MLP(nn.Sequential):
     in_features : int
         Number of input features.
 
-    hidden_layer_sizes : tuple of int, default=(128, 64)
-        Width of every hidden layer.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Width of every hidden layer. ``"auto"`` is (512, 128) for 128 to 1,024 input features, such
+        as pixels or visual words, and (128, 64) for fewer and for more: with more the first layer
+        has more weights than the wide one here, and each step takes longer.
 
     dropout : float, default=0.0
         Probability that a hidden unit is dropped during training.
@@ -58,20 +64,38 @@ class MLP(nn.Sequential):
     >>> from skda.nn import MLP
     >>> MLP(8, hidden_layer_sizes=(16, 4))(torch.zeros(5, 8)).shape
     torch.Size([5, 4])
+    >>> MLP(256)(torch.zeros(5, 256)).shape
+    torch.Size([5, 128])
     """
 
     def __init__(
         self,
         in_features: int,
         *,
-        hidden_layer_sizes: Sequence[int] = (128, 64),
+        hidden_layer_sizes: Sequence[int] | str = "auto",
         dropout: float = 0.0,
         batch_norm: bool = True,
         activation: Callable[[], nn.Module] = nn.ReLU,
     ):
+        if isinstance(hidden_layer_sizes, str):
+            hidden_layer_sizes = _sizes_by_rule(hidden_layer_sizes, in_features)
         super().__init__(
             _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation)
         )
+
+    @property
+    def hidden_layer_sizes(self) -> tuple[int, ...]:
+        """Width of every hidden layer, by its weights."""
+        return tuple(part.out_features for part in self.modules() if isinstance(part, nn.Linear))
+
+
+def _sizes_by_rule(name, in_features):
+    if name != "auto":
+        raise ValueError(
+            "hidden_layer_sizes must be 'auto' or a tuple of widths such as (128, 64), got "
+            f"{name!r}."
+        )
+    return _WIDE if in_features in _WIDE_TABLES else _NARROW
 
 
 class ConvNet(nn.Sequential):

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import LRScheduler
 
@@ -17,6 +18,7 @@ from skda.adaptation import (
     AutoDIALClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    DSNClassifier,
     LabelEfficientClassifier,
     MCDClassifier,
     SDAEClassifier,
@@ -281,6 +283,16 @@ def test_a_warm_start_begins_with_the_last_network(cls):
         if not name.startswith(learns):
             assert torch.equal(tensor, after[name]), name
     assert len(clf.history_) == 3
+
+
+@pytest.mark.parametrize("cls", [DANNClassifier, DSNClassifier])
+def test_a_warm_start_keeps_widths_that_were_a_default_of_another_version(cls):
+    wide = {**DATA, "X": np.tile(X, 33), "X_target": np.tile(X_TARGET, 33)}
+    clf = cls(**{**BATCHED, "module__hidden_layer_sizes": (12, 6)}, warm_start=True).fit(**wide)
+    del clf.module__hidden_layer_sizes  # as if those were what no keyword asks for
+    clf.fit(**wide)
+    assert clf.net_.module_.backbone.hidden_layer_sizes == (12, 6)
+    assert clone(clf).set_params(warm_start=False).fit(**wide).transform(wide["X"]).shape[1] == 128
 
 
 def test_a_warm_start_takes_the_alignment_and_the_statistics():

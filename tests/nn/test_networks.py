@@ -11,6 +11,26 @@ def test_mlp_ends_in_the_last_hidden_layer():
     assert MLP(8, hidden_layer_sizes=(16, 4))(torch.zeros(5, 8)).shape == (5, 4)
 
 
+@pytest.mark.parametrize(
+    "n_columns, widths",
+    [(2, (128, 64)), (127, (128, 64)), (128, (512, 128)), (1024, (512, 128)), (1025, (128, 64))],
+)
+def test_mlp_is_wider_for_many_columns(n_columns, widths):
+    network = MLP(n_columns)
+    assert network.hidden_layer_sizes == widths
+    assert network(torch.zeros(2, n_columns)).shape == (2, widths[-1])
+
+
+def test_mlp_of_a_hundred_thousand_columns_fits_into_memory():
+    weights = sum(part.numel() for part in MLP(100_000).parameters())
+    assert weights < 1.3e7  # 200 MB in training with Adam; 800 with 512 units
+
+
+def test_mlp_refuses_an_unknown_rule_of_widths():
+    with pytest.raises(ValueError, match=r"must be 'auto' or a tuple of widths .* got 'wide'"):
+        MLP(8, hidden_layer_sizes="wide")
+
+
 def test_mlp_names_its_layers():
     assert [name for name, _ in MLP(8).named_children()] == ["hidden1", "hidden2"]
 

@@ -320,5 +320,5 @@ class DSNClassifier(DeepAdaptationClassifier):
     def _make_private_encoder(self, width):
         if isinstance(self.module, str | nn.Module | BaseEstimator):
             return _make_small_encoder(width, self.input_shape_)
-        keywords = self.params_for("module")
+        keywords = self.module_keywords()
         return build_backbone(self.module, self.input_shape_, keywords)
