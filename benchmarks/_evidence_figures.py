@@ -69,8 +69,13 @@ class Figures:
         return [method for method in METHODS if self.states(task, method)]
 
     def candidates(self, task):
-        """Networks that are measured in all states in which any is, among them to choose."""
-        networks = [method for method in self.measured(task) if not is_shallow(method)]
+        """Networks with scores in all states in which any has them, among which to choose."""
+        networks = [
+            method
+            for method in self.measured(task)
+            if not is_shallow(method)
+            and all("scores" in fit for fit in self.fits[task, method].values())
+        ]
         most = max((len(self.states(task, method)) for method in networks), default=0)
         return [method for method in networks if len(self.states(task, method)) == most]
 

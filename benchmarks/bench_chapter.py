@@ -111,7 +111,10 @@ def measure(method, pair, state, size, max_epochs):
     rows = drawn(y, pair.split("-")[0], state)
     if method in DEEP:
         estimator = DEEP[method](
-            module=copy.deepcopy(network()[1]), max_epochs=max_epochs, random_state=state
+            module=copy.deepcopy(network()[1]),
+            image_layout="channels_first",  # the rows are what the lower blocks made
+            max_epochs=max_epochs,
+            random_state=state,
         )
     else:
         estimator = linear({**SHALLOW, **POOLED}[method])

@@ -129,6 +129,12 @@ def test_the_choice_of_a_scorer_is_of_its_scores(load):
     assert figures.chosen("shifted", "hindsight") == [49, 50, 51]
 
 
+def test_what_has_no_scores_is_not_chosen(load):
+    cells = run_of(source_only=30, DANN=50, DAN=40)
+    del cells["shifted", "", "DANN", 1]["scores"]
+    assert load("_evidence_figures").Figures(cells).candidates("shifted") == ["source only", "DAN"]
+
+
 def test_a_method_that_cannot_is_said_to(load):
     cells = run_of(source_only=30)
     broken = {"task": "shifted", "pair": "", "method": "DSN", "state": 0, "error": "no pixels"}
