@@ -34,10 +34,13 @@ def parse():
     parser.add_argument("--methods", nargs="+", choices=METHODS, help="default: all")
     parser.add_argument("--states", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--max-epochs", type=int, help="fewer than the default, for a trial")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
+    parser.add_argument("--jobs", type=int, help="fits at a time (default: 2 of quick, else 1)")
     parser.add_argument("--out", type=Path, help="file of results (JSON lines)")
     parser.add_argument("--page", type=Path, help="where to write the page (.rst)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.max_epochs is not None and options.out is None:
+        parser.error("--max-epochs is for trials, which need a file of their own: give --out")
+    return options
 
 
 def main():
@@ -49,7 +52,8 @@ def main():
     out = options.out or RESULTS / ("quick.jsonl" if is_quick else "full.jsonl")
     if options.what != "page":
         params = {} if options.max_epochs is None else {"max_epochs": options.max_epochs}
-        run(out, left_over(read(out), tasks, methods, options.states), params, options.jobs)
+        n_jobs = options.jobs or (2 if is_quick else 1)
+        run(out, left_over(read(out), tasks, methods, options.states), params, n_jobs)
     cells = read(out)
     default = out.with_suffix(".rst") if is_quick else HERE.parent / "docs" / "benchmarks.rst"
     page = options.page or default

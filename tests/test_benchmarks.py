@@ -50,7 +50,7 @@ def test_the_command_measures_and_makes_a_page(tmp_path):
     out = tmp_path / "quick.jsonl"
     command = [sys.executable, "-m", "benchmarks", "quick", "--out", out, "--max-epochs", "1"]
     command += ["--tasks", "table", "--states", "0", "1", "--methods", "source only", "AdaBN"]
-    command += ["logistic regression", "CORAL"]
+    command += ["logistic regression", "CORAL", "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, check=True, cwd=ROOT, env=environment, capture_output=True, text=True
@@ -60,6 +60,14 @@ def test_the_command_measures_and_makes_a_page(tmp_path):
     assert all(0 <= c["accuracy"] <= 100 and c["seconds"] > 0 for c in cells)
     assert "CORAL" in out.with_suffix(".rst").read_text()
     assert done.stdout.endswith("nothing is missing\n")
+
+
+def test_a_trial_is_not_mixed_with_the_results(load, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "full", "--max-epochs", "1"])
+    with pytest.raises(SystemExit):
+        load("benchmarks.__main__").parse()
+    assert "give --out" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_where_it_was_cut_off(load, tmp_path):
