@@ -134,7 +134,7 @@ def main():
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--states", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--size", type=int, default=128, help="pixels of a photograph's side")
-    parser.add_argument("--max-epochs", type=int, default=20)
+    parser.add_argument("--max-epochs", type=int, default=10)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
