@@ -3,7 +3,7 @@
 import numpy as np
 from _evidence_figures import Figures
 from _evidence_methods import KNOWN, LEFT_OUT, METHODS, SOURCE_ONLY, has_no_target
-from _evidence_run import SCORERS, missing
+from _evidence_run import SCORERS, missing, states_of
 from _evidence_tasks import TASKS
 from _other_tables import chapter_lines, peer_lines
 from _rst import headed, list_table, red, signed, spread, wrapped
@@ -41,7 +41,8 @@ PARTIAL = """\
 .. note::
 
    The tables are not full yet: a dash is a figure that has not been measured, and no figure is
-   guessed.
+   guessed. Where a random state is missing, the number of those that are there stands in
+   brackets, in the table of all methods as *of 1*.
 
 """
 CHOICE = """\
@@ -54,23 +55,26 @@ random state. *Hindsight* is the best one by target labels, which nobody has.
 """
 
 
-def said(values, most=None):
-    """Mean ± spread, and of how many random states if there are fewer than elsewhere."""
+def said(figures, task, method, n_states, note="{} of {} states"):
+    """Mean ± spread of the accuracies, and of how many random states if some are missing."""
+    values = figures.accuracies(task, method)
     if not values:
         return "-"
-    is_short = most is not None and len(values) < most
-    return spread(values) + (f" ({len(values)} of {most} states)" if is_short else "")
+    # Nothing is random about a transformer where the rows are not: one fit says it all.
+    is_short = len(values) < len(states_of(task, method, range(n_states)))
+    return spread(values) + (f" ({note.format(len(values), n_states)})" if is_short else "")
 
 
-def overview(figures):
+def overview(figures, n_states):
     """All methods, a column for every task."""
     tasks = [name for name in TASKS if figures.measured(name)]
     rows = [["Method", *(TASKS[name].title for name in tasks), "mean gain (tasks)"]]
     for method in METHODS:
         cells, gains = [], []
         for task in tasks:
-            values, gain = figures.accuracies(task, method), figures.gain(task, method)
-            text = "cannot" if (task, method) in figures.errors else said(values)
+            gain = figures.gain(task, method)
+            text = said(figures, task, method, n_states, note="of {}")
+            text = "cannot" if (task, method) in figures.errors else text
             cells.append(red(text) if gain is not None and gain < 0 else text)
             gains += [] if gain is None else [gain]
         if any(cell != "-" for cell in cells):
@@ -97,12 +101,10 @@ def task_lines(figures, name, n_states):
     rows = [["Method", "Accuracy", "Gain", "Cost"]]
     for method in by_gain(figures, name):
         gain, cost = figures.gain(name, method), figures.cost(name, method)
-        # Nothing is random about a transformer where the rows are not: one fit says it all.
-        most = n_states if len(figures.states(name, method)) > 1 or task.is_drawn else None
         rows.append(
             [
                 method,
-                said(figures.accuracies(name, method), most),
+                said(figures, name, method, n_states),
                 "" if gain is None else signed(gain),
                 "-" if cost is None else f"{cost:.2f}",
             ]
@@ -122,7 +124,7 @@ def choice_lines(figures):
         # A choice between a few says little.
         if len(candidates) < 5 or not set(SOURCE_ONLY) <= set(candidates):
             continue
-        chosen = [said(figures.chosen(name, scorer)) for scorer in (*SCORERS, "hindsight")]
+        chosen = [spread(figures.chosen(name, scorer)) for scorer in (*SCORERS, "hindsight")]
         reference = spread(figures.accuracies(name, figures.reference(name, KNOWN[0])))
         rows.append([task.title, len(candidates), reference, *chosen])
     return [CHOICE, *list_table(rows)] if len(rows) > 1 else []
@@ -139,7 +141,7 @@ def page(cells, states, results=None):
     lines = [HEAD.format(states=", ".join(map(str, states))), *wrapped(origin)]
     left = missing(cells, states)
     lines += [PARTIAL] if left else []
-    lines += [*headed("All methods"), *overview(figures)]
+    lines += [*headed("All methods"), *overview(figures, len(states))]
     left_out = "; ".join(f"*{name}* {reason}" for name, reason in LEFT_OUT.items())
     lines += wrapped(f"Not in the table: {left_out}.")
     for name in TASKS:

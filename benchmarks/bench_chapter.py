@@ -19,6 +19,7 @@ import json
 import time
 import warnings
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -141,17 +142,16 @@ def main():
     sklearn.set_config(enable_metadata_routing=True)
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     done = {tuple(json.loads(line)[name] for name in ("method", "pair", "state")) for line in lines}
-    for pair in options.pairs:
-        for method in options.methods:
-            for state in options.states:
-                if (method, pair, state) in done:
-                    continue
-                cell = {"method": method, "pair": pair, "state": state}
-                cell |= {"size": options.size, "max_epochs": options.max_epochs}
-                cell |= measure(**cell)
-                with options.out.open("a") as file:
-                    file.write(json.dumps(cell) + "\n")
-                print(json.dumps(cell), flush=True)
+    # A state after the other: what is measured until somebody stops it is a whole comparison.
+    for pair, state, method in product(options.pairs, options.states, options.methods):
+        if (method, pair, state) in done:
+            continue
+        cell = {"method": method, "pair": pair, "state": state}
+        cell |= {"size": options.size, "max_epochs": options.max_epochs}
+        cell |= measure(**cell)
+        with options.out.open("a") as file:
+            file.write(json.dumps(cell) + "\n")
+        print(json.dumps(cell), flush=True)
 
 
 if __name__ == "__main__":
