@@ -16,58 +16,54 @@ table.
 """
 
 import argparse
-import gzip
 import itertools
 import json
-import os
 import time
 import warnings
 from functools import cache
-from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 import torch
-from bench_amazon import load_domains
+from _evidence_tasks import reviews_in_components
 from joblib import Parallel, delayed
 from PIL import Image
-from scipy.sparse import vstack
-from sklearn.decomposition import TruncatedSVD
-from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import interpolate
 
 import skda.adaptation
 from skda.base import DeepAdaptationClassifier
-from skda.datasets import load_shifted_digits
+from skda.datasets import (
+    fetch_digits,
+    fetch_mnist_m,
+    fetch_office_caltech10,
+    get_data_home,
+    load_shifted_digits,
+)
 
-DATA = Path(os.environ.get("SKDA_DATA", Path.home() / "skda_data"))
+DATA = get_data_home()
 
 
 # -- domains ----------------------------------------------------------------------------------
 
 
 @cache
+def mnist_and_usps():
+    X, y, X_target, y_target = fetch_digits("mnist", "usps", return_X_y=True)
+    return {"mnist": (X, y), "usps": (X_target, y_target)}
+
+
 def mnist():
-    with gzip.open(DATA / "digits" / "t10k-images-idx3-ubyte.gz") as file:
-        X = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
-    with gzip.open(DATA / "digits" / "t10k-labels-idx1-ubyte.gz") as file:
-        y = np.frombuffer(file.read(), np.uint8, offset=8)
-    return (X / 255).astype(np.float32), y.astype(int)
+    return mnist_and_usps()["mnist"]
+
+
+def usps():
+    return mnist_and_usps()["usps"]
 
 
 def as_large_as_mnist(X):
     """Digits of one channel at 28 x 28 pixels, bilinear as torchvision resizes images."""
     images = torch.from_numpy(X[:, None].astype(np.float32))
     return interpolate(images, (28, 28), mode="bilinear").numpy()
-
-
-@cache
-def usps():
-    import h5py
-
-    with h5py.File(DATA / "digits" / "usps.h5") as file:
-        X, y = file["train/data"][:].reshape(-1, 16, 16), file["train/target"][:]
-    return as_large_as_mnist(X), y.astype(int)
 
 
 @cache
@@ -83,38 +79,32 @@ def optdigits():
 
 
 @cache
-def office_features():
-    file = np.load(DATA / "office_caltech10_mobilenetv2" / "office_caltech10_mobilenetv2_1280.npz")
-    return {
-        domain: (file[f"{domain}_x"].astype(np.float32), file[f"{domain}_y"].astype(int))
-        for domain in ("amazon", "caltech10", "dslr", "webcam")
-    }
-
-
-@cache
-def surf_histograms():
-    from scipy.io import loadmat
-
+def office_caltech(features):
+    """Office-Caltech10 by domain: ``"surf"`` or ``"mobilenetv2"``."""
     domains = {}
-    for domain in ("amazon", "Caltech10", "dslr", "webcam"):
-        file = loadmat(DATA / "office_caltech10_surf" / f"{domain}_SURF_L10.mat")
-        X = file["fts"] / file["fts"].sum(axis=1, keepdims=True)
-        domains[domain] = (StandardScaler().fit_transform(X), file["labels"].ravel())
+    for pair in (("amazon", "caltech10"), ("dslr", "webcam")):
+        X, y, X_target, y_target = fetch_office_caltech10(*pair, features=features, return_X_y=True)
+        domains |= dict(zip(pair, ((X, y), (X_target, y_target)), strict=True))
     return domains
+
+
+def office_features():
+    return office_caltech("mobilenetv2")
+
+
+def surf_histograms():
+    return office_caltech("surf")
 
 
 @cache
 def mnist_m():
-    file = np.load(DATA / "mnist_m" / "mnist_m_test_4000_6500.npz")
-    return file["x"], file["y"].astype(int)
+    _, _, X_target, y_target = fetch_mnist_m(return_X_y=True)
+    return X_target, y_target
 
 
-@cache
 def word_components():
-    """Amazon reviews in 200 principal components of the logarithms of their counts."""
-    domains = {domain: train for domain, (train, _) in load_domains(DATA).items()}
-    svd = TruncatedSVD(200, random_state=0).fit(vstack([X.log1p() for X, _ in domains.values()]))
-    return {domain: (svd.transform(X.log1p()), y) for domain, (X, y) in domains.items()}
+    rows = reviews_in_components()
+    return {domain: rows[domain, part] for domain, part in rows if part == "train"}
 
 
 @cache
@@ -162,9 +152,7 @@ def office(load):
 
 
 def mnist_to_mnist_m(seed):
-    X, y = mnist()
-    X = np.repeat(np.pad((X[:4000] * 255).astype(np.uint8), [(0, 0), (0, 0), (2, 2), (2, 2)]), 3, 1)
-    return [(X.transpose(0, 2, 3, 1), y[:4000], *mnist_m())]
+    return [fetch_mnist_m(return_X_y=True)]
 
 
 def usps_to_photographs(seed):

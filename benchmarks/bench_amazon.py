@@ -11,35 +11,30 @@ SVM on the counts.
 """
 
 import argparse
-import os
 import time
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.linalg import qr
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import issparse
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
 
 from skda.adaptation import DNFC, SDAEClassifier, ShallowDANNClassifier, TLDAClassifier
+from skda.datasets import fetch_amazon_reviews
 
 DOMAINS = ("books", "dvd", "electronics", "kitchen")
 
 
-def load_domains(home):
+def load_domains():
     """Return (counts, labels) of the train and test reviews by domain."""
-    arrays = np.load(home / "amazon_reviews" / "amazon_reviews_5000.npz")
-
-    def part(domain, split):
-        counts, columns, starts, y = (
-            arrays[f"{domain}_{split}_{name}"] for name in ("data", "indices", "indptr", "y")
-        )
-        parts = counts.astype(np.float32), columns.astype(np.int32), starts
-        return csr_matrix(parts, shape=(len(y), 5000)), y
-
-    return {domain: (part(domain, "train"), part(domain, "test")) for domain in DOMAINS}
+    domains = {}
+    for source, target in zip(DOMAINS, DOMAINS[1:] + DOMAINS[:1], strict=True):
+        reviews = fetch_amazon_reviews(source, target)
+        train, test = (reviews.X_target, reviews.y_target), (reviews.X_test, reviews.y_test)
+        domains[target] = train, test
+    return {domain: domains[domain] for domain in DOMAINS}
 
 
 def linear_svm(X, y, X_test):
@@ -128,7 +123,7 @@ def main():
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=1, help="pairs at a time")
     options = parser.parse_args()
-    domains = load_domains(Path(os.environ["SKDA_DATA"]))
+    domains = load_domains()
     pairs = list(permutations(DOMAINS, 2))
     averages = {}
     for method in options.methods:
