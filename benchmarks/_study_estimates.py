@@ -107,6 +107,8 @@ class Remembered:
             predictions,
             references=fitted.references,
             reference_accuracy=fitted.reference_accuracy,
+            judge_weights=fitted.judge_weights,
+            trust=fitted.trust,
         )
 
 

@@ -7,14 +7,14 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
 from skda._checks import count_rows
 from skda._naming import naming
 from skda._sklearn_compat import safe_indexing
+from skda.target_accuracy import neighbor_agreements, neighbors_of
 
-_N_NEIGHBORS, _N_TREES = 5, 50
+_N_TREES = 50
 # Distances in more dimensions say less and cost more; of more rows they say little more.
 _N_COMPONENTS, _MAX_ROWS = 32, 2000
 # Pixels of larger images are no place to look for neighbours in.
@@ -48,9 +48,7 @@ class CommonRows:
 
     def agreements(self, labels: np.ndarray) -> np.ndarray:
         """Return of every target row the share of its neighbours that have its label."""
-        if not self.neighbors.shape[1]:
-            return np.zeros(len(labels))
-        return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
+        return neighbor_agreements(labels, self.neighbors)
 
     def is_found_back(self, labels: np.ndarray) -> np.ndarray:
         """Return which source rows get their true label from a forest of the labelled target.
@@ -107,13 +105,7 @@ def common_rows(
     seed = rng.randint(2**31)
     scalings = [together(*tables, seed=seed), together(*map(_scaled, tables), seed=seed)]
     target = scalings[0][1]
-    n_neighbors = min(_N_NEIGHBORS, len(target) - 1)
-    neighbors = np.zeros((len(target), 0), dtype=int)
-    if n_neighbors:
-        nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(target)
-        # Without rows they are those of fit, none of which is its own neighbour.
-        neighbors = np.asarray(nearest.kneighbors(return_distance=False))
-    return CommonRows(scalings, codes[chosen_source], chosen, neighbors)
+    return CommonRows(scalings, codes[chosen_source], chosen, neighbors_of(target))
 
 
 def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from skda._sklearn_compat import safe_indexing
 from skda.exceptions import DivergenceError
 from skda.model_selection._common_rows import common_rows
 from skda.model_selection._evidence import distances, gather, mark_collapse
-from skda.target_accuracy import disagreement_bound, estimate_target_accuracy
+from skda.target_accuracy import beyond_chance, disagreement_bound, estimate_target_accuracy
 
 # Estimates of one model alone; that of other models' agreement is not for a guard.
 METHODS = (
@@ -122,7 +122,7 @@ def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomS
 
     def differences(target, source):
         own, other = (
-            (_beyond_chance(agreements[target], labels[target]), found[source].mean())
+            (beyond_chance(agreements[target], labels[target]), found[source].mean())
             for agreements, labels, found in (part, fallback)
         )
         return np.subtract(own, other)
@@ -161,13 +161,6 @@ def _compared(part, fallback, level, rng):
         "advantage_upper": float(np.mean([one.upper for one in found])),
         "views": {name: float(np.mean([one.views[name] for one in found])) for name in VIEWS},
     }
-
-
-def _beyond_chance(agreements, labels):
-    """Return the mean agreement of neighbours beyond that of labels in any order."""
-    shares = np.bincount(labels) / len(labels)
-    chance = np.sum(shares**2)
-    return (agreements.mean() - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def _some(rows, number):

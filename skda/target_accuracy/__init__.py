@@ -9,6 +9,9 @@ from skda.target_accuracy._estimate import estimate_in_domains as estimate_in_do
 from skda.target_accuracy._estimate import estimate_target_accuracy
 from skda.target_accuracy._references import reference_accuracy
 from skda.target_accuracy._reliability import target_reliability
+from skda.target_accuracy._smoothness import beyond_chance as beyond_chance
+from skda.target_accuracy._smoothness import neighbor_agreements as neighbor_agreements
+from skda.target_accuracy._smoothness import neighbors_of as neighbors_of
 from skda.target_accuracy._temperature import (
     fit_temperature,
     match_temperature,
