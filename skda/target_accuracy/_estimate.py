@@ -22,6 +22,7 @@ from skda.target_accuracy._inputs import Predictions, check_fraction
 from skda.target_accuracy._methods import METHODS, REFERENCES, check_method
 from skda.target_accuracy._own_error import own_error
 from skda.target_accuracy._references import reference_weight, with_references
+from skda.target_accuracy._result import AccuracyResult
 from skda.target_accuracy._rows import reference_rows
 from skda.target_accuracy._scores import check_metric, score_of_estimate, score_of_source
 
@@ -102,7 +103,7 @@ def estimate_target_accuracy(
     Returns
     -------
     result : sklearn.utils.Bunch
-        With the entries
+        It prints as a short table. With the entries
 
         estimate, lower, upper : floats, or ndarrays of shape (n_targets,)
             The estimate, and the bounds of its interval, from 0 to 1.
@@ -246,7 +247,7 @@ def estimate_in_domains(
         for key, value in results[0].items()
     }
     score = score_of_source(metric, source, codes)
-    return Bunch(**stacked, source_score=score, method=method, metric=metric, level=level)
+    return AccuracyResult(**stacked, source_score=score, method=method, metric=metric, level=level)
 
 
 def _stacked(values):

@@ -1,7 +1,7 @@
 """Simple classifiers of the held-out source rows, which judge a classifier by how it agrees."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -143,26 +143,64 @@ def reference_accuracy(
     return agreed_or_transported(with_references(predictions, **tables, random_state=random_state))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What is known of the accuracy of a classifier on the target by its judges.
+
+    Parameters
+    ----------
+    agreements : ndarray of bool of shape (n_judges, n_target_samples)
+        Where each judge predicts as the classifier does.
+
+    judge_weights : ndarray of shape (n_judges,)
+        How much each of them counts.
+
+    trust : float
+        From 0 to 1, of the best of them.
+
+    weight : float
+        Part of the agreement in the estimate.
+
+    transported : float
+        Of the rest.
+    """
+
+    agreements: np.ndarray
+    judge_weights: np.ndarray
+    trust: float
+    weight: float
+    transported: float
+
+    def accuracy(self, rows: Any = slice(None)) -> float:
+        """Return the estimate, with the agreement in some of the target rows."""
+        if self.weight == 0:
+            return self.transported
+        shares = self.agreements[:, rows].mean(axis=1)
+        order = np.argsort(shares)
+        weights = self.judge_weights[order]
+        # A weighted quantile: the median of judges to be trusted, and less of others.
+        places = (np.cumsum(weights) - weights / 2) / weights.sum()
+        agreed = float(np.interp(self.trust / 2, places, shares[order]))
+        return self.weight * agreed + (1 - self.weight) * self.transported
+
+
 def agreed_or_transported(predictions: Predictions) -> float:
     """Return what :func:`reference_accuracy` does, of predictions that hold references."""
+    return judged(predictions).accuracy()
+
+
+def judged(predictions: Predictions) -> Judged:
+    """Return what the estimate is made of, of predictions that hold references."""
     weight = reference_weight(predictions)
-    if weight == 0:
-        return transported_confidence(predictions)
-    agreed = _agreed(predictions)
-    if weight == 1:
-        return agreed
-    return weight * agreed + (1 - weight) * transported_confidence(predictions)
-
-
-def _agreed(predictions):
-    """Return a weighted quantile of the judges' agreements: the median of judges to be trusted."""
     predicted = predictions.target.argmax(axis=1)
     judges = (*predictions.references, *predictions.others)
-    shares = np.array([np.mean(codes == predicted) for codes in judges])
-    order = np.argsort(shares)
-    weights = predictions.judge_weights[order]
-    places = (np.cumsum(weights) - weights / 2) / weights.sum()
-    return float(np.interp(predictions.trust / 2, places, shares[order]))
+    return Judged(
+        np.array([codes == predicted for codes in judges]),
+        predictions.judge_weights,
+        predictions.trust,
+        weight,
+        transported_confidence(predictions) if weight < 1 else 0.0,
+    )
 
 
 def reference_weight(predictions: Predictions) -> float:
