@@ -94,6 +94,17 @@ def test_what_is_left_of_the_difference_is_shown(of_shares):
         )
 
 
+def test_what_the_classifier_of_the_domains_does_not_see_has_its_test_named():
+    """A column that is at times missing: no A-distance, and a p-value that needs a word."""
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(400, 12)), rng.normal(size=(400, 12))
+    X_target[:24, 3] = np.nan
+    found = skda.diagnose(X, None, X_target, random_state=0)
+    assert found.p_value < 0.01 and found.lower == 0
+    assert any("The domains differ" in s and "the tests of columns" in s for s in found.sentences)
+    assert any("two of which may see what the distance does not" in s for s in found.sentences)
+
+
 def test_the_text_counts_the_columns_of_the_table(of_shares):
     n_shifted = (of_shares.columns["p_value"] < 0.01).sum()
     assert f"Columns that differ by themselves: {n_shifted} of 6." in of_shares.sentences
@@ -225,12 +236,13 @@ def test_rare_classes_are_left_out_with_words(source):
         ({"max_samples": 3}, "max_samples must be a whole number of 4"),
         ({"random_state": "no"}, "random_state must be"),
         ({"estimator": LogisticRegression}, "estimator must be a classifier"),
-        ({"estimator": StandardScaler()}, "StandardScaler is not fitted and is no classifier"),
+        ({"estimator": StandardScaler()}, "StandardScaler is not fitted, and has no features"),
         ({"X_target": None}, "X_target is None"),
         ({"X_target": np.zeros((9, 4))}, "X_target has 4 columns, X has 6"),
         ({"X_target": np.zeros((3, 6))}, "X_target has 3 rows"),
         ({"X_target": np.full((9, 6), np.inf)}, "X_target holds infinite numbers"),
-        ({"X": ["a", "b", "c", "d"]}, "X must be a table"),
+        ({"estimator": PCA(), "y": None}, "PCA is not fitted, and has no features"),
+        ({"X": ["a", "b", "c", "d"]}, "X must be a table.*such as a DeepFeatureExtractor"),
         ({"y": np.zeros(5)}, "y has 5 labels for 300 rows"),
     ],
 )

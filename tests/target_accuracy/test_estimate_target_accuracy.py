@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skda.adaptation import AdaBNClassifier
-from skda.metrics import estimate_target_accuracy
-from skda.target_accuracy import reference_accuracy
+from skda.metrics import disagreement_bound, estimate_target_accuracy
+from skda.target_accuracy import reference_accuracy, target_reliability
 from skda.target_accuracy._inputs import Predictions
 from skda.target_accuracy._methods import METHODS
 from skda.target_accuracy._references import (
@@ -240,6 +240,23 @@ def test_rows_that_are_no_numbers_go_through_the_pipeline():
     result = estimate_target_accuracy(model, texts, labels, texts[:30], random_state=0)
     assert result.reference_weight == 1
     assert result.estimate == 1
+
+
+def test_results_print_as_short_tables(clf, data):
+    result = estimate_target_accuracy(clf, *data, **FAST)
+    lines = repr(result).splitlines()
+    assert lines[0].split() == ["estimate", f"{result.estimate:.3f}"]
+    assert f"{result.predicted_shares[0]:.3f}, " in repr(result) and "..." in repr(result)
+    assert "None" not in repr(result) and str(result) == repr(result)
+    several = estimate_target_accuracy(clf, *data[:2], (data[2], data[2][::2]), **FAST)
+    assert repr(several).splitlines()[0].split()[1:] == [
+        f"{several.estimate[0]:.3f},",
+        f"{several.estimate[1]:.3f}",
+    ]
+    bound = disagreement_bound(clf, *data, random_state=0)
+    assert repr(bound).splitlines()[0].split() == ["lower_bound", f"{bound.lower_bound:.3f}"]
+    reliability = target_reliability(clf.predict_proba(data[2]), 0.6)
+    assert "calibration_error  " in repr(reliability)
 
 
 def test_a_class_of_one_row_leaves_the_transport(clf, data):
