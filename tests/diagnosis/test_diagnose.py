@@ -4,9 +4,11 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 import skda
 from skda.diagnosis import Diagnosis
+from skda.diagnosis._two_sample import Comparison
 
 MEANS = 1.5 * np.random.RandomState(7).normal(size=(3, 6))
 
@@ -94,15 +96,21 @@ def test_what_is_left_of_the_difference_is_shown(of_shares):
         )
 
 
-def test_what_the_classifier_of_the_domains_does_not_see_has_its_test_named():
-    """A column that is at times missing: no A-distance, and a p-value that needs a word."""
-    rng = np.random.default_rng(0)
-    X, X_target = rng.normal(size=(400, 12)), rng.normal(size=(400, 12))
-    X_target[:24, 3] = np.nan
-    found = skda.diagnose(X, None, X_target, random_state=0)
-    assert found.p_value < 0.01 and found.lower == 0
-    assert any("The domains differ" in s and "the tests of columns" in s for s in found.sentences)
-    assert any("two of which may see what the distance does not" in s for s in found.sentences)
+@pytest.mark.parametrize(
+    ("p_values", "seen_by"),
+    [
+        ((0.5, 1e-6, 1.0), "the tests of columns"),
+        ((1e-6, 0.1, 1.0), "the classifier of the domains"),
+        ((0.5, 0.1, 1e-6), "the test of rows unlike the source"),
+    ],
+)
+def test_the_test_that_sees_a_difference_has_a_name(p_values, seen_by):
+    """A p-value beside an A-distance of 0 needs a word."""
+    domains, columns, novel = p_values
+    found = Comparison(
+        1e-5, domains, 0.0, 0.0, 0.1, np.array([columns]), np.zeros(1), Bunch(p_value=novel), ()
+    )
+    assert found.seen_by == seen_by
 
 
 def test_the_text_counts_the_columns_of_the_table(of_shares):
