@@ -25,7 +25,7 @@ METHODS = (
 )
 BOUND = "disagreement bound"
 LEVEL = 0.9
-N_BOOTSTRAPS = 10  # a fifth of the default, for the noise is far less than what else is wrong
+N_BOOTSTRAPS = 3  # the noise is far less than what else is wrong
 
 
 class Stored(ClassifierMixin, BaseEstimator):
@@ -107,6 +107,8 @@ class Remembered:
             predictions,
             references=fitted.references,
             reference_accuracy=fitted.reference_accuracy,
+            judge_weights=fitted.judge_weights,
+            trust=fitted.trust,
         )
 
 

@@ -27,6 +27,7 @@ from skda.diagnosis._two_sample import compare
 from skda.domains import as_target_tuple, name_of
 from skda.label_shift import call_last_step, class_numbers, predict_domain
 
+_PREDICTS = "predict_proba", "decision_function"
 _CONCEPT = (
     "Not to be seen without labels of the target: whether rows that look alike have other labels "
     "there."
@@ -71,7 +72,8 @@ def diagnose(
           was **not** trained on, or they seem to differ. With ``transform`` its features are
           compared instead of the rows.
         - A classifier that is not fitted: it is cloned and cross-validated on X and y.
-        - A fitted transformer, which makes features.
+        - A fitted transformer, which makes features, such as a
+          :class:`~skda.feature_extraction.DeepFeatureExtractor` of paths of photographs.
         - None: the mean of a logistic regression and a forest, cross-validated on the rows.
 
     level : float, default=0.99
@@ -137,6 +139,7 @@ def diagnose(
     labels = None if y is None else check_column(y)
     if labels is not None:
         check_lengths("X", X, "y", labels)
+    _check_is_of_use(estimator)
     found = []
     for number, rows in enumerate(targets):
         name = name_of("X_target", number, targets)
@@ -169,6 +172,16 @@ def _check_estimator(estimator):
         raise TypeError(
             "estimator must be a classifier, a fitted transformer or None, got "
             f"{shortened(repr(estimator), 80)}."
+        )
+
+
+def _check_is_of_use(estimator):
+    """Raise for what makes features and is not fitted: the rows would be compared instead."""
+    predicts = any(hasattr(estimator, key) for key in _PREDICTS)
+    if hasattr(estimator, "transform") and not predicts and not _is_fitted(estimator):
+        raise ValueError(
+            f"estimator: {type(estimator).__name__} is not fitted, and has no features to compare; "
+            "fit it first, as in estimator.fit(X), or give None to compare the rows."
         )
 
 
@@ -277,7 +290,7 @@ def _features(estimator, domains, place):
 def _probabilities(estimator, is_fitted, domains, tables, labels, place, rng):
     """Return classes, class numbers, and probabilities of both domains, None for rare classes."""
     name, domain, n_targets = place
-    predicts = any(hasattr(estimator, key) for key in ("predict_proba", "decision_function"))
+    predicts = any(hasattr(estimator, key) for key in _PREDICTS)
     if is_fitted and predicts:
         names = np.asarray(estimator.classes_)
         if set(names.tolist()) - set(labels.tolist()):

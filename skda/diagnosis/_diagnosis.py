@@ -137,7 +137,10 @@ def difference_lines(comparison, level, kind, detectable, sizes) -> list[str]:
         f"all), of {rows}."
     ]
     if comparison.p_value < alpha:
-        lines.append(f"The domains differ: p = {comparison.p_value:.2g} < {alpha:.2g}.")
+        lines.append(
+            f"The domains differ: p = {comparison.p_value:.2g} < {alpha:.2g}, seen by "
+            f"{comparison.seen_by}."
+        )
     elif kind == "undecided":
         lines.append(
             f"Too few rows to tell: p = {comparison.p_value:.2g}, but only an A-distance of about "
@@ -212,7 +215,10 @@ def explanation_lines(kind, table, classes, alpha) -> list[str]:
     """Return what is left of the difference when each kind is undone, and which kind it is."""
     if kind in ("none", "undecided"):
         return []
-    lines = ["A-distance that is left when a kind of shift is undone:"]
+    lines = [
+        "A-distance that is left when a kind of shift is undone (p-values are of all three tests, "
+        "two of which may see what the distance does not):"
+    ]
     for row in zip(*(table[key] for key in ("kind", "distance", "p_value")), strict=True):
         lines.append(f"  {row[0]}: {row[1]:.2f} (p = {row[2]:.2g})")
     undone = "class shares" if kind == "missing classes" else kind

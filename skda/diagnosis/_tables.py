@@ -8,7 +8,13 @@ from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
 from skda._checks import as_array, check_size
-from skda._columns import as_numbers, as_texts, column_values, holds_text
+from skda._columns import (
+    as_numbers,
+    as_texts,
+    column_values,
+    holds_text,
+    warn_of_stray_texts,
+)
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 
@@ -20,7 +26,7 @@ _PARTS = 4
 MOST_SPARSE_COLUMNS = 300
 ROWS = (
     "a table, a data frame, a sparse matrix or an array of pictures or series; or give an "
-    "estimator with transform, which makes a table of them"
+    "fitted estimator with transform, such as a DeepFeatureExtractor, which makes a table of them"
 )
 
 
@@ -102,7 +108,21 @@ def read_tables(X: Any, X_target: Any, name: str, wanted: str = ROWS) -> tuple[T
             "features."
         )
     is_text = {key: holds_text(source[key]) or holds_text(target[key]) for key in source}
+    for part, columns in (("X", source), (name, target)):
+        if all(is_text[key] and _is_all_different(column) for key, column in columns.items()):
+            raise ValueError(
+                f"{part}: the column {next(iter(columns))} holds another text in every row, which "
+                f"as categories tell nothing. For paths of pictures, and for texts, give {wanted}."
+            )
+        for key, column in columns.items():
+            if is_text[key]:
+                warn_of_stray_texts(column, key, part)
     return _join(source, is_text, target, name)
+
+
+def _is_all_different(column):
+    texts = [text for text in as_texts(column) if text is not None]
+    return len(texts) > 1 and len(set(texts)) == len(texts)
 
 
 def _join(source, is_text, target, name):

@@ -57,6 +57,16 @@ class Comparison:
     novelty: Novelty
     scores: tuple
 
+    @property
+    def seen_by(self) -> str:
+        """Which of the three tests has the smallest p-value, in words."""
+        tests = {
+            "the classifier of the domains": self.classifier_p_value,
+            "the tests of columns": self.column_p_values.min(initial=1),
+            "the test of rows unlike the source": self.novelty.p_value,
+        }
+        return min(tests, key=lambda name: tests[name])
+
 
 def compare(
     source: Table, target: Table, rng: np.random.RandomState, *, level: float, weights=None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
@@ -26,8 +27,9 @@ def named_candidates(estimator: Any) -> list[tuple[str, Any]]:
 
     Parameters
     ----------
-    estimator : estimator or list of (str, estimator)
-        One, which is called ``"adapted"``, or several.
+    estimator : estimator or list of estimators or of (str, estimator)
+        One, which is called ``"adapted"``, or several; those without a name are called as their
+        class, with a number where there are two of it.
 
     Returns
     -------
@@ -42,21 +44,56 @@ def named_candidates(estimator: Any) -> list[tuple[str, Any]]:
     if not isinstance(estimator, list | tuple):
         check_can_be_fitted(estimator, "estimator")
         return [(ADAPTED, estimator)]
-    wanted = "estimator must be an estimator, or a list of (name, estimator)"
+    wanted = "estimator must be an estimator, or a list of estimators or of (name, estimator)"
     if not estimator:
         raise ValueError(f"{wanted}; got an empty list.")
-    for pair in estimator:
+    pairs = _with_names(estimator)
+    for pair in pairs:
         is_pair = isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)
         if not is_pair:
             raise TypeError(f"{wanted}; got {shortened(repr(pair))} in it.")
         check_can_be_fitted(pair[1], f"estimator: {pair[0]!r}")
-    names = [name for name, _ in estimator]
+    names = [name for name, _ in pairs]
     if len(set(names)) < len(names) or FALLBACK in names:
         raise ValueError(
             f"estimator: the names {names} must differ from each other and from {FALLBACK!r}, "
             "which is what the parameter of that name is called in the verdict."
         )
-    return [(name, part) for name, part in estimator]
+    return [(name, part) for name, part in pairs]
+
+
+def _with_names(parts):
+    """Return parts of which those that are estimators are named, and all else as it is."""
+    is_named = [not hasattr(part, "fit") or isinstance(part, type) for part in parts]
+    names = [None if named else _name_of(part) for named, part in zip(is_named, parts, strict=True)]
+    pairs = []
+    for number, (name, part) in enumerate(zip(names, parts, strict=True)):
+        if name is not None and names.count(name) > 1:
+            name = f"{name} {names[: number + 1].count(name)}"
+        pairs.append(part if name is None else (name, part))
+    return pairs
+
+
+def _name_of(estimator):
+    """Return what a method is called: the class of what learns in pipelines and searches."""
+    return _classes_of(estimator)[-1].removesuffix("Classifier")
+
+
+def _classes_of(estimator):
+    """Return the class of an estimator, and of what it is around, down to what learns."""
+    names = [type(estimator).__name__]
+    inner = getattr(estimator, "estimator", None)
+    if isinstance(estimator, Pipeline):
+        inner = estimator.steps[-1][1]
+    return names + _classes_of(inner) if hasattr(inner, "fit") else names
+
+
+def _told_of(estimator, params):
+    """Return in words what is fitted, and to what."""
+    how = "fitted with the target" if "X_target" in params else "fitted without the target"
+    if isinstance(estimator, FrozenEstimator):
+        how = "as it was fitted before"
+    return f"{' of '.join(_classes_of(estimator))}, {how}"
 
 
 def check_can_be_fitted(estimator: Any, name: str) -> None:
@@ -125,8 +162,8 @@ def fit_part(
     Returns
     -------
     part : Bunch
-        ``name``, ``estimator`` (fitted), ``error`` (None, or the message of a divergence),
-        ``warnings`` (list of str) and ``seconds``.
+        ``name``, ``model`` (what was fitted, in words), ``estimator`` (fitted), ``error`` (None,
+        or the message of a divergence), ``warnings`` (list of str) and ``seconds``.
     """
     params = {}
     if targets and _takes(estimator, "X_target"):
@@ -146,6 +183,7 @@ def fit_part(
         warnings.warn(warning.message, warning.category, stacklevel=level_of_user())
     return Bunch(
         name=name,
+        model=_told_of(estimator, params),
         estimator=fitted,
         error=error,
         warnings=list(dict.fromkeys(str(w.message) for w in told)),

@@ -1,20 +1,29 @@
 """Rows of both domains in a space that belongs to none of the models that are compared in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
 from skda._checks import count_rows
 from skda._naming import naming
 from skda._sklearn_compat import safe_indexing
+from skda.target_accuracy import (
+    Judged,
+    Predictions,
+    judged,
+    neighbor_agreements,
+    neighbors_of,
+    smoothness,
+    with_references,
+)
 
-_N_NEIGHBORS, _N_TREES = 5, 50
+_N_TREES = 50
 # Distances in more dimensions say less and cost more; of more rows they say little more.
 _N_COMPONENTS, _MAX_ROWS = 32, 2000
 # Pixels of larger images are no place to look for neighbours in.
@@ -27,6 +36,9 @@ class CommonRows:
 
     Parameters
     ----------
+    tables : tuple of (ndarray or sparse matrix)
+        Rows of the source and of the target before that, of shape (n_samples, n_features).
+
     scalings : list of (ndarray, ndarray)
         Points of source rows and of target rows, of shape (n_samples, n_dimensions): with columns
         scaled over both domains, and over each of them.
@@ -34,23 +46,41 @@ class CommonRows:
     codes : ndarray of shape (n_samples,)
         Class numbers of the source rows.
 
-    chosen : ndarray of shape (n_target_samples,)
-        Which of the target's rows these are.
+    chosen_source, chosen : ndarrays of shape (n_samples,) and (n_target_samples,)
+        Which of the rows of the source and of the target these are.
 
     neighbors : ndarray of shape (n_target_samples, n_neighbors)
         Numbers of the target rows that are nearest to every target row.
     """
 
+    tables: tuple[Any, Any]
     scalings: list[tuple[np.ndarray, np.ndarray]]
     codes: np.ndarray
+    chosen_source: np.ndarray
     chosen: np.ndarray
     neighbors: np.ndarray
 
+    @cached_property
+    def source_smoothness(self) -> float:
+        """How smooth the true labels of the source rows are, 0 or more."""
+        return max(smoothness(self.codes, neighbors_of(self.scalings[0][0])), 0.0)
+
+    def judges(self, target: np.ndarray, source: np.ndarray, seed: int) -> Predictions:
+        """Return predictions for all rows of both domains, beside those of simple classifiers."""
+        probabilities = target[self.chosen], source[self.chosen_source]
+        predictions = Predictions(*probabilities, self.codes, np.ones(len(self.codes)))
+        return with_references(predictions, *self.tables, seed)
+
+    def judged(self, judges: Predictions, target: np.ndarray, source: np.ndarray) -> Judged | None:
+        """Return how a model's predictions for all rows are judged; None without judges."""
+        if not judges.references:
+            return None
+        probabilities = {"target": target[self.chosen], "source": source[self.chosen_source]}
+        return judged(replace(judges, **probabilities))
+
     def agreements(self, labels: np.ndarray) -> np.ndarray:
         """Return of every target row the share of its neighbours that have its label."""
-        if not self.neighbors.shape[1]:
-            return np.zeros(len(labels))
-        return np.mean(labels[self.neighbors] == labels[:, None], axis=1)
+        return neighbor_agreements(labels, self.neighbors)
 
     def is_found_back(self, labels: np.ndarray) -> np.ndarray:
         """Return which source rows get their true label from a forest of the labelled target.
@@ -107,13 +137,14 @@ def common_rows(
     seed = rng.randint(2**31)
     scalings = [together(*tables, seed=seed), together(*map(_scaled, tables), seed=seed)]
     target = scalings[0][1]
-    n_neighbors = min(_N_NEIGHBORS, len(target) - 1)
-    neighbors = np.zeros((len(target), 0), dtype=int)
-    if n_neighbors:
-        nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(target)
-        # Without rows they are those of fit, none of which is its own neighbour.
-        neighbors = np.asarray(nearest.kneighbors(return_distance=False))
-    return CommonRows(scalings, codes[chosen_source], chosen, neighbors)
+    return CommonRows(
+        (tables[0], tables[1]),
+        scalings,
+        codes[chosen_source],
+        chosen_source,
+        chosen,
+        neighbors_of(target),
+    )
 
 
 def together(source: Any, target: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:

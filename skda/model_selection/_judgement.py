@@ -1,6 +1,6 @@
 """Which of two classifiers is better on a target without labels, and by how much."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -10,7 +10,12 @@ from skda._sklearn_compat import safe_indexing
 from skda.exceptions import DivergenceError
 from skda.model_selection._common_rows import common_rows
 from skda.model_selection._evidence import distances, gather, mark_collapse
-from skda.target_accuracy import disagreement_bound, estimate_target_accuracy
+from skda.target_accuracy import (
+    Judged,
+    beyond_chance,
+    disagreement_bound,
+    estimate_target_accuracy,
+)
 
 # Estimates of one model alone; that of other models' agreement is not for a guard.
 METHODS = (
@@ -23,7 +28,7 @@ METHODS = (
     "nuclear_norm",
     "matrix_norm",
 )
-VIEWS = ("smoothness", "way back")
+VIEWS = ("smoothness", "way back", "judges")
 _N_BOOTSTRAPS = 200
 # The bound parts rows in halves.
 _FEWEST_ROWS = 4
@@ -67,16 +72,24 @@ def judge(
     y = np.asarray(fallback.estimator.classes_)[codes]
     source_shares = np.bincount(codes, minlength=fallback.source.shape[1]) / len(codes)
     spaces = [common_rows(X, codes, rows, fallback.estimator, rng) for rows in targets]
+    judges = [
+        space.judges(fallback.target[number], fallback.source, seed)
+        for number, space in enumerate(spaces)
+    ]
     for part in fits:
         if part.error is not None:
             continue
         part.update(_accuracy(part.estimator, X, y, targets, method, level, seed))
         part.agreement = _agreement(part, fallback)
-        part.seen = [_seen(space, part, number) for number, space in enumerate(spaces)]
+        part.seen = [
+            _seen(space, judges[number], part, number) for number, space in enumerate(spaces)
+        ]
         mark_collapse(part, fallback, source_shares)
         part.distances = distances(part, X, targets, _some, seed)
         if part is not fallback:
-            part.update(_compared(part, fallback, level, np.random.RandomState(seed)))
+            smooth = [space.source_smoothness for space in spaces]
+            draws = np.random.RandomState(seed)
+            part.update(_compared(part, fallback, smooth, level, draws))
 
 
 def _accuracy(estimator, X, y, targets, method, level, seed):
@@ -92,21 +105,63 @@ def _accuracy(estimator, X, y, targets, method, level, seed):
     return {**figures, "bound": float(np.mean(bound.lower_bound))}
 
 
-def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomState) -> Bunch:
-    """Estimate by how much a model is better on a target than another.
-
-    A model's confidence is no judge: an adaptation is sure on the target because its loss asks for
-    that. Two views that know nothing of either model are averaged:
-
-    - smoothness: how often neighbours among the target rows have one label, beyond what labels
-      of the same shares would have by chance (as in Cohen's kappa);
-    - the way back: how often a forest that learns the target rows with these labels gives a
-      held-out source row its true label (reverse validation).
+class Seen(NamedTuple):
+    """What is seen of a model on one target.
 
     Parameters
     ----------
-    part, fallback : tuples
-        What is seen of the two models in the same rows, of :func:`_seen`.
+    agreements : ndarray of shape (n_target_samples,)
+        Of the labels of neighbours with that of every row.
+
+    labels : ndarray of shape (n_target_samples,)
+        Class numbers that it gives.
+
+    is_found_back : ndarray of bool of shape (n_samples,)
+        Which source rows come back.
+
+    judged : Judged or None
+        By simple classifiers of the source rows.
+    """
+
+    agreements: np.ndarray
+    labels: np.ndarray
+    is_found_back: np.ndarray
+    judged: Judged | None
+
+    def views(self, target: np.ndarray, source: np.ndarray, source_smoothness: float) -> np.ndarray:
+        """Return the three figures, of some rows of both domains."""
+        smooth = beyond_chance(self.agreements[target], self.labels[target])
+        accuracy = 0.0 if self.judged is None else self.judged.accuracy(target)
+        back = self.is_found_back[source].mean()
+        return np.array([source_smoothness * smooth, back, accuracy])
+
+
+def advantage(
+    part: Seen,
+    fallback: Seen,
+    source_smoothness: float,
+    level: float,
+    rng: np.random.RandomState,
+) -> Bunch:
+    """Estimate by how much a model is better on a target than another.
+
+    A model's confidence is no judge: an adaptation is sure on the target because its loss asks for
+    that. Three views are averaged:
+
+    - smoothness: how often neighbours among the target rows have one label, beyond what labels
+      of the same shares would have by chance (as in Cohen's kappa); it counts as much as the
+      true labels of the source are smooth;
+    - the way back: how often a forest that learns the target rows with these labels gives a
+      held-out source row its true label (reverse validation);
+    - the judges: the accuracy by agreement with simple classifiers of the source rows.
+
+    Parameters
+    ----------
+    part, fallback : Seen
+        What is seen of the two models in the same rows.
+
+    source_smoothness : float
+        Of the true labels of the source.
 
     level : float
         Of the interval, from rows of both domains drawn with replacement, the same for both.
@@ -120,14 +175,11 @@ def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomS
         ``advantage``, ``lower``, ``upper`` and ``views``, a dict of the differences.
     """
 
-    def differences(target, source):
-        own, other = (
-            (_beyond_chance(agreements[target], labels[target]), found[source].mean())
-            for agreements, labels, found in (part, fallback)
-        )
-        return np.subtract(own, other)
+    def differences(*rows):
+        own, other = (model.views(*rows, source_smoothness) for model in (part, fallback))
+        return own - other
 
-    n_target, n_source = len(fallback[0]), len(fallback[-1])
+    n_target, n_source = len(fallback.labels), len(fallback.is_found_back)
     found = differences(np.arange(n_target), np.arange(n_source))
     draws = [
         differences(rng.randint(n_target, size=n_target), rng.randint(n_source, size=n_source))
@@ -138,10 +190,12 @@ def advantage(part: tuple, fallback: tuple, level: float, rng: np.random.RandomS
     return Bunch(advantage=float(found.mean()), lower=float(lower), upper=float(upper), views=views)
 
 
-def _seen(space, model, number):
-    """Return agreements of neighbours, labels, and which source rows come back."""
-    labels = model.target[number][space.chosen].argmax(axis=1)
-    return space.agreements(labels), labels, space.is_found_back(labels)
+def _seen(space, judges, model, number):
+    """Return what is seen of a model on the target of a number."""
+    target = model.target[number]
+    labels = target[space.chosen].argmax(axis=1)
+    judged = space.judged(judges, target, model.source)
+    return Seen(space.agreements(labels), labels, space.is_found_back(labels), judged)
 
 
 def _agreement(part, fallback):
@@ -151,23 +205,16 @@ def _agreement(part, fallback):
     return float(np.mean(shares))
 
 
-def _compared(part, fallback, level, rng):
+def _compared(part, fallback, source_smoothness, level, rng):
     """Return the advantage of a part over the fallback, as a mean over the targets."""
-    pairs = zip(part.seen, fallback.seen, strict=True)
-    found = [advantage(own, other, level, rng) for own, other in pairs]
+    triples = zip(part.seen, fallback.seen, source_smoothness, strict=True)
+    found = [advantage(*triple, level, rng) for triple in triples]
     return {
         "advantage": float(np.mean([one.advantage for one in found])),
         "advantage_lower": float(np.mean([one.lower for one in found])),
         "advantage_upper": float(np.mean([one.upper for one in found])),
         "views": {name: float(np.mean([one.views[name] for one in found])) for name in VIEWS},
     }
-
-
-def _beyond_chance(agreements, labels):
-    """Return the mean agreement of neighbours beyond that of labels in any order."""
-    shares = np.bincount(labels) / len(labels)
-    chance = np.sum(shares**2)
-    return (agreements.mean() - chance) / (1 - chance) if chance < 1 else 0.0
 
 
 def _some(rows, number):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn import get_config
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
@@ -90,11 +91,31 @@ def takes_target(estimator):
     """
     if get_config()["enable_metadata_routing"]:
         return bool(get_routing_for_object(estimator).consumes("fit", ["X_target"]))
+    if has_fit_parameter(estimator, "X_target"):
+        return True
+    if hasattr(estimator, "cv") and has_fit_parameter(estimator, "params"):
+        return takes_target(estimator.estimator)  # a search hands on all that it is given
+    if (inner := _inner_with_target(estimator)) is not None:
+        raise ValueError(
+            f"estimator: {inner} takes X_target, which {type(estimator).__name__} passes on only "
+            "with sklearn.set_config(enable_metadata_routing=True). The steps before it transform "
+            "the target too in a pipeline of skda.make_pipeline, and not in one of scikit-learn."
+        )
+    return False
+
+
+def _inner_with_target(estimator):
+    """Return the words for a part whose fit takes X_target, None if there is none."""
     if isinstance(estimator, Pipeline):
         for name, step in estimator.steps:
             if has_fit_parameter(step, "X_target"):
-                raise ValueError(
-                    f"estimator: the step {name!r} takes X_target, which a pipeline passes on "
-                    "only with sklearn.set_config(enable_metadata_routing=True)."
-                )
-    return has_fit_parameter(estimator, "X_target")
+                return f"the step {name!r}"
+            if (found := _inner_with_target(step)) is not None:
+                return found
+        return None
+    inner = getattr(estimator, "estimator", None)
+    if not hasattr(inner, "fit") or isinstance(estimator, FrozenEstimator):
+        return None
+    if has_fit_parameter(inner, "X_target"):
+        return type(inner).__name__
+    return _inner_with_target(inner)

@@ -12,6 +12,7 @@ from skda.model_selection._keeping import choose
 # What of a part is a figure; the others are estimators and rows.
 _FIGURES = (
     "name",
+    "model",
     "estimate",
     "lower",
     "upper",
@@ -56,7 +57,8 @@ class AdaptationVerdict(Bunch):
         reason : str
             Why, in one or two sentences.
         candidates : list of Bunch
-            The fallback and the adaptations, in this order, with ``name``; ``estimate``,
+            The fallback and the adaptations, in this order, with ``name``; ``model``, what it is
+            and whether it was fitted with the target; ``estimate``,
             ``lower`` and ``upper``, the estimated accuracy on the target and its interval;
             ``bound``, below which it is not by the disagreement bound; ``source_score``, the
             accuracy on held-out source rows; ``agreement``, the share of target rows for which
@@ -137,13 +139,16 @@ class AdaptationVerdict(Bunch):
             f"intervals know of chance in the rows alone; the margin is {self.margin:.3f}.\n"
             "accuracy: estimated on the target; bound: what it is hardly below; source: on the "
             "held-out rows; agreement: with the fallback's predictions; advantage: mean of "
-            "smoothness (neighbours in the target are given one class) and way back (a forest that "
-            "learns the target with these predictions is right on the source); classes: how many "
-            "the predictions are spread over in effect."
+            "smoothness (neighbours in the target are given one class), way back (a forest that "
+            "learns the target with these predictions is right on the source) and judges (accuracy "
+            "by agreement with simple classifiers of the held-out rows); classes: how many the "
+            "predictions are spread over in effect."
         )
 
     def _told(self, part):
         """Yield what is known of a part beside the table."""
+        if part.model:
+            yield part.model
         if part.error is not None:
             yield f"diverged, and cannot be kept: {part.error}"
             return

@@ -310,6 +310,16 @@ class DriftMonitor:
         self.history_.append(report)
         return report
 
+    def __repr__(self):
+        what = "rows" if self.estimator is None else type(self.estimator).__name__
+        n_seen = sum(report.n_rows for report in self.history_)
+        drift = f"drift since batch {self.alarm_batch_}" if self.is_drift_ else "no drift"
+        return (
+            f"<DriftMonitor of {what}: {len(self.statistics_)} statistics, "
+            f"{count_rows(self.reference, 'reference')} reference rows, alpha {self.alpha:g}; "
+            f"{n_seen} rows so far, {drift}>"
+        )
+
     def _shares(self, probabilities):
         if probabilities is None:
             return None

@@ -7,7 +7,13 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from skda._checks import as_array, count_rows
-from skda._columns import as_numbers, as_texts, column_values, holds_text
+from skda._columns import (
+    as_numbers,
+    as_texts,
+    column_values,
+    holds_text,
+    warn_of_stray_texts,
+)
 from skda._naming import naming, shortened
 from skda.domains import check_column_names, column_names
 from skda.label_shift import call_last_step, predict_domain
@@ -18,6 +24,31 @@ _MOST_COLUMNS = 20
 _N_NEIGHBORS = 3
 _PREDICTS = ("predict_proba", "decision_function")
 GROUPS = ("features", "shares", "confidence")
+
+
+class NearestRows:
+    """How far rows are from the nearest ones of the reference.
+
+    The index is no part of what is pickled or saved, and made again: it is no array.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_rows, n_columns)
+        Rows of the reference.
+    """
+
+    def __init__(self, points: np.ndarray):
+        self.points = points
+
+    def __getstate__(self):
+        return {"points": self.points}
+
+    def mean_distances(self, rows: np.ndarray) -> np.ndarray:
+        """Return the mean distance of every row to the three nearest ones."""
+        if not hasattr(self, "_index"):
+            n_neighbors = min(_N_NEIGHBORS, len(self.points))
+            self._index = NearestNeighbors(n_neighbors=n_neighbors).fit(self.points)
+        return self._index.kneighbors(rows)[0].mean(axis=1)
 
 
 class Statistics:
@@ -60,7 +91,7 @@ class Statistics:
         spread = np.array([_moment(column, np.std) for column in table.T])
         self.scale_ = np.where(spread > 0, spread, 1.0)
         scaled = self._scaled(table)
-        self.neighbors_ = NearestNeighbors(n_neighbors=min(_N_NEIGHBORS, len(scaled))).fit(scaled)
+        self.nearest_ = NearestRows(scaled)
         self.axes_ = None
         if self.n_columns_ > _MOST_COLUMNS:
             self.axes_ = np.linalg.svd(scaled, full_matrices=False)[2][:_MOST_COLUMNS].T
@@ -123,7 +154,7 @@ class Statistics:
         self._check_width(table.shape[1], self.n_columns_, name)
         scaled = self._scaled(table)
         shown = table if self.axes_ is None else scaled @ self.axes_
-        parts = [shown, self.neighbors_.kneighbors(scaled)[0].mean(axis=1)[:, None]]
+        parts = [shown, self.nearest_.mean_distances(scaled)[:, None]]
         probabilities = None
         if self.is_classifier_:
             probabilities = predict_domain(self.estimator, rows, name, *self.place_)
@@ -169,6 +200,10 @@ class Statistics:
         if isinstance(whole, np.ndarray):
             return []
         are_text = [holds_text(column) for column in whole]
+        for number, column in enumerate(whole):
+            if are_text[number]:
+                key = self.column_names_[number] if self.column_names_ else number
+                warn_of_stray_texts(column, key, "reference")
         return [_levels(*pair) for pair in zip(_listed(columns), are_text, strict=True)]
 
     def _coded(self, columns, name):

@@ -6,11 +6,15 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 import skda
+from skda.monitoring import DriftMonitor
 from skda.persistence._container import damaged, read_container, write_container
 from skda.persistence._names import Names
 from skda.persistence._reader import Reader
 from skda.persistence._skops import UntrustedError
 from skda.persistence._writer import NotStorableError, Writer
+
+# A monitor is no estimator, and goes where the model goes that it watches.
+_STORED = BaseEstimator, DriftMonitor
 
 
 def save(estimator: BaseEstimator, path: Any) -> None:
@@ -26,8 +30,9 @@ def save(estimator: BaseEstimator, path: Any) -> None:
     ----------
     estimator : estimator
         Of this package, fitted or not, or one of scikit-learn around or beside it: pipelines,
-        searches, votes. Scikit-learn's own that are more than arrays and numbers, such as trees,
-        need skops (``pip install "skda[skops]"``).
+        searches, votes; or a :class:`skda.metrics.DriftMonitor`, with its reference.
+        Scikit-learn's own that are more than arrays and numbers, such as trees, need skops
+        (``pip install "skda[skops]"``).
 
     path : str or path
         Of the file, such as ``"model.skda"``.
@@ -67,8 +72,11 @@ def save(estimator: BaseEstimator, path: Any) -> None:
     >>> bool((loaded.predict(digits.X_target) == clf.predict(digits.X_target)).all())
     True
     """
-    if not isinstance(estimator, BaseEstimator):
-        raise TypeError(f"save takes an estimator; got an instance of {type(estimator).__name__}.")
+    if not isinstance(estimator, _STORED):
+        raise TypeError(
+            "save takes an estimator or a DriftMonitor; got an instance of "
+            f"{type(estimator).__name__}."
+        )
     writer = Writer()
     try:
         root = writer.value(estimator, "")
@@ -146,6 +154,6 @@ def load(path: Any, *, trusted: Iterable[Any] = ()) -> Any:
         raise damaged(path, f"{type(error).__name__} {error}") from error
     except (TypeError, ValueError) as error:
         raise damaged(path, error) from error
-    if not isinstance(estimator, BaseEstimator):
+    if not isinstance(estimator, _STORED):
         raise damaged(path, f"it holds a {type(estimator).__name__} and no estimator")
     return estimator

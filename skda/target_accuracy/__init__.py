@@ -7,8 +7,16 @@ from skda.target_accuracy._disagreement import disagreement_bound, disagreement_
 from skda.target_accuracy._dispersion import matrix_norm_accuracy, nuclear_norm_accuracy
 from skda.target_accuracy._estimate import estimate_in_domains as estimate_in_domains
 from skda.target_accuracy._estimate import estimate_target_accuracy
+from skda.target_accuracy._inputs import Predictions as Predictions
+from skda.target_accuracy._references import Judged as Judged
+from skda.target_accuracy._references import judged as judged
 from skda.target_accuracy._references import reference_accuracy
+from skda.target_accuracy._references import with_references as with_references
 from skda.target_accuracy._reliability import target_reliability
+from skda.target_accuracy._smoothness import beyond_chance as beyond_chance
+from skda.target_accuracy._smoothness import neighbor_agreements as neighbor_agreements
+from skda.target_accuracy._smoothness import neighbors_of as neighbors_of
+from skda.target_accuracy._smoothness import smoothness as smoothness
 from skda.target_accuracy._temperature import (
     fit_temperature,
     match_temperature,

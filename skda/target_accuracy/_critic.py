@@ -54,17 +54,47 @@ def fit_critic(
     contrast = opposed - (1 - opposed) / (n_classes - 1)
     shape = (source.shape[1], n_classes)
 
-    def loss(flat):
-        weights = flat.reshape(shape)
-        logs = log_softmax(source @ weights, axis=1)
-        margins = ((target @ weights) * contrast).sum(axis=1)
-        value = -(agreed * logs).sum() / len(source) + np.logaddexp(0, margins).mean()
-        gradient = source.T @ (np.exp(logs) - agreed) / len(source)
-        gradient += target.T @ (expit(margins)[:, None] * contrast) / len(target)
-        ridge = _RIDGE * weights
-        return value + 0.5 * (ridge * weights).sum(), (gradient + ridge).ravel()
-
     options = {"maxiter": _MAX_ITER}
-    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        critic_loss,
+        np.zeros(shape).ravel(),
+        (source, agreed, target, contrast),
+        jac=True,
+        method="L-BFGS-B",
+        options=options,
+    )
     weights = found.x.reshape(shape)
     return lambda features: (columns(features) @ weights).argmax(axis=1)
+
+
+def critic_loss(
+    flat: np.ndarray,
+    source: np.ndarray,
+    agreed: np.ndarray,
+    target: np.ndarray,
+    contrast: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """Return the loss of a critic, and its gradient.
+
+    Parameters
+    ----------
+    flat : ndarray of shape (n_columns * n_classes,)
+        Weights of the critic.
+
+    source, target : ndarrays of shape (n_samples, n_columns)
+        Rows of both domains.
+
+    agreed : ndarray of shape (n_samples, n_classes)
+        One-hot predictions for the source rows.
+
+    contrast : ndarray of shape (n_target_samples, n_classes)
+        1 for the prediction of every target row, -1 / (n_classes - 1) for all others.
+    """
+    weights = flat.reshape(source.shape[1], agreed.shape[1])
+    logs = log_softmax(source @ weights, axis=1)
+    margins = ((target @ weights) * contrast).sum(axis=1)
+    value = -(agreed * logs).sum() / len(source) + np.logaddexp(0, margins).mean()
+    gradient = source.T @ (np.exp(logs) - agreed) / len(source)
+    gradient += target.T @ (expit(margins)[:, None] * contrast) / len(target)
+    ridge = _RIDGE * weights
+    return value + 0.5 * (ridge * weights).sum(), (gradient + ridge).ravel()

@@ -11,6 +11,7 @@ from skda.domains import as_target_tuple, name_of
 from skda.label_shift import check_is_classifier, class_numbers, predict_domain
 from skda.target_accuracy._critic import fit_critic
 from skda.target_accuracy._inputs import check_fraction, check_predictions
+from skda.target_accuracy._result import AccuracyResult
 from skda.target_accuracy._rows import features_of
 from skda.target_accuracy._temperature import logarithms
 
@@ -73,7 +74,7 @@ def disagreement_bound(
     Returns
     -------
     result : sklearn.utils.Bunch
-        With the entries
+        It prints as a short table. With the entries
 
         lower_bound : float, or ndarray of shape (n_targets,)
             Of the accuracy, 0 or more.
@@ -163,7 +164,7 @@ def disagreement_bound(
     keys = ("lower_bound", "without_noise", "disagreement", "source_disagreement", "noise")
     columns = {key: [result[key] for result in results] for key in keys}
     stacked = {key: v[0] if len(v) == 1 else np.array(v) for key, v in columns.items()}
-    return Bunch(**stacked, source_score=results[0].source_score, level=level)
+    return AccuracyResult(**stacked, source_score=results[0].source_score, level=level)
 
 
 def disagreement_discrepancy(
@@ -260,7 +261,7 @@ def disagreement_discrepancy(
     spread = (n_source + 4 * n_target) / (2 * n_source * n_target)
     noise = float(np.sqrt(spread * np.log(1 / (1 - level))))
     bound = right - (of_target - of_source)
-    return Bunch(
+    return AccuracyResult(
         lower_bound=max(0.0, bound - noise),
         without_noise=float(np.clip(bound, 0, 1)),
         disagreement=of_target,

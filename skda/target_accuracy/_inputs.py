@@ -1,6 +1,6 @@
 """Held-out predictions as every estimate takes them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -39,6 +39,12 @@ class Predictions:
 
     reference_accuracy : float
         Of these, cross-validated on the source.
+
+    judge_weights : ndarray of shape (n_references + n_others,)
+        How much each of the references, and then of the others, counts.
+
+    trust : float
+        From 0 to 1: how well the best of them fits the target.
     """
 
     target: np.ndarray
@@ -48,17 +54,19 @@ class Predictions:
     others: tuple[np.ndarray, ...] = ()
     references: tuple[np.ndarray, ...] = ()
     reference_accuracy: float = 0.0
+    judge_weights: np.ndarray = field(default_factory=lambda: np.ones(0))
+    trust: float = 1.0
 
     def drawn(self, rows: np.ndarray, target_rows: np.ndarray) -> "Predictions":
         """Return the predictions of some rows of the source and of the target."""
-        return Predictions(
-            self.target[target_rows],
-            self.source[rows],
-            self.codes[rows],
-            self.weights[rows] / self.weights[rows].mean(),
-            tuple(other[target_rows] for other in self.others),
-            tuple(reference[target_rows] for reference in self.references),
-            self.reference_accuracy,
+        return replace(
+            self,
+            target=self.target[target_rows],
+            source=self.source[rows],
+            codes=self.codes[rows],
+            weights=self.weights[rows] / self.weights[rows].mean(),
+            others=tuple(other[target_rows] for other in self.others),
+            references=tuple(reference[target_rows] for reference in self.references),
         )
 
     @property

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from skda._naming import shortened
 from skda.label_shift import check_codes, check_probabilities
+from skda.target_accuracy._result import AccuracyResult
 from skda.target_accuracy._temperature import logarithms, match_temperature
 
 _MOST_BINS = 10_000
@@ -107,7 +108,7 @@ def target_reliability(
         for values in (sure, right)
     ]
     share = counts[filled] / counts.sum()
-    return Bunch(
+    return AccuracyResult(
         confidence=means[0],
         accuracy=means[1],
         share=share,

@@ -45,3 +45,32 @@ def test_of_paths_an_estimator_must_be_fitted():
     paths = np.array([f"{number}.png" for number in range(8)])
     with pytest.raises(ValueError, match="DeepCORALClassifier is not fitted; fit it first"):
         skda.diagnose(paths, None, paths, clf)
+
+
+def test_a_frame_of_paths_tells_nothing_without_an_estimator():
+    frame = pd.DataFrame({"photo": [f"{number}.png" for number in range(30)]})
+    with pytest.raises(ValueError, match="the column photo holds another text in every row"):
+        skda.diagnose(frame, None, frame[::-1])
+
+
+@pytest.mark.parametrize("strays", [["n/a"], ["n/a", "none", "?"]])
+def test_texts_among_numbers_are_told(rng, strays):
+    column = rng.normal(size=60).astype(object)
+    column[: len(strays)] = strays
+    frame = pd.DataFrame({"size": column, "weight": rng.normal(size=60)})
+    other = pd.DataFrame(rng.normal(size=(60, 2)), columns=["size", "weight"])
+    with pytest.warns(UserWarning, match=rf"X: the column size holds .* {len(strays)} text\(s\)"):
+        skda.diagnose(frame, None, other, random_state=0)
+    with pytest.warns(UserWarning, match="X_target: the column size holds numbers"):
+        skda.diagnose(other, None, frame, random_state=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_codes_and_texts_are_categories_without_a_word(rng):
+    frame = pd.DataFrame(
+        {
+            "code": np.where(rng.uniform(size=60) < 0.1, "A", rng.randint(9, size=60).astype(str)),
+            "town": rng.choice(["Bern", "Oslo", "12"], size=60),
+        }
+    )
+    skda.diagnose(frame, None, frame, random_state=0)

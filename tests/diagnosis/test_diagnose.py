@@ -4,9 +4,11 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 import skda
 from skda.diagnosis import Diagnosis
+from skda.diagnosis._two_sample import Comparison
 
 MEANS = 1.5 * np.random.RandomState(7).normal(size=(3, 6))
 
@@ -92,6 +94,23 @@ def test_what_is_left_of_the_difference_is_shown(of_shares):
         assert any(
             f"  {kind}: " in line and f"{p_value:.2g}" in line for line in of_shares.sentences
         )
+
+
+@pytest.mark.parametrize(
+    ("p_values", "seen_by"),
+    [
+        ((0.5, 1e-6, 1.0), "the tests of columns"),
+        ((1e-6, 0.1, 1.0), "the classifier of the domains"),
+        ((0.5, 0.1, 1e-6), "the test of rows unlike the source"),
+    ],
+)
+def test_the_test_that_sees_a_difference_has_a_name(p_values, seen_by):
+    """A p-value beside an A-distance of 0 needs a word."""
+    domains, columns, novel = p_values
+    found = Comparison(
+        1e-5, domains, 0.0, 0.0, 0.1, np.array([columns]), np.zeros(1), Bunch(p_value=novel), ()
+    )
+    assert found.seen_by == seen_by
 
 
 def test_the_text_counts_the_columns_of_the_table(of_shares):
@@ -225,12 +244,13 @@ def test_rare_classes_are_left_out_with_words(source):
         ({"max_samples": 3}, "max_samples must be a whole number of 4"),
         ({"random_state": "no"}, "random_state must be"),
         ({"estimator": LogisticRegression}, "estimator must be a classifier"),
-        ({"estimator": StandardScaler()}, "StandardScaler is not fitted and is no classifier"),
+        ({"estimator": StandardScaler()}, "StandardScaler is not fitted, and has no features"),
         ({"X_target": None}, "X_target is None"),
         ({"X_target": np.zeros((9, 4))}, "X_target has 4 columns, X has 6"),
         ({"X_target": np.zeros((3, 6))}, "X_target has 3 rows"),
         ({"X_target": np.full((9, 6), np.inf)}, "X_target holds infinite numbers"),
-        ({"X": ["a", "b", "c", "d"]}, "X must be a table"),
+        ({"estimator": PCA(), "y": None}, "PCA is not fitted, and has no features"),
+        ({"X": ["a", "b", "c", "d"]}, "X must be a table.*such as a DeepFeatureExtractor"),
         ({"y": np.zeros(5)}, "y has 5 labels for 300 rows"),
     ],
 )

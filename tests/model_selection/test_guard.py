@@ -22,9 +22,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skda
 from skda.adaptation import DeepCORALClassifier
 from skda.exceptions import DivergenceError, NoTargetWarning
-from skda.model_selection import AdaptationGuard
+from skda.model_selection import AdaptationGuard, TargetEntropyScorer
+from skda.model_selection._candidates import named_candidates
 from skda.model_selection._common_rows import common_rows
-from skda.model_selection._judgement import advantage
+from skda.model_selection._judgement import Seen, advantage
 from skda.model_selection._keeping import choose
 
 
@@ -139,7 +140,7 @@ def test_what_helps_is_kept_and_fitted_to_all_rows(moved):
     ("fault", "reason"),
     [
         ("collapse", "it collapsed"),
-        ("mix", "not more than the margin"),
+        ("mix", "below the fallback by its agreement"),
         ("diverge", "diverged"),
         ("forget", "it forgot the task"),
     ],
@@ -343,7 +344,7 @@ def test_data_frames_keep_their_names(moved):
         ({"estimator": []}, ValueError, "empty list"),
         ({"estimator": [("fallback", Moved())]}, ValueError, "must differ"),
         ({"estimator": [("a", Moved()), ("a", Moved())]}, ValueError, "must differ"),
-        ({"estimator": [Moved()]}, TypeError, "list of"),
+        ({"estimator": [Moved]}, TypeError, "list of"),
         ({"estimator": Moved}, TypeError, "estimator must be"),
         ({"fallback": "forest"}, TypeError, "fallback must be"),
         ({"estimator": GaussianNB()}, ValueError, "takes no X_target"),
@@ -417,18 +418,30 @@ def test_the_advantage_of_labels_that_are_neighbours_and_come_back():
     X = rng.normal(size=(80, 2)) + 8 * codes[:, None]
     space = common_rows(X, codes, X + 0.5, None, np.random.RandomState(0))
     mixed = rng.permutation(codes)
+    judges = space.judges(np.eye(2)[codes], np.eye(2)[codes], 0)
     seen = {
-        name: (space.agreements(labels), labels, space.is_found_back(labels))
+        name: Seen(
+            space.agreements(labels),
+            labels,
+            space.is_found_back(labels),
+            space.judged(judges, np.eye(2)[labels], np.eye(2)[codes]),
+        )
         for name, labels in (("right", codes), ("mixed", mixed), ("swapped", 1 - codes))
     }
     draws = np.random.RandomState(0)
-    found = advantage(seen["right"], seen["mixed"], 0.9, draws)
-    assert seen["right"][0].min() == 1 and seen["right"][2].all()
+    found = advantage(seen["right"], seen["mixed"], 1.0, 0.9, draws)
+    assert seen["right"].agreements.min() == 1 and seen["right"].is_found_back.all()
     assert found.views["smoothness"] > 0.8 and found.views["way back"] > 0.3
+    assert found.views["judges"] > 0.3
+    assert found.advantage == pytest.approx(np.mean(list(found.views.values())))
     assert found.lower < found.advantage < found.upper
     # Neighbours see nothing of classes that are exchanged; the way back does.
-    views = advantage(seen["right"], seen["swapped"], 0.9, draws).views
-    assert views["smoothness"] == 0 and views["way back"] == 1
+    views = advantage(seen["right"], seen["swapped"], 1.0, 0.9, draws).views
+    assert views["smoothness"] == 0 and views["way back"] == views["judges"] == 1
+    # Where the labels of the source are not smooth, those of the target need not be.
+    assert space.source_smoothness > 0.9
+    views = advantage(seen["right"], seen["mixed"], 0.1, 0.9, draws).views
+    assert views["smoothness"] == pytest.approx(0.1 * found.views["smoothness"])
 
 
 def test_no_row_is_its_own_neighbour():
@@ -473,3 +486,55 @@ def test_the_reason_tells_what_makes_a_choice_doubtful(figures, doubt):
     kept, reason = choose([_part(name="fallback"), _part(**figures)], 0.0)
     assert kept == "adapted"
     assert (" But " in reason) == (doubt is not None) and (doubt or "") in reason
+
+
+@pytest.mark.parametrize(
+    ("figures", "objection"),
+    [
+        ({"views": {"judges": -0.06}}, "is put 0.060 below the fallback by its agreement"),
+        ({"source_score": 0.69}, "it forgot the task"),
+        ({"views": {"judges": -0.04}, "source_score": 0.72}, None),
+    ],
+)
+def test_what_stands_against_an_advantage(figures, objection):
+    part = _part(**figures)
+    kept, reason = choose([_part(name="fallback"), part], 0.0)
+    assert kept == ("fallback" if objection else "adapted")
+    assert (objection or "more than the margin") in reason
+
+
+def test_candidates_without_names_are_called_as_their_class(moved):
+    guard = fit([Moved(), GridSearchCV(Moved(), {}, cv=2), ("mine", Moved())], moved, GaussianNB())
+    names = [part.name for part in guard.verdict_.candidates]
+    assert names == ["fallback", "Moved 1", "Moved 2", "mine"]
+    assert named_candidates([DeepCORALClassifier()])[0][0] == "DeepCORAL"
+
+
+def test_the_report_says_what_was_fitted_and_how(moved):
+    report = fit(GridSearchCV(Moved(), {"C": [0.1, 1.0]}, cv=2), moved).report()
+    assert "fallback:\n  GridSearchCV of Moved, fitted without the target" in report
+    assert "adapted:\n  GridSearchCV of Moved, fitted with the target" in report
+    frozen = FrozenEstimator(GaussianNB().fit(*moved[:2]))
+    assert "GaussianNB, as it was fitted before" in fit(Moved(), moved, frozen).report()
+
+
+def test_a_search_that_scores_by_the_target_needs_a_fallback(moved):
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(Moved(), {"C": [0.1, 1.0]}, cv=2, scoring=TargetEntropyScorer())
+        with pytest.raises(ValueError, match="looks at the target has none there"):
+            fit(search, moved)
+        assert fit(search, moved, GaussianNB()).best_name_ == "adapted"
+
+
+def test_a_search_around_what_takes_a_target_hands_it_on_without_routing(moved):
+    guard = fit(GridSearchCV(Moved(), {"C": [0.1, 1.0]}, cv=2), moved, GaussianNB())
+    assert guard.best_estimator_.best_estimator_.is_adapted_
+
+
+@pytest.mark.parametrize(
+    "around", [lambda pipe: pipe, lambda pipe: GridSearchCV(pipe, {}, cv=2)], ids=["it", "search"]
+)
+def test_a_pipeline_without_routing_is_refused_with_what_to_do(moved, around):
+    pipe = around(make_pipeline(StandardScaler(), Moved()))
+    with pytest.raises(ValueError, match=r"enable_metadata_routing=True.*skda.make_pipeline"):
+        fit(pipe, moved, GaussianNB())

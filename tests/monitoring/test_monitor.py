@@ -1,12 +1,14 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skda
 from skda.metrics import DriftMonitor
 
 MEANS = 2 * np.eye(3, 4)
@@ -116,6 +118,39 @@ def test_goes_on_after_pickling(monitor, rng):
     other = pickle.loads(pickle.dumps(monitor))
     batch = draw(rng, 30)[0]
     assert repr(monitor.update(batch)) == repr(other.update(batch))
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_goes_on_after_saving(monitor, rng, tmp_path, with_model):
+    if not with_model:
+        monitor = DriftMonitor(None, draw(rng, 100)[0], random_state=0)
+    monitor.update(draw(rng, 30)[0])
+    skda.save(monitor, tmp_path / "monitor.skda")
+    loaded = skda.load(tmp_path / "monitor.skda")
+    assert loaded.history_[0].e_value == monitor.history_[0].e_value
+    for shift in (0, 3):
+        batch = draw(rng, 30)[0] + shift
+        assert repr(loaded.update(batch)) == repr(monitor.update(batch))
+    assert loaded.alarm_batch_ == monitor.alarm_batch_ == 3
+
+
+def test_prints_what_it_watches_and_has_seen(rng):
+    monitor = DriftMonitor(None, draw(rng, 100)[0], random_state=0)
+    assert repr(monitor) == (
+        "<DriftMonitor of rows: 5 statistics, 100 reference rows, alpha 0.01; 0 rows so far, "
+        "no drift>"
+    )
+    monitor.update(draw(rng, 40)[0])
+    monitor.update(draw(rng, 40)[0] + 4)
+    assert repr(monitor).endswith("80 rows so far, drift since batch 2>")
+
+
+def test_a_text_among_numbers_is_told(rng):
+    column = rng.normal(size=60).astype(object)
+    column[7] = "n/a"
+    frame = pd.DataFrame({"size": column, "weight": rng.normal(size=60)})
+    with pytest.warns(UserWarning, match=r"reference: the column size holds .* such as 'n/a'"):
+        DriftMonitor(None, frame, random_state=0)
 
 
 def test_frames_with_text_and_missing_values(rng):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import check_grad
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
@@ -12,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skda.metrics import disagreement_bound
 from skda.target_accuracy import disagreement_discrepancy
-from skda.target_accuracy._critic import fit_critic
+from skda.target_accuracy._critic import critic_loss, fit_critic
 
 
 def blobs(n_rows, rng, shift=0.0):
@@ -67,6 +68,18 @@ def test_critic_agrees_where_it_is_asked_to_and_disagrees_elsewhere(rng):
     predict = fit_critic(source, codes[0], target, codes[1], 3)
     assert np.mean(predict(source) == codes[0]) > 0.95
     assert np.mean(predict(target) != codes[1]) > 0.95
+
+
+def test_the_gradient_of_the_critic_is_that_of_its_loss(rng):
+    source, target = rng.normal(size=(30, 4)), rng.normal(size=(20, 4))
+    agreed, opposed = np.eye(3)[rng.integers(3, size=30)], np.eye(3)[rng.integers(3, size=20)]
+    args = source, agreed, target, opposed - (1 - opposed) / 2
+    for _ in range(3):
+        flat = rng.normal(size=12)
+        error = check_grad(
+            lambda x: critic_loss(x, *args)[0], lambda x: critic_loss(x, *args)[1], flat
+        )
+        assert error < 1e-5
 
 
 class Aligned(ClassifierMixin, BaseEstimator):

@@ -1,5 +1,7 @@
 """Accuracy of fitted classifiers on targets, with intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,9 +16,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skda.adaptation import AdaBNClassifier
-from skda.metrics import estimate_target_accuracy
-from skda.target_accuracy import reference_accuracy
+from skda.metrics import disagreement_bound, estimate_target_accuracy
+from skda.target_accuracy import reference_accuracy, target_reliability
+from skda.target_accuracy._inputs import Predictions
 from skda.target_accuracy._methods import METHODS
+from skda.target_accuracy._references import (
+    _weighed,
+    agreed_or_transported,
+    with_references,
+)
 
 X, Y = load_digits(return_X_y=True)
 X = X / 16
@@ -234,6 +242,23 @@ def test_rows_that_are_no_numbers_go_through_the_pipeline():
     assert result.estimate == 1
 
 
+def test_results_print_as_short_tables(clf, data):
+    result = estimate_target_accuracy(clf, *data, **FAST)
+    lines = repr(result).splitlines()
+    assert lines[0].split() == ["estimate", f"{result.estimate:.3f}"]
+    assert f"{result.predicted_shares[0]:.3f}, " in repr(result) and "..." in repr(result)
+    assert "None" not in repr(result) and str(result) == repr(result)
+    several = estimate_target_accuracy(clf, *data[:2], (data[2], data[2][::2]), **FAST)
+    assert repr(several).splitlines()[0].split()[1:] == [
+        f"{several.estimate[0]:.3f},",
+        f"{several.estimate[1]:.3f}",
+    ]
+    bound = disagreement_bound(clf, *data, random_state=0)
+    assert repr(bound).splitlines()[0].split() == ["lower_bound", f"{bound.lower_bound:.3f}"]
+    reliability = target_reliability(clf.predict_proba(data[2]), 0.6)
+    assert "calibration_error  " in repr(reliability)
+
+
 def test_a_class_of_one_row_leaves_the_transport(clf, data):
     rows = np.r_[np.flatnonzero(data[1] != 3), np.flatnonzero(data[1] == 3)[:1]]
     args = clf, data[0][rows], data[1][rows], data[2]
@@ -245,13 +270,46 @@ def test_a_class_of_one_row_leaves_the_transport(clf, data):
 def test_rows_of_many_columns_become_components(clf, data):
     proba = clf.predict_proba(data[2]), clf.predict_proba(data[0])
     wide = [np.repeat(rows, 5, axis=1) for rows in (data[2], data[0])]
-    estimates = [
-        reference_accuracy(
-            *proba, data[1], target_rows=rows[0], source_rows=rows[1], random_state=0
-        )
-        for rows in (wide, (data[2], data[0]))
-    ]
-    assert estimates[0] == pytest.approx(estimates[1], abs=0.08)
+    estimate = reference_accuracy(
+        *proba, data[1], target_rows=wide[0], source_rows=wide[1], random_state=0
+    )
+    assert estimate == pytest.approx(clf.score(data[2], Y[TARGET]), abs=0.12)
+
+
+def test_judges_count_as_neighbours_in_the_target_say(rng):
+    """Shares of the classes have changed: standardization by domain parts rows of one class."""
+    codes, true = np.repeat([0, 1], [100, 100]), np.repeat([0, 1], [360, 40])
+    rows, target_rows = (rng.normal(size=(len(y), 2)) + 5 * y[:, None] for y in (codes, true))
+    source, target = (np.where(np.eye(2)[y] == 1, 0.9, 0.1) for y in (codes, true))
+    judged = with_references(Predictions(target, source, codes, np.ones(200)), rows, target_rows, 0)
+    right = np.array([np.mean(judge == true) for judge in judged.references])
+    assert right.min() < 0.8 < 0.97 < right.max()
+    assert judged.judge_weights[right > 0.97].min() > 1.2 * judged.judge_weights[right < 0.9].max()
+    assert agreed_or_transported(judged) > 0.97
+
+
+def test_trust_is_smoothness_beside_that_of_the_source(rng):
+    true = np.repeat([0, 1, 2], 60)
+    rows = rng.normal(size=(180, 2)) + 6 * np.array([[0, 0], [1, 0], [0, 1]])[true]
+    mixed, half = rng.permutation(true), np.where(np.arange(180) % 2, true, rng.permutation(true))
+    weights, trust = _weighed((true, mixed), true, (rows, rows), 0)
+    assert trust == 1
+    np.testing.assert_allclose(weights, [1, 0], atol=1e-3)
+    assert _weighed((half, mixed), true, (rows, rows), 0)[1] < 0.4
+    # Labels of the source that neighbours know little of leave all judges nearly alike.
+    assert _weighed((true, mixed), np.arange(180) % 3, (rows, rows), 0)[0].min() > 0.3
+
+
+def test_the_less_judges_are_trusted_the_lower_the_quantile():
+    target = np.eye(2)[np.zeros(10, int)]
+    judges = tuple(np.arange(10) >= 10 - wrong for wrong in (1, 3, 5))
+    judged = Predictions(target, target, np.zeros(10, int), np.ones(10), judges)
+    judged = replace(judged, references=tuple(j.astype(int) for j in judges), others=())
+    judged = replace(judged, reference_accuracy=1.0, judge_weights=np.ones(3))
+    assert agreed_or_transported(judged) == pytest.approx(0.7)
+    assert agreed_or_transported(replace(judged, trust=0.4)) == pytest.approx(0.5 + 0.2 / 10)
+    unequal = replace(judged, judge_weights=np.array([1e-6, 1e-6, 1.0]))
+    assert agreed_or_transported(unequal) == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("estimator", [LinearRegression().fit(X[:20], Y[:20]), Constant, 3])
