@@ -38,9 +38,7 @@ ESTIMATORS = [*CLASSIFIERS, DeepFeatureExtractor, FineTuneClassifier, *SHALLOW]
 # Defaults of the base, of one adversarial method and of all that do not train epochs of a network;
 # 12 epochs in place of 40 take a third of the time, and the rest of the code is the same.
 IN_FULL = {DeepAdaptationClassifier, skda.adaptation.DANNClassifier}
-CHECKED = [
-    cls(max_epochs=12) if cls in set(CLASSIFIERS) - IN_FULL else cls() for cls in ESTIMATORS
-]
+CHECKED = [cls(max_epochs=12) if cls in set(CLASSIFIERS) - IN_FULL else cls() for cls in ESTIMATORS]
 
 
 def fails_as_expected(estimator):

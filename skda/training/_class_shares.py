@@ -39,6 +39,8 @@ class SharesMixin(NetPart):
     _source_shares: Any = None
     _labels: Any = None
     _are_drawn: Any = None
+    # How sure the estimates are: "exact", "shift" or "none", by target.
+    _evidence: Any = None
 
     def on_epoch_begin(self, net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs):
         """Begin an entry of the history, with the shares of the epoch."""
@@ -53,6 +55,8 @@ class SharesMixin(NetPart):
             self._shares = given
         else:
             self._shares = self._renewed_shares(dataset_train, dataset_valid)
+        if not (isinstance(given, np.ndarray) or callable(given)):
+            self.history.record("target_shares_evidence", self._evidence)
         shares = self._shares[0] if len(self._shares) == 1 else self._shares
         self.history.record("target_shares", shares.tolist())
 
@@ -147,6 +151,8 @@ class SharesMixin(NetPart):
         is_known = bool(earlier) and np.shape(np.atleast_2d(earlier[-1])) == shares.shape
         if is_known:
             shares = np.atleast_2d(earlier[-1])
+        self._evidence = self._last_evidence() if is_known else None
+        self._evidence = self._evidence or ["none"] * len(shares)
         if not n_targets:
             return shares
         if not callable(self.target_shares):
@@ -176,7 +182,7 @@ class SharesMixin(NetPart):
         """Return shares that are estimated if it is time; hold rows out for the next estimate."""
         n_done, labels = len(self.history) - 1, dataset.class_numbers
         early, late = _times_of_estimates(self.max_epochs)
-        if n_done in late and (shares != self._source_shares).any():
+        if n_done in late:
             return self._by_target(self._late_estimate, dataset, shares)
         if not early or n_done > early[-1]:
             return shares
@@ -201,23 +207,38 @@ class SharesMixin(NetPart):
             def predict(domain):
                 return _softmax(self._logits_of(part, number if domain == "target" else domain))
 
-            return early_estimate(
+            renewed, self._evidence[number] = early_estimate(
                 predict,
                 (_softmax(logits), labels),
                 shares,
+                self._evidence[number],
                 source_shares=self._source_shares,
                 learned=learned,
                 domains=domains,
             )
+            return renewed
 
         return estimate
 
     def _late_estimate(self, rows, number, shares, learned):
         """Return the shares of a target after a step, which needs no held-out rows."""
-        if np.array_equal(shares, self._source_shares):  # of a target beside others
+        evidence = self._evidence[number]
+        if evidence == "exact":  # no prediction is needed
             return shares
-        domain = number if self._has_own_statistics() else "source"
-        return next_step(_softmax(self._logits_of(_spread(rows), domain)), shares, learned)
+        has_own = self._has_own_statistics()
+        logits = self._logits_of(_spread(rows), number if has_own else "source")
+        return next_step(
+            _softmax(logits),
+            shares,
+            evidence,
+            source_shares=self._source_shares,
+            learned=learned,
+        )
+
+    def _last_evidence(self):
+        name = "target_shares_evidence"
+        entries = [row[name] for row in self.history[:-1] if name in row]
+        return list(entries[-1]) if entries else None
 
     def source_logits(self, dataset: Any, numbers: np.ndarray) -> torch.Tensor:
         """Return the logits of source rows under the statistics of the source.
