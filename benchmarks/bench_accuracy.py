@@ -21,6 +21,7 @@ import json
 import time
 import warnings
 from functools import cache
+from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np

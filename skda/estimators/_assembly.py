@@ -140,6 +140,11 @@ class AssemblyMixin(EstimatorPart):
 
         Where no module is given, a network that goes on learning has the widths that it has: those
         of the default depend on the table, and were others in version 0.1.0.
+
+        Returns
+        -------
+        keywords : dict
+            Of the network.
         """
         keywords = self.params_for("module")
         if self._is_warm() and self.module is None:

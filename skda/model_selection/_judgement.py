@@ -175,8 +175,8 @@ def advantage(
         ``advantage``, ``lower``, ``upper`` and ``views``, a dict of the differences.
     """
 
-    def differences(*rows):
-        own, other = (model.views(*rows, source_smoothness) for model in (part, fallback))
+    def differences(target, source):
+        own, other = (model.views(target, source, source_smoothness) for model in (part, fallback))
         return own - other
 
     n_target, n_source = len(fallback.labels), len(fallback.is_found_back)

@@ -275,7 +275,10 @@ def with_references(
 def _weighed(judges, codes, rows, random_state):
     """Return how much each judge counts, and how well the best of them fits the target."""
     rng = check_random_state(random_state)
-    source, target = _few_columns(*rows, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
+    own_source, own_target = rows
+    source, target = _few_columns(
+        own_source, own_target, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS
+    )
     chosen = [np.sort(rng.permutation(len(part))[:_MOST_NEIGHBORS]) for part in (source, target)]
     of_source = smoothness(codes[chosen[0]], neighbors_of(source[chosen[0]]))
     neighbors = neighbors_of(target[chosen[1]])

@@ -27,6 +27,11 @@ class ThreadsMixin(NetPart):
 
         n_nets : int, default=1
             How many nets like this one are computed at once.
+
+        Returns
+        -------
+        context : context manager
+            The number of threads before holds again after it.
         """
         return threads_at_most(self._most_threads(is_training, n_nets))
 

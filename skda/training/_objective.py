@@ -97,11 +97,34 @@ class ObjectiveMixin(AugmentationMixin):
         classification_loss: torch.Tensor,
         activations: dict[str, torch.Tensor],
     ) -> torch.Tensor:
-        """Return what the alignment adds to the training loss; a hook of nets that hold it down."""
+        """Return what the alignment adds to the training loss; a hook of nets that hold it down.
+
+        Parameters
+        ----------
+        weighted : torch.Tensor or 0
+            The alignment loss times the trade-off.
+
+        classification_loss : torch.Tensor
+            That of the source.
+
+        activations : dict of str to torch.Tensor
+            Activations of the batch by layer, which the alignment reaches.
+
+        Returns
+        -------
+        weighted : torch.Tensor or 0
+            As it is, or less of it.
+        """
         return weighted
 
     def is_limited(self) -> bool:
-        """Return whether `limit_alignment` may return something else than the weighted loss."""
+        """Return whether `limit_alignment` may return something else than the weighted loss.
+
+        Returns
+        -------
+        is_limited : bool
+            In some step of the training.
+        """
         return False
 
     def _is_aligned(self, n_rows):

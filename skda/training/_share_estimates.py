@@ -149,15 +149,15 @@ def early_estimate(
     evidence : {"exact", "shift", "none"}
         How sure it is.
     """
-    probabilities = predict(domains[0])
+    source, *own = domains
+    probabilities = predict(source)
     comparison = Comparison(probabilities, *held)
     if comparison.is_exact() and label_shift_test(probabilities, *held).p_value > _LEAST_P_VALUE:
         return comparison.likely, "exact"
-    statistics = "own" if len(domains) > 1 else "shared"
-    if statistics == "own":
-        probabilities = predict(domains[1])
+    if own:
+        probabilities = predict(own[0])
         comparison = Comparison(probabilities, *held)
-    if evidence != "none" or comparison.shows_shift(statistics):
+    if evidence != "none" or comparison.shows_shift("own" if own else "shared"):
         evidence = "shift"
     step = next_step(
         probabilities,
