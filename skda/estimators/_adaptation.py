@@ -99,9 +99,12 @@ class DeepAdaptationEstimator(
           target, as above, from the probabilities of its rows, of shape (n_samples, n_classes), and
           the shares of the last epoch. It is asked before every epoch but the first, and taken at
           its word: without calibration and damping classes can vanish.
-        - ``"estimate"``: shares stay the source's unless two estimates, from rows held out for it,
-          show others after 10 or 20 % of `max_epochs`; then they are renewed up to 90 %, and
-          stay, in later calls of partial_fit too. With one epoch nothing is estimated.
+        - ``"estimate"``: from 10 to 90 % of `max_epochs` shares are renewed by what the network
+          predicts, half as far from the source's as it says. If two estimates, from rows held out
+          for it in the first fifth, show a shift, they go all the way; if these agree as they do
+          where nothing but the shares differs, theirs are kept. The history says which of it, as
+          ``target_shares_evidence``: "none", "shift" or "exact". Shares stay in later calls of
+          partial_fit. With one epoch nothing is estimated.
 
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
