@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -131,7 +132,7 @@ def mirrored(images):
     return torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(3), images)
 
 
-common = dict(module=pretrained, augment=mirrored, max_epochs=20, random_state=0)
+common: dict[str, Any] = dict(module=pretrained, augment=mirrored, max_epochs=20, random_state=0)
 models["fine-tuned"] = FineTuneClassifier(**common).fit(pictures.X, pictures.y)
 models["adapted (DANN)"] = DANNClassifier(**common).fit(
     pictures.X, pictures.y, X_target=pictures.X_target

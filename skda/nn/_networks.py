@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -82,6 +82,8 @@ class MLP(nn.Sequential):
         super().__init__(
             _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation)
         )
+
+    __jit_unused_properties__: ClassVar = ["hidden_layer_sizes"]  # torch.jit.script reads it else
 
     @property
     def hidden_layer_sizes(self) -> tuple[int, ...]:
