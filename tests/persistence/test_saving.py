@@ -296,7 +296,7 @@ def test_a_series_cannot_be_stored_and_may_be_a_dict(tmp_path):
 
 
 def test_only_estimators_are_saved(tmp_path):
-    with pytest.raises(TypeError, match="save takes an estimator .*; got an instance of dict"):
+    with pytest.raises(TypeError, match=r"save takes an estimator .*; got an instance of dict"):
         skda.save({}, tmp_path / "a")
 
 
