@@ -114,7 +114,7 @@ pretrained = FineTuneClassifier(max_epochs=30, random_state=0).fit(other.X, othe
 # The first thing to try: seconds, no parameter, and what everything else must beat.
 # ``normalize=True`` gives features unit norm, without which a picture of high contrast counts more.
 
-models = {
+models: dict[str, Any] = {
     "features and SVM": make_pipeline(
         DeepFeatureExtractor(pretrained, normalize=True), LinearSVC(random_state=0)
     ).fit(pictures.X, pictures.y)
