@@ -60,7 +60,7 @@ def reference_accuracy(
     the lower the quantile: :math:`\min(1, \max s / s_S) / 2`. c is
     :func:`confidence_optimal_transport`, and w says how much of the classifier's knowledge of the
     source the six have: :math:`w = (a_r - 1/K) / (a - 1/K)`, at most 1, with the
-    mean of their cross-validated accuracies and the classifier's own.
+    mean of their cross-validated accuracies :math:`a_r` and the classifier's own, a.
 
     **Assumes** that the classifier and its judges err in different rows: as often as they agree in
     an error, a judge errs where the classifier does not. **Fails** where the classifier is
@@ -84,8 +84,7 @@ def reference_accuracy(
     source_rows : array-like of shape (n_samples, n_features)
         Those of the source.
 
-    other_probabilities : array-like of shape (n_target_samples, n_classes), or a tuple of such, \
-            default=()
+    other_probabilities : array-like of shape (n_target_samples, n_classes) or tuple, default=()
         Predictions of other models for the target rows, which then are judges, too. The best ones
         are networks that have been trained in the same way, without a target.
 

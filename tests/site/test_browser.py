@@ -22,10 +22,10 @@ DESK, PHONE = 1440, 390
 # What a newcomer would type, and a page that should be among the first results.
 SEARCHES = {
     "save": "skda.save",
-    "csv": "data",
+    "csv": "plot_own_table",
     "slow": "guide/troubleshooting",
     "nan": "guide/troubleshooting",
-    "which method": "methods",
+    "which method": "guide/which_method",
 }
 N_FIRST = 5
 # What holds the title and scrolls sideways: wide tables and code scroll by themselves, the page and

@@ -67,6 +67,13 @@ def test_equal_subspaces_give_a_projection(domains):
     assert gfk.transform(X).shape == (60, 3)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_subspaces_of_many_columns_are_no_error(seed):
+    X = np.random.default_rng(seed).standard_normal((4000, 256), dtype="float32")
+    gfk = GFK().fit(X, X_target=X + 0.5)
+    assert gfk.angles_.max() < 1e-5
+
+
 @pytest.mark.parametrize("angle", [1e-12, 1e-9, 1e-6, 1e-3, np.pi / 2])
 def test_a_single_plane_at_every_angle(angle):
     """Lines in the plane; the integral is that of the outer product of (cos, sin)."""
