@@ -180,9 +180,13 @@ def _products_of(layer, inputs, output) -> list[int]:
     """Return the multiply-adds of every product of a layer."""
     sizes = [weight.numel() for weight in _weights(layer)]
     if isinstance(layer, nn.RNNBase):
-        x = inputs[0].data if isinstance(inputs[0], nn.utils.rnn.PackedSequence) else inputs[0]
+        # Of the output, which has as many rows: inputs may be given by keyword, unseen here.
+        x = output[0].data if isinstance(output[0], nn.utils.rnn.PackedSequence) else output[0]
         n_steps = x.shape[1 if layer.batch_first else 0] if x.ndim == 3 else len(x)
         return [size * (x.numel() // x.shape[-1]) // n_steps for size in sizes] * n_steps
+    if isinstance(layer, nn.RNNCellBase):
+        state = output[0] if isinstance(output, tuple) else output
+        return [size * (state.numel() // state.shape[-1]) for size in sizes]
     first: Any = inputs[0] if inputs else None
     transposed = isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
     if isinstance(output, torch.Tensor) and not transposed:

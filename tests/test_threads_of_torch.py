@@ -136,6 +136,7 @@ def test_work_that_is_not_known_takes_all_threads():
         (nn.Conv2d(4, 8, 3, padding=1, groups=4), (1, 4, 6, 6), [36 * 8 * 9]),
         (nn.ConvTranspose2d(3, 8, 2, stride=2), (1, 3, 6, 6), [36 * 3 * 8 * 4]),
         (nn.LSTM(3, 5, batch_first=True), (2, 7, 3), [2 * 60, 2 * 100] * 7),
+        (nn.GRUCell(3, 5), (2, 3), [2 * 45, 2 * 75]),
         (nn.BatchNorm1d(3), (4, 3), []),
     ],
 )
@@ -145,6 +146,13 @@ def test_multiply_adds_of_layers(network, shape, expected):
     assert counts == expected
     network(torch.zeros(shape))
     assert counts == expected  # nothing looks on
+
+
+def test_rows_given_by_keyword_are_counted_too():
+    network = nn.LSTM(3, 5, batch_first=True)
+    with counted(network) as counts:
+        network(input=torch.zeros(2, 7, 3))
+    assert counts == [2 * 60, 2 * 100] * 7
 
 
 @pytest.mark.parametrize(("n_threads", "expected"), [("auto", 1), (3, 3), (9, 4), (None, 4)])

@@ -134,6 +134,8 @@ def common_rows(
     tables = [_as_numbers(part) for part in (source, target)]
     if any(table is None for table in tables):
         tables = [_decided_by(fallback, part) for part in (source, target)]
+    if all(issparse(table) and table.shape[1] <= _N_COMPONENTS for table in tables):
+        tables = [table.toarray() for table in tables]  # few columns are what they are
     seed = rng.randint(2**31)
     scalings = [together(*tables, seed=seed), together(*map(_scaled, tables), seed=seed)]
     target = scalings[0][1]

@@ -88,7 +88,9 @@ class MLP(nn.Sequential):
     @property
     def hidden_layer_sizes(self) -> tuple[int, ...]:
         """Width of every hidden layer, by its weights."""
-        return tuple(part.out_features for part in self.modules() if isinstance(part, nn.Linear))
+        # By block: a layer that every domain has for itself is several ones.
+        found = [[p for p in block.modules() if isinstance(p, nn.Linear)] for block in self]
+        return tuple(linear[0].out_features for linear in found if linear)
 
 
 def _sizes_by_rule(name, in_features):

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
+from torch.autograd.graph import GradientEdge
 
 from skda.training._objective import ObjectiveMixin
 
@@ -38,16 +39,20 @@ class LimitedAlignmentMixin(ObjectiveMixin):
         activations: dict[str, torch.Tensor],
     ) -> torch.Tensor:
         """Return what the alignment adds to the training loss, with its gradient held down."""
-        layers = [x for x in activations.values() if x.requires_grad]
-        if not layers or not self.is_limited():
+        layers = [_as_computed(x) for x in activations.values() if x.requires_grad]
+        if not layers or not weighted.requires_grad or not self.is_limited():
             return weighted
         pulls = self._gradients(weighted, layers)
         reached = [layer for layer, pull in zip(layers, pulls, strict=True) if pull is not None]
+        if not reached:
+            return weighted
         allowed = self.gradient_limit * _norm(self._gradients(classification_loss, reached))
+        # Scaled gradients of float16 may both be infinite: then no step is taken anyway.
+        ratio = (allowed / _norm(pulls)).nan_to_num(nan=0.0)
         # A tensor, as in recorded steps: numbers of Python are rounded elsewhere.
         trade_off = torch.as_tensor(self.current_trade_off, dtype=torch.float32)
-        least = (self.usual_trade_off / trade_off).to(allowed.device)
-        return weighted * torch.maximum(allowed / _norm(pulls), least).clamp(max=1)
+        least = (self.usual_trade_off / trade_off).to(ratio.device)
+        return weighted * torch.maximum(ratio, least).clamp(max=1)
 
     def _gradients(self, loss, layers):
         if self._scaler is not None:  # small gradients of float16 would be nothing
@@ -55,8 +60,18 @@ class LimitedAlignmentMixin(ObjectiveMixin):
         return torch.autograd.grad(loss, layers, retain_graph=True, allow_unused=True)
 
 
+def _as_computed(x: torch.Tensor) -> Any:
+    """Return what activations in float32 are a copy of: the head was given that, not the copy."""
+    node = x.grad_fn
+    if node is None or not node.name().startswith("ToCopyBackward"):
+        return x
+    return GradientEdge(*node.next_functions[0])
+
+
 def _norm(gradients: Any) -> torch.Tensor:
     """Return the norm of gradients of several layers taken together; None has none."""
     found = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
+    if not found:
+        return torch.zeros(())
     # Of no gradient at all a little, by which can be divided.
     return torch.stack(found).sum().sqrt().clamp_min(1e-12)

@@ -250,6 +250,14 @@ def test_a_frozen_layer_is_shared_and_the_next_one_private(few):
     assert isinstance(backbone.hidden2[0], DomainLayer)
 
 
+def test_a_network_with_a_private_layer_goes_on_learning(few):
+    clf = _fit(few, private="layer", warm_start=True, max_epochs=1)
+    before = _flat(clf.net_.module_.backbone)
+    clf.fit(few["X"], few["y"], X_target=few["X_target"])
+    after = _flat(clf.net_.module_.backbone)
+    assert after.shape == before.shape and not torch.equal(after, before)
+
+
 @pytest.mark.parametrize(
     "module", [nn.Linear(64, 8), nn.Sequential(nn.BatchNorm1d(64, affine=False), nn.Linear(64, 8))]
 )

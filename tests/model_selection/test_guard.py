@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -442,6 +443,18 @@ def test_the_advantage_of_labels_that_are_neighbours_and_come_back():
     assert space.source_smoothness > 0.9
     views = advantage(seen["right"], seen["mixed"], 0.1, 0.9, draws).views
     assert views["smoothness"] == pytest.approx(0.1 * found.views["smoothness"])
+
+
+@pytest.mark.parametrize("n_columns", [1, 4])
+def test_few_columns_are_the_same_points_in_a_sparse_table(n_columns):
+    rng = np.random.default_rng(0)
+    X, X_target = rng.normal(size=(2, 20, n_columns))
+    tables = [(X, X_target), (csr_matrix(X), csr_matrix(X_target))]
+    dense, sparse = (
+        common_rows(source, np.arange(20) % 2, target, None, np.random.RandomState(0))
+        for source, target in tables
+    )
+    np.testing.assert_allclose(sparse.scalings, dense.scalings)
 
 
 def test_no_row_is_its_own_neighbour():

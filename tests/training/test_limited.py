@@ -1,8 +1,10 @@
 """An alignment whose gradient is held down to that of the classification."""
 
+import numpy as np
 import pytest
 import torch
 
+from skda.adaptation import DSANClassifier
 from skda.training import LimitedAlignmentMixin
 
 
@@ -90,3 +92,22 @@ def test_a_network_that_does_not_learn_has_no_limit(losses):
     labels, alignment, activations = losses
     fixed = {name: layer.detach() for name, layer in activations.items()}
     assert torch.equal(Net().limit_alignment(100 * alignment, labels, fixed), 100 * alignment)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_the_limit_reaches_layers_of_few_bits(few, precision):
+    """Losses are computed from copies of activations, of which the head knows nothing."""
+    losses = {
+        number: fit(few, trade_off=50.0, trade_off_schedule="constant", precision=number)
+        for number in ("float32", precision)
+    }
+    assert losses[precision] == pytest.approx(losses["float32"], rel=0.05)
+
+
+def test_an_alignment_that_nothing_can_learn_from_is_not_held(few):
+    assert np.isfinite(fit(few, trade_off=50.0, n_frozen=2))
+
+
+def fit(few, **params):
+    clf = DSANClassifier(max_epochs=1, random_state=0, **params)
+    return clf.fit(few["X"], few["y"], X_target=few["X_target"]).history_[-1]["train_loss"]
