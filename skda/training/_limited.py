@@ -65,7 +65,8 @@ def _as_computed(x: torch.Tensor) -> Any:
     node = x.grad_fn
     if node is None or not node.name().startswith("ToCopyBackward"):
         return x
-    return GradientEdge(*node.next_functions[0])
+    source, place = node.next_functions[0]
+    return x if source is None else GradientEdge(source, place)
 
 
 def _norm(gradients: Any) -> torch.Tensor:
