@@ -131,7 +131,7 @@ def common_rows(
     """
     source, chosen_source = _drawn(X, rng)
     target, chosen = _drawn(rows, rng)
-    tables = [_as_numbers(part) for part in (source, target)]
+    tables: list[Any] = [_as_numbers(part) for part in (source, target)]
     if any(table is None for table in tables):
         tables = [_decided_by(fallback, part) for part in (source, target)]
     if all(issparse(table) and table.shape[1] <= _N_COMPONENTS for table in tables):
