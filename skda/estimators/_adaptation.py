@@ -99,12 +99,10 @@ class DeepAdaptationEstimator(
           target, as above, from the probabilities of its rows, of shape (n_samples, n_classes), and
           the shares of the last epoch. It is asked before every epoch but the first, and taken at
           its word: without calibration and damping classes can vanish.
-        - ``"estimate"``: from 10 to 90 % of `max_epochs` shares are renewed by what the network
-          predicts, half as far from the source's as it says. If two estimates, from rows held out
-          for it in the first fifth, show a shift, they go all the way; if these agree as they do
-          where nothing but the shares differs, theirs are kept. The history says which of it, as
-          ``target_shares_evidence``: "none", "shift" or "exact". Shares stay in later calls of
-          partial_fit. With one epoch nothing is estimated.
+        - ``"estimate"``: from 10 to 90 % of `max_epochs` shares follow the predictions: half as far
+          from the source's, all the way if two estimates from rows held out early show a shift, and
+          to these if nothing but the shares differs (``target_shares_evidence`` in the history:
+          "none", "shift", "exact"). They stay in later calls of partial_fit; one epoch has none.
 
     head_lr_multiplier : float or "auto", default="auto"
         How much faster the head and the alignment learn than the module. ``"auto"`` is 10 for a
