@@ -93,8 +93,7 @@ class DeepAdaptationEstimator(
 
         - Numbers of shape (n_classes,) in the order of ``classes_``, or a dict by label, in which a
           missing class has none. Of several targets, an array of shape (n_targets, n_classes), a
-          list of dicts, or one entry for all; source rows are drawn by their mean, weighted by the
-          rows of a batch.
+          list of dicts, or one entry for all; rows are drawn by their mean, by rows of a batch.
         - A function ``f(target_probabilities, source_shares)`` that returns the shares of one
           target, as above, from the probabilities of its rows, of shape (n_samples, n_classes), and
           the shares of the last epoch. It is asked before every epoch but the first, and taken at
