@@ -284,7 +284,9 @@ def test_judges_count_as_neighbours_in_the_target_say(rng):
     judged = with_references(Predictions(target, source, codes, np.ones(200)), rows, target_rows, 0)
     right = np.array([np.mean(judge == true) for judge in judged.references])
     assert right.min() < 0.8 < 0.97 < right.max()
-    assert judged.judge_weights[right > 0.97].min() > 1.2 * judged.judge_weights[right < 0.9].max()
+    assert (
+        judged.judge_weights[right > 0.97].mean() > 1.2 * judged.judge_weights[right < 0.9].mean()
+    )
     assert agreed_or_transported(judged) > 0.97
 
 
