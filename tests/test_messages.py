@@ -84,7 +84,7 @@ MISTAKES = {
         lambda _: DeepAdaptationClassifier(
             alignment=lambda source, target: np.float32(0), max_epochs=1
         ).fit(TABLE, LABELS, X_target=TABLE),
-        "must return a scalar tensor, but it gave a float32",
+        "must return a scalar tensor, but it gave a float",
     ),
 }
 
