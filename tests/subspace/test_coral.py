@@ -47,6 +47,23 @@ def test_equal_covariances_leave_the_source_as_it_is(domains, regularization):
     np.testing.assert_allclose(X_new, X, rtol=1e-9)
 
 
+def test_by_default_units_do_not_matter(domains):
+    X, X_target = domains
+    expected = CORAL().fit_transform(X, X_target=X_target)
+    for unit in (1 / 255, 1000):
+        X_new = CORAL().fit_transform(unit * X, X_target=unit * X_target)
+        np.testing.assert_allclose(X_new, unit * expected, rtol=1e-8)
+
+
+def test_by_default_unit_variances_get_the_value_of_the_paper(domains):
+    X, X_target = ((rows - rows.mean(0)) / rows.std(0, ddof=1) for rows in domains)
+    coral = CORAL().fit(X, X_target=X_target)
+    assert coral.regularization_ == pytest.approx(1)
+    expected = CORAL(regularization=1).fit_transform(X, X_target=X_target)
+    np.testing.assert_allclose(coral.transform(X, domain="source"), expected)
+    assert CORAL(regularization=0.5).fit(X, X_target=X_target).regularization_ == 0.5
+
+
 def test_target_rows_stay_as_they_are(domains):
     X, X_target = domains
     before = X_target.copy()
