@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from skda._checks import check_lengths, check_table
 from skda.target_accuracy._agreement import other_codes
 from skda.target_accuracy._inputs import Predictions, check_predictions
-from skda.target_accuracy._smoothness import neighbors_of, smoothness
+from skda.target_accuracy._neighborhood import Neighborhood
 from skda.target_accuracy._transport import transported_confidence
 
 # Rows of more columns become this many principal components: a forest and a covariance of
@@ -28,8 +28,8 @@ _N_FOLDS = 3
 # Smoothness that makes a judge count e times as much, where labels of the source are all smooth:
 # from 0.03 to 0.05 the mean error of the study's tuning half was the same within 0.1 points.
 _SHARPNESS = 0.04
-# Neighbours are looked for in that many dimensions and rows of a domain; more would cost time.
-_SMOOTH_COLUMNS, _MOST_NEIGHBORS = 32, 2000
+# Neighbours are looked for in that many dimensions.
+_SMOOTH_COLUMNS = 32
 
 
 def reference_accuracy(
@@ -52,7 +52,9 @@ def reference_accuracy(
     (CORAL). Some of these judges suit a target and others do not, which smoothness shows: how
     often neighbours among the target rows are given one class, beyond chance. A judge with
     smoothness s has the weight :math:`\exp(s \, s_S / 0.04)`, where :math:`s_S` is the smoothness
-    of the true labels among the source rows: where these are not smooth, all count alike.
+    of the true labels among the source rows: where these are not smooth, all count alike. Then
+    the labels of a judge spread among neighbouring target rows, as far as those of the source are
+    smooth: that mends errors which the classifier, having seen the target, does not make.
 
     With the shares of target rows on which the judges agree with the classifier, the estimate is
     :math:`w m + (1 - w) c`. Here m is their weighted median if the smoothest judge is as smooth as
@@ -261,27 +263,28 @@ def with_references(
             for model in (_logistic(), _forest(random_state)):
                 predicted = model.fit(as_is[0][train], codes[train]).predict(as_is[0][test])
                 rights.append(np.average(predicted == codes[test]))
-    judge_weights, trust = _weighed((*references, *predictions.others), codes, own, random_state)
+    near = _neighborhoods(own, random_state)
+    of_source = near[0].smoothness(codes)
+    judge_weights, trust = _weighed((*references, *predictions.others), of_source, near[1])
     return replace(
         predictions,
-        references=references,
+        references=tuple(near[1].spread(labels, of_source) for labels in references),
         reference_accuracy=float(np.mean(rights)),
         judge_weights=judge_weights,
         trust=trust,
     )
 
 
-def _weighed(judges, codes, rows, random_state):
-    """Return how much each judge counts, and how well the best of them fits the target."""
+def _neighborhoods(rows, random_state):
+    """Return rows of both domains as points of few dimensions."""
     rng = check_random_state(random_state)
-    own_source, own_target = rows
-    source, target = _few_columns(
-        own_source, own_target, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS
-    )
-    chosen = [np.sort(rng.permutation(len(part))[:_MOST_NEIGHBORS]) for part in (source, target)]
-    of_source = smoothness(codes[chosen[0]], neighbors_of(source[chosen[0]]))
-    neighbors = neighbors_of(target[chosen[1]])
-    found = np.array([smoothness(judge[chosen[1]], neighbors) for judge in judges])
+    few = _few_columns(*rows, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
+    return [Neighborhood(points, rng) for points in few]
+
+
+def _weighed(judges, of_source, target):
+    """Return how much each judge counts, and how well the best of them fits the target."""
+    found = np.array([target.smoothness(judge) for judge in judges])
     if of_source <= 0:  # neighbours know nothing of the classes
         return np.ones(len(judges)), 1.0
     weights = np.exp((found - found.max()) * of_source / _SHARPNESS)

@@ -20,6 +20,7 @@ from skda.metrics import disagreement_bound, estimate_target_accuracy
 from skda.target_accuracy import reference_accuracy, target_reliability
 from skda.target_accuracy._inputs import Predictions
 from skda.target_accuracy._methods import METHODS
+from skda.target_accuracy._neighborhood import Neighborhood
 from skda.target_accuracy._references import (
     _weighed,
     agreed_or_transported,
@@ -294,12 +295,13 @@ def test_trust_is_smoothness_beside_that_of_the_source(rng):
     true = np.repeat([0, 1, 2], 60)
     rows = rng.normal(size=(180, 2)) + 6 * np.array([[0, 0], [1, 0], [0, 1]])[true]
     mixed, half = rng.permutation(true), np.where(np.arange(180) % 2, true, rng.permutation(true))
-    weights, trust = _weighed((true, mixed), true, (rows, rows), 0)
+    near = Neighborhood(rows, rng)
+    weights, trust = _weighed((true, mixed), near.smoothness(true), near)
     assert trust == 1
     np.testing.assert_allclose(weights, [1, 0], atol=1e-3)
-    assert _weighed((half, mixed), true, (rows, rows), 0)[1] < 0.4
+    assert _weighed((half, mixed), near.smoothness(true), near)[1] < 0.4
     # Labels of the source that neighbours know little of leave all judges nearly alike.
-    assert _weighed((true, mixed), np.arange(180) % 3, (rows, rows), 0)[0].min() > 0.3
+    assert _weighed((true, mixed), near.smoothness(np.arange(180) % 3), near)[0].min() > 0.3
 
 
 def test_the_less_judges_are_trusted_the_lower_the_quantile():
