@@ -32,6 +32,7 @@ from sklearn.utils import Bunch
 
 from skda.model_selection import AdaptationGuard
 from skda.model_selection._common_rows import CommonRows
+from skda.model_selection._judgement import VIEWS
 
 ADAPTED = ("AdaBN", "DANN", "CDAN", "DeepCORAL", "DAN", "MCD", "DANN astray", "entropy alone")
 FALLBACKS = ("plain", "forest")
@@ -73,7 +74,8 @@ RULES = {
     "way back": {"way back": 1.0},
     "judges": {"judges": 1.0},
     "smoothness and way back": {"smoothness": 0.5, "way back": 0.5},
-    "all three (the guard)": dict.fromkeys(("smoothness", "way back", "judges"), 1 / 3),
+    "all three alike": dict.fromkeys(VIEWS, 1 / 3),
+    "all three (the guard)": VIEWS,
 }
 GUARD = RULES["all three (the guard)"]
 

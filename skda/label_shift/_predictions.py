@@ -101,7 +101,9 @@ def predict_domain(
     return check_probabilities(outputs, f"{method} of {name}")
 
 
-def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
+def class_numbers(
+    y: Any, classes: np.ndarray, rows: Any, names: tuple[str, str] = ("X", "y")
+) -> np.ndarray:
     """Return the class numbers of the labels of held-out rows, of which every class has some.
 
     Parameters
@@ -115,6 +117,9 @@ def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
     rows : ndarray
         What they label.
 
+    names : (str, str), default=("X", "y")
+        What rows and labels are called in errors.
+
     Returns
     -------
     codes : ndarray of shape (n_samples,)
@@ -125,22 +130,23 @@ def class_numbers(y: Any, classes: np.ndarray, rows: Any) -> np.ndarray:
     TypeError, ValueError
         If a label is no class, or a class has no row.
     """
-    y = check_column(y)
-    check_lengths("X", rows, "y", y)
-    with naming("y", LABELS):
+    name = names[1]
+    y = check_column(y, name)
+    check_lengths(names[0], rows, name, y)
+    with naming(name, LABELS):
         numbers = {label: number for number, label in enumerate(np.asarray(classes).tolist())}
         strangers = [label for label in dict.fromkeys(y.tolist()) if label not in numbers]
     if strangers:
         raise ValueError(
-            f"y holds {shortened(strangers[:5])}, which are no classes of the estimator "
+            f"{name} holds {shortened(strangers[:5])}, which are no classes of the estimator "
             f"({shortened(list(numbers)[:5])}, ...); give labels that it was fitted with."
         )
     codes = np.array([numbers[label] for label in y.tolist()])
     missing = np.setdiff1d(np.arange(len(numbers)), codes)
     if len(missing):
         raise ValueError(
-            f"y holds no row of class {list(numbers)[missing[0]]!r}, so that nothing says what is "
-            "predicted for its rows; hold out rows of every class, as a stratified split does."
+            f"{name} holds no row of class {list(numbers)[missing[0]]!r}, so that nothing says "
+            "what is predicted for its rows; hold out rows of every class, as a stratified split does."
         )
     return codes
 

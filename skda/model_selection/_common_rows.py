@@ -21,6 +21,7 @@ from skda.target_accuracy import (
     neighbors_of,
     smoothness,
     with_references,
+    without_gaps,
 )
 
 _N_TREES = 50
@@ -134,6 +135,7 @@ def common_rows(
     tables: list[Any] = [_as_numbers(part) for part in (source, target)]
     if any(table is None for table in tables):
         tables = [_decided_by(fallback, part) for part in (source, target)]
+    tables = list(without_gaps(*tables))
     if all(issparse(table) and table.shape[1] <= _N_COMPONENTS for table in tables):
         tables = [table.toarray() for table in tables]  # few columns are what they are
     seed = rng.randint(2**31)
@@ -218,7 +220,7 @@ def _as_numbers(rows):
         return None
     table = values.reshape(len(values), -1)
     is_small = table.shape[1] <= _MAX_COLUMNS
-    return table.astype(np.float64) if is_small and np.isfinite(table).all() else None
+    return table.astype(np.float64) if is_small and not np.isinf(table).any() else None
 
 
 def _decided_by(estimator, rows):

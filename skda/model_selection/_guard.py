@@ -39,8 +39,8 @@ class AdaptationGuard(KeptEstimatorMixin, ClassifierMixin, MetaEstimatorMixin, B
 
     Some source rows are held out. The adaptation, or several, and a fallback are fitted to the
     others; what they predict for the held-out rows and for the target, whose labels nobody knows,
-    says which one to keep. The advantage of an adaptation is the mean of three differences to the
-    fallback:
+    says which one to keep. The advantage of an adaptation is made of three differences to the
+    fallback, of which the first counts half and the others a quarter each:
 
     - smoothness: how often neighbours among the target rows are given one class, beyond chance.
       It counts as much as the true labels of the source are smooth;
@@ -53,7 +53,7 @@ class AdaptationGuard(KeptEstimatorMixin, ClassifierMixin, MetaEstimatorMixin, B
     None asks a model how sure it is: adaptation makes networks sure of themselves on the target,
     right or wrong.
 
-    An adaptation is kept if its advantage is more than `margin`, if its judges put it at most 0.05
+    An adaptation is kept if its advantage is more than `margin`, if its judges put it at most 0.1
     below the fallback, if its accuracy on held-out source rows is at most 0.2 below the
     fallback's, and if its predictions for the target have not collapsed to few classes; of several
     the one with the greatest advantage. Everything else keeps the fallback.
@@ -291,7 +291,9 @@ class AdaptationGuard(KeptEstimatorMixin, ClassifierMixin, MetaEstimatorMixin, B
         self._check_fallback(fits[0])
         fits += [fit_part(name, part, *train, targets, weights) for name, part in candidates]
         classes = fits[0].estimator.classes_
-        codes = class_numbers(held_out[1], classes, range(count_rows(held_out[0], "X_val")))
+        names = ("X", "y") if X_val is None else ("X_val", "y_val")
+        rows = range(count_rows(held_out[0], names[0]))
+        codes = class_numbers(held_out[1], classes, rows, names)
         self._check_classes(fits, classes)
         judge(fits, held_out[0], codes, targets, method=self.method, level=self.level, rng=rng)
         verdict = verdict_of(fits, codes, targets, self)

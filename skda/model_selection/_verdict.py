@@ -22,6 +22,7 @@ _FIGURES = (
     "advantage",
     "advantage_lower",
     "advantage_upper",
+    "advantage_noise",
     "views",
     "objection",
     "shares",
@@ -63,10 +64,11 @@ class AdaptationVerdict(Bunch):
             ``bound``, below which it is not by the disagreement bound; ``source_score``, the
             accuracy on held-out source rows; ``agreement``, the share of target rows for which
             the fallback predicts the same; ``advantage``, ``advantage_lower`` and
-            ``advantage_upper``, the paired difference to the fallback that decides, and
-            ``views``, a dict of what it is the mean of; ``objection``, why it cannot be kept, None
-            if it can; ``shares``, those of the classes among
-            the predictions for the target, ``n_classes``, their effective number, and
+            ``advantage_upper``, the paired difference to the fallback that decides,
+            ``advantage_noise``, how much of its interval to either side is chance in the rows,
+            and ``views``, a dict of what it is made of; ``objection``, why it cannot be kept,
+            None if it can; ``shares``, those of the classes among the predictions for the target,
+            ``n_classes``, their effective number, and
             ``collapsed``, whether that is far too small; ``health``, a dict of figures of the
             last epoch of training; ``distances`` between the domains at the last layers of a
             network; ``warnings`` and ``error`` of its fit, and its ``seconds``. What does not
@@ -136,13 +138,14 @@ class AdaptationVerdict(Bunch):
             f"Judged by {self.n_held_out} held-out source rows and {n_target} target rows without "
             f"labels. Accuracies are estimated by {self.method!r}, with intervals of "
             f"{self.level:.0%}; advantages are paired differences to the fallback, whose "
-            f"intervals know of chance in the rows alone; the margin is {self.margin:.3f}.\n"
+            f"intervals are as wide as they have been off elsewhere; the margin is "
+            f"{self.margin:.3f}.\n"
             "accuracy: estimated on the target; bound: what it is hardly below; source: on the "
-            "held-out rows; agreement: with the fallback's predictions; advantage: mean of "
-            "smoothness (neighbours in the target are given one class), way back (a forest that "
-            "learns the target with these predictions is right on the source) and judges (accuracy "
-            "by agreement with simple classifiers of the held-out rows); classes: how many the "
-            "predictions are spread over in effect."
+            "held-out rows; agreement: with the fallback's predictions; advantage: half of "
+            "smoothness (neighbours in the target are given one class), a quarter of way back (a "
+            "forest that learns the target with these predictions is right on the source) and of "
+            "judges (accuracy by agreement with simple classifiers of the held-out rows); classes: "
+            "how many the predictions are spread over in effect."
         )
 
     def _told(self, part):

@@ -12,6 +12,7 @@ from skda.target_accuracy._references import Judged as Judged
 from skda.target_accuracy._references import judged as judged
 from skda.target_accuracy._references import reference_accuracy
 from skda.target_accuracy._references import with_references as with_references
+from skda.target_accuracy._references import without_gaps as without_gaps
 from skda.target_accuracy._reliability import target_reliability
 from skda.target_accuracy._smoothness import beyond_chance as beyond_chance
 from skda.target_accuracy._smoothness import neighbor_agreements as neighbor_agreements

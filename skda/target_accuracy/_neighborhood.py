@@ -1,4 +1,4 @@
-"""Target rows and who is near to whom: what simple classifiers' labels are weighed and mended by."""
+"""Who is near to whom among target rows: by it the labels of judges are weighed and mended."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state
@@ -242,7 +243,8 @@ def with_references(
     n_known = np.count_nonzero(np.bincount(codes, weights))
     if n_folds < 2 or n_known < 2:
         return predictions
-    source, target = _few_columns(source_rows, target_rows, random_state)
+    source, target = without_gaps(source_rows, target_rows)
+    source, target = _few_columns(source, target, random_state)
     both = np.vstack([source, target])
     if not (both.std(axis=0) > 0).any():
         return predictions
@@ -292,16 +294,40 @@ def _weighed(judges, of_source, target):
 
 
 def as_rows(rows: Any) -> Any:
-    """Return rows as a table of numbers, dense or sparse, or None if they are something else."""
+    """Return rows as a table of numbers, dense or sparse, or None if they are something else.
+
+    Gaps are numbers here: NaN in dense tables.
+    """
     if sparse.issparse(rows):
         return rows.tocsr().astype(np.float64)
     try:
         table = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError):  # text, paths, ragged rows
         return None
-    if table.ndim < 2 or not table.size or not np.isfinite(table).all():
+    if table.ndim < 2 or not table.size or np.isinf(table).any():
         return None
     return table.reshape(len(table), -1)
+
+
+def without_gaps(source: Any, target: Any) -> tuple[Any, Any]:
+    """Return rows of both domains with the medians of their columns in place of NaN.
+
+    Parameters
+    ----------
+    source, target : ndarrays or sparse matrices of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    source, target : the same, or ndarrays without NaN
+        Of a column that is empty in both, 0.
+    """
+    tables = source, target
+    if any(map(sparse.issparse, tables)) or not any(np.isnan(table).any() for table in tables):
+        return tables
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    imputer.fit(np.concatenate([source, target]))
+    return imputer.transform(source), imputer.transform(target)
 
 
 def _logistic():

@@ -53,4 +53,4 @@ def features_of(
     table = as_rows(rows)
     if sparse.issparse(table) and np.prod(table.shape) <= _MOST_NUMBERS:
         return table.toarray()
-    return table if isinstance(table, np.ndarray) else None
+    return table if isinstance(table, np.ndarray) and not np.isnan(table).any() else None

@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,6 +26,7 @@ from skda.target_accuracy._references import (
     _weighed,
     agreed_or_transported,
     with_references,
+    without_gaps,
 )
 
 X, Y = load_digits(return_X_y=True)
@@ -266,6 +268,26 @@ def test_a_class_of_one_row_leaves_the_transport(clf, data):
     result = estimate_target_accuracy(*args, random_state=0, n_bootstraps=None)
     assert result.reference_weight == 0
     assert result.estimate == estimate_target_accuracy(*args, method="cot").estimate
+
+
+def test_gaps_are_filled_for_the_judges_of_a_classifier_that_takes_them(data):
+    gaps = np.random.default_rng(1).uniform(size=X.shape) < 0.1
+    rows = np.where(gaps, np.nan, X)
+    clf = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(rows[:600], Y[:600])
+    result = estimate_target_accuracy(
+        clf, rows[HELD_OUT], Y[HELD_OUT], rows[TARGET], random_state=0, n_bootstraps=None
+    )
+    assert result.reference_weight > 0.8
+    assert result.estimate == pytest.approx(clf.score(rows[TARGET], Y[TARGET]), abs=0.12)
+
+
+def test_a_gap_is_the_median_of_both_domains_or_nothing():
+    source, target = np.array([[1.0, np.nan], [2, np.nan]]), np.array([[6.0, np.nan], [np.nan] * 2])
+    filled = without_gaps(source, target)
+    np.testing.assert_array_equal(filled[0], [[1, 0], [2, 0]])
+    np.testing.assert_array_equal(filled[1], [[6, 0], [2, 0]])
+    whole = np.eye(2), np.eye(2)
+    assert all(a is b for a, b in zip(without_gaps(*whole), whole, strict=True))
 
 
 def test_rows_of_many_columns_become_components(clf, data):
