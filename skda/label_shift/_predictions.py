@@ -146,7 +146,8 @@ def class_numbers(
     if len(missing):
         raise ValueError(
             f"{name} holds no row of class {list(numbers)[missing[0]]!r}, so that nothing says "
-            "what is predicted for its rows; hold out rows of every class, as a stratified split does."
+            "what is predicted for its rows; hold out rows of every class, as a stratified split "
+            "does."
         )
     return codes
 
