@@ -40,6 +40,9 @@ Class attributes
 ``keyword_prefixes``
     The ``prefix__*`` keywords that the constructor takes, beside those of the net.
 
+``idle_hooks``
+    Names of hooks that the method does not call, so that a subclass which writes one is told so.
+
 Hooks
 -----
 In the order in which they run, all within ``fit``; `training` is the

@@ -45,6 +45,7 @@ def check_declaration(cls):
     for name in annotations:
         if name not in vars(cls):
             _check_new(cls, cls, name, None, is_annotated=True)
+    _check_idle_hooks(cls)
     for mixin in _new_mixins(cls, parents):
         for name, value in vars(mixin).items():
             if not name.startswith("__"):
@@ -69,6 +70,19 @@ def _inherit_as_python_does(cls, parents, annotations):
     for name in dict.fromkeys(name for base in parents for name in base.__dataclass_fields__):
         owner = next(base for base in cls.__mro__ if name in inspect.get_annotations(base))
         annotations.setdefault(name, inspect.get_annotations(owner)[name])
+
+
+def _check_idle_hooks(cls):
+    """Raise for a hook that the parent would not call."""
+    idle = next(base for base in cls.__mro__ if "idle_hooks" in vars(base))
+    below = cls.__mro__[: cls.__mro__.index(idle)]
+    for owner in below:
+        for name in set(idle.idle_hooks) & set(vars(owner)):
+            useful = [hook for hook in cls._hooks if hook not in idle.idle_hooks]
+            raise TypeError(
+                f"{owner.__name__}.{name} would never be called: {idle.__name__} has no use for "
+                f"it. It calls {', '.join(useful)}; or derive from DeepAdaptationClassifier."
+            )
 
 
 def _check_name(cls, owner, name, value, annotations):

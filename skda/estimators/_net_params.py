@@ -12,7 +12,7 @@ from skda._checks import as_array
 from skda._naming import naming, shortened
 from skda.backbones import check_keywords
 from skda.estimators._holdout import Holdout
-from skda.estimators._stopping import check_monitors, stopping_callbacks
+from skda.estimators._stopping import check_callbacks, check_monitors, stopping_callbacks
 from skda.estimators._target_shares import shares_of_targets
 from skda.training import RowBatches
 
@@ -39,6 +39,7 @@ def common_net_params(estimator, training):
     keywords = estimator.params_for("optimizer")
     check_keywords("optimizer", optimizer, keywords, also=("param_groups",))
     check_keywords("criterion", estimator._task.criterion, estimator.params_for("criterion"))
+    check_callbacks(estimator.callbacks or ())
     callbacks = [copy_callback(callback) for callback in estimator.callbacks or ()]
     fraction = estimator.validation_fraction
     if isinstance(estimator.early_stopping, bool | np.bool_) and estimator.early_stopping:

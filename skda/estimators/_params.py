@@ -135,6 +135,8 @@ class PrefixedParams(BaseEstimator):
 
     # Methods that a subclass may write, beside those of scikit-learn.
     _hooks: ClassVar[tuple[str, ...]] = ()
+    # Those that a method has no use for, so that a subclass would write them in vain.
+    idle_hooks: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

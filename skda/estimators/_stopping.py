@@ -11,6 +11,7 @@ from skorch.callbacks import (
     PassthroughScoring,
 )
 
+from skda._naming import shortened
 from skda.training import say
 
 
@@ -139,6 +140,31 @@ def without_stopping(callbacks: list) -> list:
         return isinstance(callback, TargetScore) or monitors in ("valid_loss", "target_score")
 
     return [(name, callback) for name, callback in callbacks if not stops(callback)]
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raise if something among callbacks is none.
+
+    Parameters
+    ----------
+    callbacks : list
+        Callbacks, classes of such, or tuples of a name and either.
+
+    Raises
+    ------
+    TypeError
+        If an entry is something else.
+    """
+    for entry in callbacks:
+        part = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+        if not isinstance(part, Callback) and not (
+            isinstance(part, type) and issubclass(part, Callback)
+        ):
+            raise TypeError(
+                "callbacks must be a list of skorch callbacks, such as "
+                "[skorch.callbacks.EarlyStopping()], or of (name, callback), got "
+                f"{shortened(repr(entry))} in it."
+            )
 
 
 def check_monitors(callbacks: list) -> None:

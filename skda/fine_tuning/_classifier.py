@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
@@ -117,6 +117,8 @@ class FineTuneClassifier(ClassificationMixin, DeepEstimator):
     class_weight: str | dict | None = None
 
     net_class = FineTuningNet
+
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_alignment", "make_loss")
 
     _parameter_constraints = {
         "n_transfer": [Interval(Integral, 0, None, closed="left"), None],

@@ -7,7 +7,7 @@ from torch import nn
 
 from skda._torch import StepValues
 from skda.losses import domain_cross_entropy
-from skda.nn._networks import MLP
+from skda.nn._networks import MLP, widths_of
 
 
 class _ReverseGradient(torch.autograd.Function):
@@ -127,7 +127,7 @@ class DomainDiscriminator(nn.Sequential):
     in_features : int
         Width of the features.
 
-    hidden_layer_sizes : tuple of int, default=(500, 500)
+    hidden_layer_sizes : tuple of int or int, default=(500, 500)
         Width of every hidden layer.
 
     dropout : float, default=0.0
@@ -145,18 +145,18 @@ class DomainDiscriminator(nn.Sequential):
         self,
         in_features: int,
         *,
-        hidden_layer_sizes: Sequence[int] = (500, 500),
+        hidden_layer_sizes: Sequence[int] | int = (500, 500),
         dropout: float = 0.0,
     ):
-        width = hidden_layer_sizes[-1] if hidden_layer_sizes else in_features
+        sizes = widths_of("hidden_layer_sizes", hidden_layer_sizes)
         super().__init__(
             MLP(
                 in_features,
-                hidden_layer_sizes=hidden_layer_sizes,
+                hidden_layer_sizes=sizes,
                 dropout=dropout,
                 batch_norm=False,
             ),
-            nn.Linear(width, 1),
+            nn.Linear((in_features, *sizes)[-1], 1),
         )
 
 
@@ -186,7 +186,7 @@ class DomainAdversary(nn.Module):
         From features of shape (n, in_features) to logits of the target domain, of shape (n, 1).
         None makes a :class:`DomainDiscriminator`.
 
-    hidden_layer_sizes : tuple of int, default=(500, 500)
+    hidden_layer_sizes : tuple of int or int, default=(500, 500)
         Hidden layers of the :class:`DomainDiscriminator`.
 
     dropout : float, default=0.0
@@ -208,7 +208,7 @@ class DomainAdversary(nn.Module):
         in_features: int,
         discriminator: nn.Module | None = None,
         *,
-        hidden_layer_sizes: Sequence[int] = (500, 500),
+        hidden_layer_sizes: Sequence[int] | int = (500, 500),
         dropout: float = 0.0,
     ):
         super().__init__()

@@ -1,7 +1,8 @@
 """The networks that are used where the user gives none."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,37 @@ _MOST_WEIGHTS = 1e8
 _NARROW, _WIDE = (128, 64), (512, 128)
 # Numbers of columns that get the wider network.
 _WIDE_TABLES = range(128, 1025)
+
+
+def widths_of(name: str, value: Any) -> tuple[int, ...]:
+    """Return the widths of layers, of which one may come without a tuple, as in scikit-learn.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+
+    value : int or sequence of int
+        Each 1 or more.
+
+    Returns
+    -------
+    widths : tuple of int
+        Of every layer.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    widths = tuple(value) if isinstance(value, Iterable) else (value,)
+    numbers = [width for width in widths if isinstance(width, Integral) and width >= 1]
+    if len(numbers) < len(widths) or any(isinstance(width, bool) for width in widths):
+        raise ValueError(
+            f"{name} must be whole numbers of 1 or more, such as (128, 64) for two layers, got "
+            f"{value!r}."
+        )
+    return tuple(int(width) for width in numbers)
 
 
 def _dense(in_features, out_features, dropout, batch_norm, activation):
@@ -27,7 +59,8 @@ def _dense(in_features, out_features, dropout, batch_norm, activation):
 
 def _dense_stack(in_features, hidden_layer_sizes, dropout, batch_norm, activation: Any = nn.ReLU):
     layers = OrderedDict()
-    for number, width in enumerate(hidden_layer_sizes, start=1):
+    widths = widths_of("hidden_layer_sizes", hidden_layer_sizes)
+    for number, width in enumerate(widths, start=1):
         layers[f"hidden{number}"] = _dense(in_features, width, dropout, batch_norm, activation)
         in_features = width
     return layers
@@ -44,10 +77,10 @@ class MLP(nn.Sequential):
     in_features : int
         Number of input features.
 
-    hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Width of every hidden layer. ``"auto"`` is (512, 128) for 128 to 1,024 input features, such
-        as pixels or visual words, and (128, 64) for fewer and for more: with more the first layer
-        has more weights than the wide one here, and each step takes longer.
+    hidden_layer_sizes : tuple of int, int or "auto", default="auto"
+        Width of every hidden layer; an int is one layer. ``"auto"`` is (512, 128) for 128 to 1,024
+        input features, such as pixels or visual words, and (128, 64) for fewer and for more: with
+        more the first layer has more weights than the wide one here, and each step takes longer.
 
     dropout : float, default=0.0
         Probability that a hidden unit is dropped during training.
@@ -72,7 +105,7 @@ class MLP(nn.Sequential):
         self,
         in_features: int,
         *,
-        hidden_layer_sizes: Sequence[int] | str = "auto",
+        hidden_layer_sizes: Sequence[int] | int | str = "auto",
         dropout: float = 0.0,
         batch_norm: bool = True,
         activation: Callable[[], nn.Module] = nn.ReLU,
@@ -117,10 +150,10 @@ class ConvNet(nn.Sequential):
     image_size : tuple of int
         Height and width of the images in pixels, at least 4.
 
-    channels : tuple of int, default=(32, 48)
+    channels : tuple of int or int, default=(32, 48)
         Channels of the convolutions.
 
-    hidden_layer_sizes : tuple of int, default=(100,)
+    hidden_layer_sizes : tuple of int or int, default=(100,)
         Width of every hidden layer.
 
     dropout : float, default=0.0
@@ -142,12 +175,14 @@ class ConvNet(nn.Sequential):
         in_channels: int,
         image_size: Sequence[int],
         *,
-        channels: Sequence[int] = (32, 48),
-        hidden_layer_sizes: Sequence[int] = (100,),
+        channels: Sequence[int] | int = (32, 48),
+        hidden_layer_sizes: Sequence[int] | int = (100,),
         dropout: float = 0.0,
         batch_norm: bool = True,
     ):
         height, width = image_size
+        channels = widths_of("channels", channels)
+        sizes = widths_of("hidden_layer_sizes", hidden_layer_sizes)
         if min(height, width) < 2 ** len(channels):
             raise ValueError(
                 f"ConvNet pools {len(channels)} times and needs images of at least "
@@ -167,16 +202,14 @@ class ConvNet(nn.Sequential):
             height, width = ((side - kernel + 1 + 2 * padding) // 2 for side in (height, width))
             in_channels = out_channels
         layers["flatten"] = nn.Flatten()
-        n_weights = in_channels * height * width * (*hidden_layer_sizes, 0)[0]
+        n_weights = in_channels * height * width * (*sizes, 0)[0]
         if n_weights > _MOST_WEIGHTS:
             raise ValueError(
                 f"ConvNet would need {n_weights:.2g} weights for images of {image_size[0]} x "
                 f"{image_size[1]} pixels; make them smaller, with preprocess=dict(size=64) where "
                 "they are whole numbers or files, or give more channels or a module of your own."
             )
-        layers.update(
-            _dense_stack(in_channels * height * width, hidden_layer_sizes, dropout, batch_norm)
-        )
+        layers.update(_dense_stack(in_channels * height * width, sizes, dropout, batch_norm))
         super().__init__(layers)
         # Half of the time of the usual layout on a CPU.
         self.to(memory_format=torch.channels_last)

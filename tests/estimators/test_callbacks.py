@@ -195,3 +195,15 @@ def test_source_alone_takes_the_same(few, binary):
         max_epochs=2, validation_fraction=0.3, random_state=0, callbacks=[callback]
     )
     assert len(clf.fit(few["X"], binary).history_[:, "roc_auc"]) == 2
+
+
+@pytest.mark.parametrize("entry", ["EarlyStopping", 3, ("stop", "EarlyStopping"), print])
+def test_what_is_no_callback_is_told(entry, few):
+    with pytest.raises(TypeError, match="callbacks must be a list of skorch callbacks"):
+        fit(few, entry)
+
+
+def test_a_class_stands_for_a_callback(few):
+    Outputs.seen.clear()
+    fit(few, Outputs)
+    assert len(Outputs.seen) == 3

@@ -1,6 +1,7 @@
 """Declaring an estimator: what works, and what is an error when the class is made."""
 
 import inspect
+import warnings
 from typing import ClassVar
 
 import numpy as np
@@ -9,8 +10,11 @@ import torch
 from devices import on_cpu
 from sklearn.base import clone
 
-from skda.adaptation import DANNClassifier
+import skda.adaptation
+import skda.fine_tuning
+from skda.adaptation import AdaBNClassifier, DANNClassifier, DSNClassifier
 from skda.base import DeepAdaptationClassifier, estimator
+from skda.estimators import DeepEstimator
 from skda.feature_extraction import DeepFeatureExtractor
 
 
@@ -174,6 +178,21 @@ def test_an_alignment_that_a_method_would_not_look_at_is_an_error():
         type("Other", (DANNClassifier,), {"alignment": staticmethod(mean_distance)})
 
 
+@pytest.mark.parametrize("parent", [AdaBNClassifier, DSNClassifier])
+def test_a_hook_that_a_method_would_not_call_is_an_error(parent):
+    def make_loss(self, alignment, layers, widths):
+        return mean_distance
+
+    with pytest.raises(TypeError, match=f"make_loss would never be called: {parent.__name__}"):
+        type("Other", (parent,), {"make_loss": make_loss})
+    mixin = type("Mixin", (), {"make_loss": make_loss})
+    with pytest.raises(TypeError, match=r"Mixin\.make_loss would never be called"):
+        type("Other", (mixin, parent), {})
+    # A method that calls it again says so.
+    body = {"__annotations__": {"idle_hooks": ClassVar}, "idle_hooks": (), "make_loss": make_loss}
+    assert type("Other", (parent,), body)().make_loss(None, (), {}) is mean_distance
+
+
 @pytest.mark.parametrize("kind", ["closure", "method"])
 def test_a_loss_that_holds_the_estimator_is_an_error(kind, few):
     class Selfish(DeepAdaptationClassifier):
@@ -266,3 +285,29 @@ def test_log_probabilities_are_finite(few):
     assert np.isfinite(log_probabilities).all()
     probabilities = clf.predict_proba(few["X_target"])
     np.testing.assert_allclose(np.exp(log_probabilities), probabilities, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", [*skda.adaptation.__all__, "FineTuneClassifier"])
+def test_every_hook_is_called_or_declared_idle(name, few):
+    cls = getattr(skda.adaptation, name, None) or getattr(skda.fine_tuning, name)
+    if not issubclass(cls, DeepEstimator):
+        pytest.skip("is trained without a network")
+    called = set()
+
+    def recorded(hook):
+        def call(self, *args, **kwargs):
+            called.add(hook)
+            return getattr(super(watched, self), hook)(*args, **kwargs)
+
+        return call
+
+    useful = set(cls._hooks) - set(cls.idle_hooks)
+    watched = type("Watched", (cls,), {hook: recorded(hook) for hook in useful})
+    needs = {"FineTuneClassifier": {}, "LabelEfficientClassifier": {"y_target": few["y_target"]}}
+    given = {"X_target": few["X_target"]} if name != "FineTuneClassifier" else {}
+    module = {"module": torch.nn.Linear(64, 8)} if name == "FineTuneClassifier" else {}
+    clf = watched(max_epochs=1, random_state=0, **module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        clf.fit(few["X"], few["y"], **given, **needs.get(name, {}))
+    assert called == useful

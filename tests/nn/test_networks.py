@@ -1,10 +1,11 @@
 """The default networks."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from skda.nn import MLP, ConvNet
+from skda.nn import MLP, ConvNet, DomainDiscriminator
 
 
 def test_mlp_ends_in_the_last_hidden_layer():
@@ -96,3 +97,20 @@ def test_mlp_has_the_activation_that_is_given():
     network = MLP(3, hidden_layer_sizes=(4, 2), activation=nn.Sigmoid)
     kinds = [type(part) for part in network.modules()]
     assert kinds.count(nn.Sigmoid) == 2 and nn.ReLU not in kinds
+
+
+def test_one_layer_may_come_without_a_tuple():
+    assert MLP(8, hidden_layer_sizes=5).hidden_layer_sizes == (5,)
+    assert ConvNet(1, (8, 8), channels=4, hidden_layer_sizes=np.int64(6))(
+        torch.zeros(2, 1, 8, 8)
+    ).shape == (2, 6)
+    assert DomainDiscriminator(4, hidden_layer_sizes=3)(torch.zeros(2, 4)).shape == (2, 1)
+
+
+@pytest.mark.parametrize("sizes", [0, -1, 2.5, True, None, (64, 0), ("a",), {"a": 1}])
+def test_widths_are_whole_numbers(sizes):
+    for network in (MLP, DomainDiscriminator):
+        with pytest.raises(ValueError, match="hidden_layer_sizes must be whole numbers of 1"):
+            network(8, hidden_layer_sizes=sizes)
+    with pytest.raises(ValueError, match="channels must be whole numbers of 1 or more"):
+        ConvNet(1, (8, 8), channels=sizes)

@@ -296,6 +296,8 @@ class CoGANClassifier(DeepAdaptationClassifier):
     row_kinds = ("table", "image")
     keyword_prefixes = ("module", "generator", "generator_optimizer")
 
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_loss",)
+
     _parameter_constraints = {
         "private": [StrOptions({"norm", "layer"})],
         "pair_weight": [Interval(Real, 0, None, closed="left")],

@@ -231,6 +231,8 @@ class DSNClassifier(DeepAdaptationClassifier):
 
     keyword_prefixes = ("module", "similarity")
 
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_loss",)
+
     _parameter_constraints = {
         "similarity": [StrOptions({"dann", "mmd"})],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],

@@ -57,7 +57,9 @@ class MarginDisparity(nn.Module):
 
 def _make_head(in_features, hidden_layer_sizes, n_classes):
     hidden = MLP(in_features, hidden_layer_sizes=hidden_layer_sizes, batch_norm=False)
-    return nn.Sequential(hidden, nn.Linear((in_features, *hidden_layer_sizes)[-1], n_classes))
+    return nn.Sequential(
+        hidden, nn.Linear((in_features, *hidden.hidden_layer_sizes)[-1], n_classes)
+    )
 
 
 class MDDClassifier(DeepAdaptationClassifier):

@@ -71,6 +71,8 @@ class DUCDAClassifier(DeepAdaptationClassifier):
     layers: ClassVar[tuple[str, ...]] = ("logits",)
     alignment: ClassVar[str] = "attention_coral"
 
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_loss",)
+
     _parameter_constraints = {
         "conv_layers": [tuple, list, StrOptions({"auto"})],
         "conv_weight": [Interval(Real, 0, None, closed="left")],

@@ -74,6 +74,7 @@ class AdaBNClassifier(DeepAdaptationClassifier):
 
     alignment: ClassVar[None] = None
     layers: ClassVar[tuple[str, ...]] = ("features",)
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_alignment", "make_loss")
     trade_off: ClassVar[float] = 0.0
     trade_off_schedule: ClassVar[str] = "constant"
     batch_norm: ClassVar[str] = "domain"

@@ -139,6 +139,8 @@ class TLDAClassifier(DeepAdaptationClassifier):
 
     keyword_prefixes = ("module",)
 
+    idle_hooks: ClassVar[tuple[str, ...]] = ("make_loss",)
+
     _parameter_constraints = {
         "divergence_weight": [Interval(Real, 0, None, closed="left")],
         "classifier": [StrOptions({"softmax", "logistic"})],
