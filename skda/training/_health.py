@@ -5,9 +5,10 @@ import warnings
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from skda._callers import level_of_user
-from skda.nn import DomainAccuracy
+from skda.nn import DomainAccuracy, WeightedAlignments
 
 # Fewer epochs show the start of training, not its failure.
 _FEWEST_EPOCHS = 5
@@ -20,6 +21,33 @@ _COLLAPSED = 0.4
 def is_adversary(part):
     """Whether a part of an alignment learns against the features."""
     return bool(getattr(part, "adversarial", False)) or isinstance(part, DomainAccuracy)
+
+
+def check_reversal(alignment):
+    """Raise if a part of an alignment learns against the features, and the whole does not say so.
+
+    Parameters
+    ----------
+    alignment : callable
+        Whose attribute ``adversarial`` says whether gradients are reversed before it.
+
+    Raises
+    ------
+    TypeError
+        If it has none, and a module within it has.
+    """
+    parts = alignment.parts() if isinstance(alignment, WeightedAlignments) else [(alignment, 1.0)]
+    for whole, _ in parts:
+        if not isinstance(whole, nn.Module) or hasattr(whole, "adversarial"):
+            continue
+        for part in whole.modules():
+            if getattr(part, "adversarial", False):
+                name = type(whole).__name__
+                raise TypeError(
+                    f"alignment: {name} holds a {type(part).__name__}, which features must learn "
+                    f"to defeat, but says nothing of it, so that they would help it; write "
+                    f"`adversarial = True` in {name}, or False if it reverses the gradient itself."
+                )
 
 
 def gradient_norms(*groups):

@@ -14,7 +14,7 @@ from skda._sklearn_compat import cloudpickle
 from skda.training._batches import PairedBatches, RowBatches
 from skda.training._class_shares import SharesMixin
 from skda.training._evaluation import EvaluationMixin, accuracy
-from skda.training._health import is_adversary
+from skda.training._health import check_reversal, is_adversary
 from skda.training._loop import LoopMixin
 from skda.training._module import AdaptationModule
 from skda.training._net_threads import ThreadsMixin
@@ -232,6 +232,7 @@ class AdaptationNet(
         """Initialise ``module_`` and ``alignment_``."""
         super().initialize_module()
         self.alignment_ = nn.Identity() if self.alignment is None else self.alignment
+        check_reversal(self.alignment_)
         self._begin_stages()
         return self
 

@@ -7,7 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skda.adaptation import DANNClassifier
-from skda.datasets import load_shifted_digits
+from skda.base import DeepAdaptationClassifier
+from skda.nn import DomainAdversary
 from skda.training._health import effective_classes, gradient_norms, warn_of_failure
 
 ALIVE = {"domain_accuracy": 0.7, "adversary_gradient_norm": 0.1, "target_classes": 9.0}
@@ -65,11 +66,6 @@ def test_half_of_the_classes_is_no_collapse():
 
 
 # -- in training ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load_shifted_digits(random_state=0)
 
 
 def _fit(digits, **params):
@@ -137,3 +133,26 @@ def test_three_per_cent_of_positives_do_not_collapse():
         clf.fit(X, y, X_target=X[rng.permutation(600)] + 0.2)
     assert clf.history_[-1, "target_classes"] < 1.3
     assert not [w for w in caught if "collapsed" in str(w.message)]
+
+
+class Wrapped(nn.Module):
+    """Holds an adversary, and says nothing of it."""
+
+    def __init__(self, in_features):
+        super().__init__()
+        self.adversary = DomainAdversary(in_features)
+
+    def forward(self, source, target):
+        return self.adversary(source, target)
+
+
+def test_an_adversary_within_an_alignment_must_be_named(few):
+    clf = DeepAdaptationClassifier(alignment=Wrapped, max_epochs=1, random_state=0)
+    with pytest.raises(TypeError, match="Wrapped holds a DomainAdversary, which features must"):
+        clf.fit(few["X"], few["y"], X_target=few["X_target"])
+    clf.set_params(alignment=[(Wrapped, ("features",), 1.0)])
+    with pytest.raises(TypeError, match="write `adversarial = True` in Wrapped"):
+        clf.fit(few["X"], few["y"], X_target=few["X_target"])
+    for says in (True, False):
+        named = type("Named", (Wrapped,), {"adversarial": says})
+        clf.set_params(alignment=named).fit(few["X"], few["y"], X_target=few["X_target"])
