@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skda._callers import level_of_user
-from skda.nn import DomainAccuracy, WeightedAlignments
+from skda.nn import DomainAccuracy, JointAlignment, LayerwiseAlignment, WeightedAlignments
 
 # Fewer epochs show the start of training, not its failure.
 _FEWEST_EPOCHS = 5
@@ -36,8 +36,7 @@ def check_reversal(alignment):
     TypeError
         If it has none, and a module within it has.
     """
-    parts = alignment.parts() if isinstance(alignment, WeightedAlignments) else [(alignment, 1.0)]
-    for whole, _ in parts:
+    for whole in _alignments_in(alignment):
         if not isinstance(whole, nn.Module) or hasattr(whole, "adversarial"):
             continue
         for part in whole.modules():
@@ -48,6 +47,21 @@ def check_reversal(alignment):
                     f"to defeat, but says nothing of it, so that they would help it; write "
                     f"`adversarial = True` in {name}, or False if it reverses the gradient itself."
                 )
+
+
+def _alignments_in(alignment):
+    """Yield what was given as alignments, without what the package puts around them."""
+    if isinstance(alignment, WeightedAlignments):
+        inner = [part for part, _ in alignment.parts()]
+    elif isinstance(alignment, LayerwiseAlignment):
+        inner = list(alignment.losses.values())
+    elif isinstance(alignment, JointAlignment):
+        inner = [alignment.loss]
+    else:
+        yield alignment
+        return
+    for part in inner:
+        yield from _alignments_in(part)
 
 
 def gradient_norms(*groups):
