@@ -60,8 +60,11 @@ class CORAL(OneToOneFeatureMixin, SubspaceTransformer):
 
     Notes
     -----
-    Means stay as they are: standardize each domain by its own statistics before. Without a target
-    the map is the identity.
+    Means stay as they are; the paper standardizes each domain by its own statistics before. That
+    helps where the means differ by the shift, and harms where they differ by the classes: with
+    centred domains a logistic regression has 51.2 in place of 41.7 % on the shifted digits, and 48
+    in place of 97 % on a table of which the target is one side (``table`` of
+    ``python -m benchmarks``). Without a target the map is the identity.
 
     The roots act through the principal axes, of which a domain of n rows with p columns has no
     more than min(n, p): :math:`C^a = \lambda^a I + V^\top \mathrm{diag}((v + \lambda)^a -
