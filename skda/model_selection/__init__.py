@@ -1,5 +1,6 @@
 """Model selection without target labels."""
 
+from skda.model_selection._ensemble import DeepEnsembleClassifier
 from skda.model_selection._features import RankMeScorer
 from skda.model_selection._guard import AdaptationGuard
 from skda.model_selection._importance import (
@@ -25,6 +26,7 @@ __all__ = [
     "BatchNuclearNormScorer",
     "ClassCorrelationScorer",
     "DeepEmbeddedValidationScorer",
+    "DeepEnsembleClassifier",
     "ImportanceWeightedScorer",
     "InformationMaximizationScorer",
     "MixValScorer",
