@@ -54,7 +54,8 @@ def save(estimator: BaseEstimator, path: Any) -> None:
     Notes
     -----
     Folders of caches (``cache``, ``memory``, ``image_store``) are not stored: they belong to a
-    machine. Classes and functions are stored by name; those of the user must be importable where
+    machine. An index of pandas, as columns are chosen by, comes back as a list of its names.
+    Classes and functions are stored by name; those of the user must be importable where
     the file is read, and be passed there as trusted.
 
     Examples
@@ -82,6 +83,8 @@ def save(estimator: BaseEstimator, path: Any) -> None:
         root = writer.value(estimator, "")
     except RecursionError as error:
         raise NotStorableError("", "its parts are nested too deeply") from error
+    except NotStorableError as error:
+        raise error.with_traceback(None) from None  # the way to the part stands in its path
     objects = {"root": root, "objects": writer.nodes}
     versions = {"skda": skda.__version__}
     write_container(path, objects, writer.tensors, writer.attachments, versions)

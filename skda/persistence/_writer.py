@@ -93,6 +93,8 @@ class Writer:
                     return describe(self, item, path)
                 except ValueError as error:
                     raise NotStorableError(path, error) from error
+        if _is_list_of_names(item):
+            return {"is": "list", **self._content(item.tolist(), path)}
         if isinstance(item, BaseEstimator):
             return self._estimator(item, path)
         if (node := describe_tokens(item)) is not None:
@@ -194,6 +196,14 @@ class Writer:
             name = f"{base}#{number}"
         self.tensors[name] = tensor
         return name
+
+
+def _is_list_of_names(item):
+    """Whether something is an index of pandas whose entries are plain: columns chosen by name."""
+    if type(item).__module__.partition(".")[0] != "pandas" or not hasattr(item, "tolist"):
+        return False
+    is_index = type(item).__name__ in ("Index", "RangeIndex")
+    return is_index and all(type(entry) in (str, int, bool) for entry in item.tolist())
 
 
 # -- what is more than its attributes --------------------------------------------------------------

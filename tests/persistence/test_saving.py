@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import traceback
 import warnings
 import zipfile
 from importlib.util import find_spec
@@ -12,8 +13,10 @@ import pytest
 import torch
 from devices import on_cpu
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import skda
@@ -336,3 +339,30 @@ def test_what_judges_and_watches_comes_back(digits, rows, roundtrip):
     calibrated = TargetCalibratedClassifier(FrozenEstimator(clf), random_state=0)
     calibrated.fit(*parts, X_target=digits.X_target[:50, 20:44])
     assert np.array_equal(roundtrip(calibrated).predict_proba(rows), calibrated.predict_proba(rows))
+
+
+@pytest.mark.parametrize("columns", [["a", "b"], [1, 0]])
+def test_columns_chosen_by_an_index_of_pandas(columns, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(np.arange(12.0).reshape(4, 3), columns=["a", "b", "c"])
+    X = X if columns[0] == "a" else X.set_axis(range(3), axis=1)
+    steps = ColumnTransformer([("scaled", StandardScaler(), pd.Index(columns))]).fit(X)
+    skda.save(steps, tmp_path / "steps.skda")
+    loaded = skda.load(tmp_path / "steps.skda")
+    np.testing.assert_array_equal(loaded.transform(X), steps.transform(X))
+    assert loaded.transformers[0][2] == columns
+
+
+@pytest.mark.parametrize("kind", ["MultiIndex", "DatetimeIndex"])
+def test_other_indexes_are_refused_in_a_few_lines(kind, tmp_path):
+    pd = pytest.importorskip("pandas")
+    index = {
+        "MultiIndex": pd.MultiIndex.from_tuples([("a", 1)]),
+        "DatetimeIndex": pd.DatetimeIndex(["2020-01-01"]),
+    }[kind]
+    steps = ColumnTransformer([("scaled", StandardScaler(), index)])
+    with pytest.raises(TypeError, match=f"pandas {kind}") as caught:
+        skda.save(steps, tmp_path / "steps.skda")
+    # Not the hundred lines of the way through the parts.
+    assert len(traceback.format_exception(caught.value)) < 6
+    assert not (tmp_path / "steps.skda").exists()
