@@ -157,9 +157,8 @@ def check_callbacks(callbacks: Any) -> None:
     """
     for entry in callbacks:
         part = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
-        if not isinstance(part, Callback) and not (
-            isinstance(part, type) and issubclass(part, Callback)
-        ):
+        is_class = isinstance(part, type) and issubclass(part, Callback)
+        if not (part is None or is_class or isinstance(part, Callback)):  # None switches one off
             raise TypeError(
                 "callbacks must be a list of skorch callbacks, such as "
                 "[skorch.callbacks.EarlyStopping()], or of (name, callback), got "

@@ -128,7 +128,8 @@ class AdaptationVerdict(Bunch):
 
         names = [name for name in _FIGURES if name not in ("views", "shares", "health")]
         rows = [
-            {name: part[name] for name in names if name != "distances"} for part in self.candidates
+            {name: part.get(name) for name in names if name != "distances"}
+            for part in self.candidates
         ]
         return pd.DataFrame(rows).assign(kept=[part.name == self.kept for part in self.candidates])
 

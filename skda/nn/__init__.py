@@ -40,6 +40,7 @@ from skda.nn._named_alignments import align_jointly as align_jointly
 from skda.nn._named_alignments import target_entropy as target_entropy
 from skda.nn._named_alignments import with_spectral_penalty as with_spectral_penalty
 from skda.nn._networks import MLP, ConvNet
+from skda.nn._networks import widths_of as widths_of
 from skda.nn._series import SeriesNet
 from skda.nn._series_augmentation import (
     augment_series,

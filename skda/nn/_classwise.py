@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from skda.nn._networks import widths_of
+
 # Of more classes a step trains those that its rows are most predicted to be of: with all of 1000
 # it takes 100 times as long as one of DANN, most of it in the optimiser.
 CLASSES_OF_A_STEP = 32
@@ -117,7 +119,7 @@ class ClasswiseDiscriminator(nn.Module):
     n_classes : int
         How many discriminators there are.
 
-    hidden_layer_sizes : tuple of int, default=(100, 100)
+    hidden_layer_sizes : tuple of int or int, default=(100, 100)
         Width of every hidden layer of each.
 
     dropout : float, default=0.0
@@ -137,12 +139,12 @@ class ClasswiseDiscriminator(nn.Module):
         in_features: int,
         n_classes: int,
         *,
-        hidden_layer_sizes: Sequence[int] = (100, 100),
+        hidden_layer_sizes: Sequence[int] | int = (100, 100),
         dropout: float = 0.0,
     ):
         super().__init__()
         self.n_classes = n_classes
-        sizes = [in_features, *hidden_layer_sizes, 1]
+        sizes = [in_features, *widths_of("hidden_layer_sizes", hidden_layer_sizes), 1]
         shapes = list(pairwise(sizes))
         self.layers: nn.ModuleList
         if n_classes > CLASSES_OF_A_STEP:

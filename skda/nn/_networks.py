@@ -37,7 +37,8 @@ def widths_of(name: str, value: Any) -> tuple[int, ...]:
     ValueError
         If it is something else.
     """
-    widths = tuple(value) if isinstance(value, Iterable) else (value,)
+    is_scalar = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+    widths = (value,) if is_scalar else tuple(value)
     numbers = [width for width in widths if isinstance(width, Integral) and width >= 1]
     if len(numbers) < len(widths) or any(isinstance(width, bool) for width in widths):
         raise ValueError(

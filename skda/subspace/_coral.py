@@ -26,8 +26,10 @@ class CORAL(OneToOneFeatureMixin, SubspaceTransformer):
     regularization : "auto" or float, default="auto"
         Added to the diagonals of both covariances, in units of squared features. ``"auto"`` is the
         mean variance of the columns in both domains: the 1 of the paper where columns have unit
-        variance, and in other units as much of them. With 0 the inverse root is a pseudo-inverse,
-        and source rows get exactly the covariance of the target if they vary in all directions.
+        variance, and as much in another unit that all columns share. Columns of several units
+        should be standardized: the largest would hide the others. With 0 the inverse root is a
+        pseudo-inverse, and source rows get exactly the covariance of the target if they vary in
+        all directions.
 
     Attributes
     ----------
@@ -109,7 +111,7 @@ class CORAL(OneToOneFeatureMixin, SubspaceTransformer):
         if self.regularization != "auto":
             return float(self.regularization)
         total = self.source_variances_.sum() + self.target_variances_.sum()
-        return float(total) / (2 * self.n_features_in_)
+        return float(total) / (2 * self.n_features_in_) or 1.0  # of constant tables: any will do
 
     def _map_source(self, X):
         X = self._times_power(X, self.source_components_, self.source_variances_, -0.5)

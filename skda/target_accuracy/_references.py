@@ -280,8 +280,9 @@ def with_references(
 def _neighborhoods(rows, random_state):
     """Return rows of both domains as points of few dimensions."""
     rng = check_random_state(random_state)
-    few = _few_columns(*rows, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
-    return [Neighborhood(points, rng) for points in few]
+    source, target = _few_columns(*rows, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
+    near = Neighborhood(source, rng)
+    return near, Neighborhood(target, rng, near.usual)
 
 
 def _weighed(judges, of_source, target):
@@ -319,15 +320,25 @@ def without_gaps(source: Any, target: Any) -> tuple[Any, Any]:
 
     Returns
     -------
-    source, target : the same, or ndarrays without NaN
-        Of a column that is empty in both, 0.
+    source, target : the same, or tables without NaN
+        Of a column that is empty in both, 0; in sparse tables of more than 256 columns 0 for all.
     """
     tables = source, target
-    if any(map(sparse.issparse, tables)) or not any(np.isnan(table).any() for table in tables):
+    if not any(np.isnan(_numbers_in(table)).any() for table in tables):
         return tables
+    if any(sparse.issparse(table) and table.shape[1] > _MOST_COLUMNS for table in tables):
+        source, target = (sparse.csr_matrix(table, copy=True) for table in tables)
+        for table in (source, target):
+            table.data = np.nan_to_num(table.data)
+        return source, target
+    dense = [table.toarray() if sparse.issparse(table) else table for table in tables]
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    imputer.fit(np.concatenate([source, target]))
-    return imputer.transform(source), imputer.transform(target)
+    imputer.fit(np.concatenate(dense))
+    return imputer.transform(dense[0]), imputer.transform(dense[1])
+
+
+def _numbers_in(table):
+    return table.data if sparse.issparse(table) else table
 
 
 def _logistic():

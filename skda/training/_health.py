@@ -39,14 +39,23 @@ def check_reversal(alignment):
     for whole in _alignments_in(alignment):
         if not isinstance(whole, nn.Module) or hasattr(whole, "adversarial"):
             continue
-        for part in whole.modules():
-            if getattr(part, "adversarial", False):
+        for part in _declared_in(whole):
+            if part.adversarial:
                 name = type(whole).__name__
                 raise TypeError(
                     f"alignment: {name} holds a {type(part).__name__}, which features must learn "
                     f"to defeat, but says nothing of it, so that they would help it; write "
                     f"`adversarial = True` in {name}, or False if it reverses the gradient itself."
                 )
+
+
+def _declared_in(module):
+    """Yield the outermost modules that say whether they learn against the features."""
+    for child in module.children():
+        if hasattr(child, "adversarial"):
+            yield child
+        else:
+            yield from _declared_in(child)
 
 
 def _alignments_in(alignment):

@@ -330,10 +330,13 @@ def test_other_keywords_of_the_hidden_layer_are_refused(few):
         fit(few, module__dropout=0.5)
 
 
-@pytest.mark.parametrize("sizes", [(), (8, 4), (0,), 8, (2.5,)])
+@pytest.mark.parametrize("sizes", [(), (8, 4), (0,), (2.5,)])
 def test_there_is_one_hidden_layer(few, sizes):
-    with pytest.raises(ValueError, match=r"module__hidden_layer_sizes=.*one hidden layer"):
+    with pytest.raises(
+        ValueError, match=r"module__hidden_layer_sizes(=.*one hidden layer| must be whole numbers)"
+    ):
         fit(few, module__hidden_layer_sizes=sizes)
+    assert fit(few, module__hidden_layer_sizes=8).transform(few["X"]).shape == (200, 8)
 
 
 def test_images_are_refused(few):

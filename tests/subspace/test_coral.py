@@ -64,6 +64,11 @@ def test_by_default_unit_variances_get_the_value_of_the_paper(domains):
     assert CORAL(regularization=0.5).fit(X, X_target=X_target).regularization_ == 0.5
 
 
+def test_constant_tables_stay_as_they_are():
+    X = np.full((6, 2), 5.0)
+    np.testing.assert_array_equal(CORAL().fit_transform(X, X_target=X + 1), X)
+
+
 def test_target_rows_stay_as_they_are(domains):
     X, X_target = domains
     before = X_target.copy()

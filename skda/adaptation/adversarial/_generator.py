@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from skda.nn import widths_of
+
 # Maps of this size or less, in pixels a side, are made from noise, and doubled from there on.
 _LARGEST_START = 8
 _FEWEST_CHANNELS = 16
@@ -51,8 +53,9 @@ class CoupledGenerator(nn.Module):
         super().__init__()
         self.latent_size, self.row_shape = latent_size, tuple(row_shape)
         if len(row_shape) == 1:
-            self.shared = nn.Sequential(*_linear_layers(latent_size, hidden_layer_sizes))
-            widths = [latent_size, *hidden_layer_sizes]
+            sizes = widths_of("hidden_layer_sizes", hidden_layer_sizes)
+            self.shared = nn.Sequential(*_linear_layers(latent_size, sizes))
+            widths = [latent_size, *sizes]
             last = [nn.Linear(widths[-1], *row_shape) for _ in range(2)]
         else:
             n_channels, *size = row_shape

@@ -16,7 +16,7 @@ from skda.base import DeepAdaptationClassifier
 from skda.domains import UNLABELED, list_target_classes
 from skda.estimators import ClassificationTask
 from skda.losses import domain_cross_entropy
-from skda.nn import MLP
+from skda.nn import MLP, widths_of
 
 # Of a class that is not predicted. Scorers refuse infinite scores; its softmax is exactly zero.
 _NO_CLASS = -1e9
@@ -36,6 +36,7 @@ class MultiLayerDiscriminator(nn.Module):
 
     def __init__(self, widths, hidden_layer_sizes):
         super().__init__()
+        hidden_layer_sizes = widths_of("alignment__hidden_layer_sizes", hidden_layer_sizes)
         if not hidden_layer_sizes:
             raise ValueError(
                 "alignment__hidden_layer_sizes is empty; a discriminator needs a hidden layer, "

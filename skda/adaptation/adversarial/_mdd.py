@@ -26,7 +26,7 @@ class MarginDisparity(nn.Module):
     margin : float, default=4.0
         How much more the agreement on the source counts.
 
-    hidden_layer_sizes : tuple of int, default=(100,)
+    hidden_layer_sizes : tuple of int or int, default=(100,)
         Hidden layers of every second classifier.
     """
 

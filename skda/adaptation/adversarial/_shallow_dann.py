@@ -1,7 +1,6 @@
 """The shallow DANN: one hidden layer, a domain unit, and a step for every source row."""
 
 from functools import partial
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from skda._torch import as_tensor
 from skda.adaptation.adversarial._row_descent import RowDescent, RowPairs, Rows
 from skda.base import DeepAdaptationClassifier
 from skda.losses import domain_cross_entropy
-from skda.nn import MLP, DomainAdversary
+from skda.nn import MLP, DomainAdversary, widths_of
 from skda.training import AdaptationNet, augment_of, augment_rows
 
 
@@ -247,10 +246,10 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
 
 def _make_sigmoid_layer(input_shape, *, hidden_layer_sizes=(64,)):
     """Return a layer of sigmoid units, or raise if there is not one layer."""
-    sizes = tuple(hidden_layer_sizes) if isinstance(hidden_layer_sizes, tuple | list) else ()
-    if len(sizes) != 1 or not isinstance(sizes[0], Integral) or sizes[0] < 1:
+    sizes = widths_of("module__hidden_layer_sizes", hidden_layer_sizes)
+    if len(sizes) != 1:
         raise ValueError(
             f"module__hidden_layer_sizes={hidden_layer_sizes!r}: ShallowDANNClassifier has one "
-            "hidden layer; give a tuple of one width, such as (64,)."
+            "hidden layer; give one width, such as 64."
         )
     return MLP(input_shape[0], hidden_layer_sizes=sizes, batch_norm=False, activation=nn.Sigmoid)
