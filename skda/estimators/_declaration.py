@@ -81,7 +81,7 @@ def _check_idle_hooks(cls):
             useful = [hook for hook in cls._hooks if hook not in idle.idle_hooks]
             raise TypeError(
                 f"{owner.__name__}.{name} would never be called: {idle.__name__} has no use for "
-                f"it. It calls {', '.join(useful)}; or derive from DeepAdaptationClassifier."
+                f"it. It calls {', '.join(useful)}; or derive from a class that calls it."
             )
 
 

@@ -54,8 +54,9 @@ def reference_accuracy(
     often neighbours among the target rows are given one class, beyond chance. A judge with
     smoothness s has the weight :math:`\exp(s \, s_S / 0.04)`, where :math:`s_S` is the smoothness
     of the true labels among the source rows: where these are not smooth, all count alike. Then
-    the labels of a judge spread among neighbouring target rows, as far as those of the source are
-    smooth: that mends errors which the classifier, having seen the target, does not make.
+    the labels of each of the six spread among neighbouring target rows, as far as those of the
+    source are smooth: that mends errors which the classifier, having seen the target, does not
+    make.
 
     With the shares of target rows on which the judges agree with the classifier, the estimate is
     :math:`w m + (1 - w) c`. Here m is their weighted median if the smoothest judge is as smooth as
