@@ -7,7 +7,7 @@ import numpy as np
 # On the half that is reported intervals of 90 % held 88 to 99 % of the accuracies.
 LEVELS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 _ERRORS: dict[str, tuple[float, ...]] = {
-    "combined": (0.0, 0.040, 0.083, 0.117, 0.153, 1.0),
+    "combined": (0.0, 0.040, 0.083, 0.113, 0.152, 1.0),
     "confidence": (0.0, 0.123, 0.365, 0.469, 0.566, 1.0),
     "doc": (0.0, 0.124, 0.339, 0.434, 0.537, 1.0),
     "atc": (0.0, 0.126, 0.359, 0.491, 0.600, 1.0),
