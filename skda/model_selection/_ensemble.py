@@ -162,9 +162,8 @@ class DeepEnsembleClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         given = {name: value for name, value in given.items() if value is not None}
         members = self._members()
         with stacked_fits(self.stack_size):
-            self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-                delayed(member.fit)(X, y, **given) for member in members
-            )
+            fits = (delayed(member.fit)(X, y, **given) for member in members)
+            self.estimators_: list[Any] = list(Parallel(n_jobs=self.n_jobs)(fits))
         self._n_targets = len(targets)
         first = self.estimators_[0]
         self.classes_ = np.asarray(first.classes_)
@@ -188,9 +187,10 @@ class DeepEnsembleClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
             )
         rng = check_random_state(self.random_state)
         seeds = rng.randint(2**31 - 1, size=(self.n_estimators, len(states)))
+        members: list[Any] = [clone(self.estimator) for _ in seeds]
         return [
-            clone(self.estimator).set_params(**dict(zip(states, row.tolist(), strict=True)))
-            for row in seeds
+            member.set_params(**dict(zip(states, row.tolist(), strict=True)))
+            for member, row in zip(members, seeds, strict=True)
         ]
 
     def predict_proba(self, X: Any, domain: Any = "target") -> np.ndarray:

@@ -38,14 +38,14 @@ def widths_of(name: str, value: Any) -> tuple[int, ...]:
         If it is something else.
     """
     is_scalar = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
-    widths = (value,) if is_scalar else tuple(value)
-    numbers = [width for width in widths if isinstance(width, Integral) and width >= 1]
-    if len(numbers) < len(widths) or any(isinstance(width, bool) for width in widths):
+    widths: tuple[Any, ...] = (value,) if is_scalar else tuple(value)
+    are_whole = all(isinstance(w, Integral) and not isinstance(w, bool) for w in widths)
+    if not are_whole or any(w < 1 for w in widths):
         raise ValueError(
             f"{name} must be whole numbers of 1 or more, such as (128, 64) for two layers, got "
             f"{value!r}."
         )
-    return tuple(int(width) for width in numbers)
+    return tuple(int(w) for w in widths)
 
 
 def _dense(in_features, out_features, dropout, batch_norm, activation):

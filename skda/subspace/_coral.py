@@ -108,6 +108,7 @@ class CORAL(OneToOneFeatureMixin, SubspaceTransformer):
 
     @property
     def regularization_(self) -> float:
+        """What is added to the diagonals of both covariances."""
         if self.regularization != "auto":
             return float(self.regularization)
         total = self.source_variances_.sum() + self.target_variances_.sum()

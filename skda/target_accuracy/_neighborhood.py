@@ -104,7 +104,7 @@ class Neighborhood:
         """Rows that were not drawn, and the same of them."""
         others = np.setdiff1d(np.arange(len(self.points)), self.drawn)
         if not len(others):
-            return others, None, None
+            return others, sparse.csr_matrix((0, len(self.drawn))), np.zeros((0, 1))
         nearest = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(self.points[self.drawn])
         distances, near = nearest.kneighbors(self.points[others])
         return others, *self._as_shares(self._matrix(near, distances, len(self.drawn)))

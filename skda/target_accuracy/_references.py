@@ -281,7 +281,8 @@ def with_references(
 def _neighborhoods(rows, random_state):
     """Return rows of both domains as points of few dimensions."""
     rng = check_random_state(random_state)
-    source, target = _few_columns(*rows, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
+    source, target = rows
+    source, target = _few_columns(source, target, random_state, _SMOOTH_COLUMNS, _SMOOTH_COLUMNS)
     near = Neighborhood(source, rng)
     return near, Neighborhood(target, rng, near.usual)
 

@@ -69,7 +69,7 @@ h_score(X, y).mean()  # error
 p_value = mmd_permutation_test(X, X).pvalue  # error
 coral([[0.0]], [[1.0]])  # error
 mmd(torch.zeros(2, 2), torch.zeros(2, 2), multipliers=2.0)  # error
-MLP(64, hidden_layer_sizes=64)  # error
+MLP(64, hidden_layer_sizes=6.4)  # error
 
 
 class MomentClassifier(DeepAdaptationClassifier):
