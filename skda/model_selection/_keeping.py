@@ -47,8 +47,9 @@ def choose(fits: list[Bunch], margin: float) -> tuple[str, str]:
     best = max(good, key=lambda part: part.advantage)
     others = "" if len(good) == 1 else f", and the greatest of {len(good)} that are"
     return best.name, (
-        f"its advantage over the fallback is {best.advantage:+.3f} ({best.advantage_lower:+.3f} to "
-        f"{best.advantage_upper:+.3f}), more than the margin of {margin:.3f}{others}."
+        f"its advantage over the fallback is {best.advantage:+.3f}, more than the margin of "
+        f"{margin:.3f}{others}; its gain may be from {best.advantage_lower:+.3f} to "
+        f"{best.advantage_upper:+.3f}, as far as such advantages have been off."
         f"{_caution(best, margin)}"
     )
 
