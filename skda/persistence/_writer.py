@@ -202,7 +202,8 @@ def _is_list_of_names(item):
     """Whether something is an index of pandas whose entries are plain: columns chosen by name."""
     if type(item).__module__.partition(".")[0] != "pandas" or not hasattr(item, "tolist"):
         return False
-    is_index = type(item).__name__ in ("Index", "RangeIndex")
+    # Before pandas 2 numbers had an index of their own.
+    is_index = type(item).__name__ in ("Index", "RangeIndex", "Int64Index")
     return is_index and all(type(entry) in (str, int, bool) for entry in item.tolist())
 
 
