@@ -4,6 +4,8 @@ from textwrap import wrap
 
 import numpy as np
 
+EN_DASH = "\N{EN DASH}"
+
 
 def headed(title, line="-"):
     return [title, line * len(title), ""]
@@ -17,6 +19,7 @@ def list_table(rows):
     """Lines of a list-table whose first row is its head."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
+        row = [EN_DASH if value == "-" else value for value in row]  # a lone hyphen is a bullet
         lines += [f"   {'*' if not n else ' '} - {value}".rstrip() for n, value in enumerate(row)]
     return [*lines, ""]
 

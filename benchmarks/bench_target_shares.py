@@ -115,7 +115,9 @@ def _mean(values):
 
 
 def said(values, digits=1):
-    return f"{np.mean(values):.{digits}f} ({np.std(values):.{digits}f})" if values else "-"
+    return (
+        f"{np.mean(values):.{digits}f} ({np.std(values):.{digits}f})" if values else "\N{EN DASH}"
+    )
 
 
 def list_table(title, rows):

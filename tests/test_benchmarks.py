@@ -219,5 +219,5 @@ def test_the_chapter_has_a_column_for_every_pair(load, tmp_path):
     start = lines.index("   * - DAN")
     assert lines[start : start + 6] == [
         *("   * - DAN", "     - 61.0 ± 1.0", "     - 50.0"),
-        *("   * - DDC", "     - 40.0", "     - -"),
+        *("   * - DDC", "     - 40.0", "     - \N{EN DASH}"),  # a lone hyphen is a bullet
     ]
