@@ -20,6 +20,7 @@ from skda.label_shift._predictions import (
     count_targets,
     predict_domain,
 )
+from skda.label_shift._scoring import DomainScoreMixin as DomainScoreMixin
 
 __all__ = [
     "Calibration",

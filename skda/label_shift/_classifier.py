@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.metrics import accuracy_score
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +22,7 @@ from skda.label_shift._consistency import is_one_class_alone, label_shift_test
 from skda.label_shift._methods import METHODS, estimate_of
 from skda.label_shift._posteriors import reweight_probabilities
 from skda.label_shift._predictions import class_numbers, predict_domain
+from skda.label_shift._scoring import DomainScoreMixin
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,7 +34,7 @@ _REJECTED, _DISAGREE = 0.01, 0.1
 _TARGET = "rows as the estimator takes them, or a tuple of such"
 
 
-class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PriorShiftClassifier(DomainScoreMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Any classifier, with predictions for the shares that the classes have in the target.
 
     A classifier has learnt how frequent the classes are in the source, and prefers the frequent
@@ -303,30 +303,6 @@ class PriorShiftClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self._probabilities(X, domain)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, domain: Any = "target") -> float:
-        """Return the share of rows whose class is predicted.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or rows as in fit
-            Rows.
-
-        y : array-like of shape (n_samples,)
-            Their labels.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        domain : {"source", "target"} or int, default="target"
-            Whose rows they are.
-
-        Returns
-        -------
-        accuracy : float
-            From 0 to 1.
-        """
-        return float(accuracy_score(y, self.predict(X, domain=domain), sample_weight=sample_weight))
 
     def _probabilities(self, X, domain):
         n_targets = len(self._n_rows)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -14,14 +13,14 @@ from skda._checks import as_array, check_domain
 from skda._naming import naming
 from skda._sklearn_compat import HasMethods, Interval, fit_context
 from skda.domains import as_target_tuple
-from skda.label_shift import predict_domain
+from skda.label_shift import DomainScoreMixin, predict_domain
 from skda.model_selection._stacked_backend import stacked_fits
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class DeepEnsembleClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DeepEnsembleClassifier(DomainScoreMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """The mean of classifiers that differ in their random state alone.
 
     Networks of other initial weights, with other batches, err in other rows, so that their mean is
@@ -33,7 +32,7 @@ class DeepEnsembleClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
     ----------
     estimator : classifier
         Of this package, or a pipeline or search that ends with one; with a ``random_state``
-        somewhere in it.
+        somewhere in it that its training depends on.
 
     n_estimators : int, default=5
         How many are trained.
@@ -236,30 +235,6 @@ class DeepEnsembleClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator)
         """
         codes = self.predict_proba(X, domain).argmax(axis=1)
         return self.classes_[codes]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, domain: Any = "target") -> float:
-        """Return the share of rows whose class is predicted.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or rows as in fit
-            Rows.
-
-        y : array-like of shape (n_samples,)
-            Their labels.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        domain : {"source", "target"} or int, default="target"
-            Whose rows they are.
-
-        Returns
-        -------
-        accuracy : float
-            From 0 to 1.
-        """
-        return float(accuracy_score(y, self.predict(X, domain), sample_weight=sample_weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

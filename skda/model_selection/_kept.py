@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skda._checks import check_domain
-from skda.label_shift import call_last_step
+from skda.label_shift import DomainScoreMixin, call_last_step
 from skda.model_selection._candidates import named_candidates
 
 
@@ -25,7 +24,7 @@ def some_part_has(name):
     return check
 
 
-class KeptEstimatorMixin:
+class KeptEstimatorMixin(DomainScoreMixin):
     """The methods of ``best_estimator_``, with the domain for those that take it."""
 
     if TYPE_CHECKING:
@@ -128,30 +127,6 @@ class KeptEstimatorMixin:
             Those of X as rows of the source.
         """
         return self.fit(X, y, **params)._call("transform", X, "source")
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, domain: Any = "target") -> float:
-        """Return the share of rows whose class is predicted.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or rows as in fit
-            Rows.
-
-        y : array-like of shape (n_samples,)
-            Their labels.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        domain : {"source", "target"} or int, default="target"
-            Whose rows they are.
-
-        Returns
-        -------
-        accuracy : float
-            From 0 to 1.
-        """
-        return float(accuracy_score(y, self.predict(X, domain), sample_weight=sample_weight))
 
     def _call(self, method, X, domain):
         check_is_fitted(self)
