@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import skda
 from skda.inspection import DiagnosisDisplay
+
+from .looks import check_look
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -50,3 +54,18 @@ def test_plots_into_given_axes_and_few_columns(diagnosis):
 def test_of_a_list_one_is_asked_for(diagnosis):
     with pytest.raises(TypeError, match=r"what skda\.diagnose returns, one of its list"):
         DiagnosisDisplay([diagnosis])
+
+
+def test_look(diagnosis):
+    steps = np.linspace(0, 1, 6)
+    kinds = ["nothing", "scale or offset", "class shares", "missing values", "novel rows", "other"]
+    distances = {"distance": 1.2 - steps, "lower": 1 - steps, "upper": 1.9 - steps}
+    columns = {"column": np.array(list("abcdef")), "statistic": 0.8 - steps / 2}
+    fixed = replace(
+        diagnosis,
+        kind="scale or offset",
+        explanations={"kind": np.array(kinds), **distances},
+        columns={**columns, "p_value": steps / 10},
+        level=0.95,
+    )
+    check_look(DiagnosisDisplay.from_diagnosis(fixed).figure_, "diagnosis")

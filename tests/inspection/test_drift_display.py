@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import Bunch
 
 from skda.inspection import DriftDisplay
 from skda.metrics import DriftMonitor
+
+from .looks import check_look
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -57,3 +62,20 @@ def test_without_a_classifier_there_is_one_panel():
 def test_takes_monitors_alone():
     with pytest.raises(TypeError, match="monitor must be a DriftMonitor"):
         DriftDisplay("monitor")
+
+
+def test_look():
+    monitor = monitor_of(with_labels=True)
+    accuracy = Bunch(estimate=0.6, lower=0.5, upper=0.75)
+    monitor.history_ = [
+        replace(
+            monitor.history_[0],
+            e_value=1.8**batch,
+            e_values={"features": 1.8**batch, "shares": 1.3**batch, "confidence": 0.8**batch},
+            confidence=0.9 - 0.01 * batch,
+            accuracy=accuracy if batch > 2 else None,
+        )
+        for batch in range(20)
+    ]
+    monitor.alarm_batch_ = 9
+    check_look(DriftDisplay.from_monitor(monitor).figure_, "drift")

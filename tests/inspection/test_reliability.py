@@ -6,6 +6,8 @@ import pytest
 from skda.inspection import ReliabilityDisplay
 from skda.metrics import target_reliability
 
+from .looks import check_look
+
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.4, 0.6]])
@@ -66,3 +68,14 @@ def test_errors_name_the_parameter():
         ReliabilityDisplay.from_estimator(*args[:3], (PROBABILITIES, PROBABILITIES))
     with pytest.raises(ValueError, match="accuracy and target_labels"):
         ReliabilityDisplay.from_arrays(PROBABILITIES)
+
+
+def test_look():
+    sure = np.linspace(0.5, 1, 200)
+    display = ReliabilityDisplay.from_arrays(
+        np.stack([sure, 1 - sure], axis=1),
+        accuracy=0.6,
+        target_labels=np.arange(200) % 7 // 5,
+        n_bins=20,
+    )
+    check_look(display.figure_, "reliability")

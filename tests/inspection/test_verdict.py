@@ -10,6 +10,8 @@ from skda.exceptions import NoTargetWarning
 from skda.inspection import AdaptationVerdictDisplay
 from skda.model_selection import AdaptationGuard
 
+from .looks import check_look
+
 plt = pytest.importorskip("matplotlib.pyplot")
 plt.switch_backend("Agg")
 
@@ -62,3 +64,27 @@ def test_what_cannot_be_shown_is_said(guard):
     display.shares = None
     with pytest.raises(ValueError, match="no shares"):
         display.plot_shares()
+
+
+# So many models that the marks of one kind are more than a look may differ by.
+STEPS = np.linspace(0, 0.4, 20)
+VERDICT = {
+    "name": ["fallback", *(f"model {number}" for number in range(18)), "adapted"],
+    "estimate": 0.4 + STEPS,
+    "lower": 0.2 + STEPS,
+    "upper": 0.5 + STEPS,
+    "source_score": 0.95 - STEPS,
+    "kept": "adapted",
+    "bound": 0.1 + STEPS,
+    "shares": np.stack([0.1 + STEPS, 0.5 - STEPS, 0.2 + STEPS / 2, 0.2 - STEPS / 2], axis=1),
+    "source_shares": [0.3, 0.3, 0.2, 0.2],
+}
+
+
+def test_look():
+    check_look(AdaptationVerdictDisplay(**VERDICT).plot().figure_, "adaptation_verdict")
+
+
+def test_look_of_shares():
+    display = AdaptationVerdictDisplay(**VERDICT).plot_shares()
+    check_look(display.figure_, "adaptation_verdict_shares")
