@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from kinds import one_of_each_kind
 from torch import nn
 
 import skda.adaptation
@@ -59,7 +60,7 @@ def run(network, rows):
         return network(torch.as_tensor(rows)).numpy()
 
 
-@pytest.mark.parametrize("cls", [*METHODS, FineTuneClassifier], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", one_of_each_kind([*METHODS, FineTuneClassifier]))
 def test_networks_compute_what_estimators_do(cls, few, rows):
     clf = fit(cls, few)
     before = str(clf.net_.module_), copy.deepcopy(clf.net_.module_.state_dict())

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from kinds import one_of_each_kind
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import LRScheduler
@@ -65,7 +66,7 @@ def _calls(clf, data=DATA, n_calls=3):
     return clf
 
 
-@pytest.mark.parametrize("cls", [cls for cls in METHODS if cls not in STAGED])
+@pytest.mark.parametrize("cls", one_of_each_kind([cls for cls in METHODS if cls not in STAGED]))
 def test_as_many_calls_as_epochs_are_one_fit(cls):
     pytest.importorskip("ot") if cls.__name__ == "DeepJDOTClassifier" else None
     clf = _calls(cls(**_params(cls)))

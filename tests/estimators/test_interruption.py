@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cuts import CLASSIFIERS, Watch, fit_args, make, press_ctrl_c, state_of
+from kinds import representatives
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
@@ -65,7 +66,7 @@ def assert_whole(clf, state, few):
 # -- all estimators ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", CLASSIFIERS)
+@pytest.mark.parametrize("cls", representatives(CLASSIFIERS))
 def test_last_whole_epoch_is_kept(cls, few):
     at = 2 if cls is ShallowDANNClassifier else 3  # that has one batch in an epoch
     clf, state = interrupted(cls, few, at=at)

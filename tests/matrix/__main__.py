@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections import Counter
+from pathlib import Path
 
 import torch
 
@@ -14,6 +15,7 @@ ROOMS = ("losses", "metrics", "scorers", "subspace", "estimators")
 def main(arguments):
     """Judge every cell of the rooms named, or of all."""
     torch.set_num_threads(1)
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does
     for room in [name for name in arguments if not name.startswith("-")] or ROOMS:
         subjects = importlib.import_module(f".test_{room}", __package__).SUBJECTS
         counts = Counter()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from devices import on_cpu
+from kinds import one_of_each_kind
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -68,7 +69,7 @@ def rows(digits):
     return digits.X_target[50:80, 20:44]
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", one_of_each_kind(ESTIMATORS))
 def test_estimators_come_back(cls, digits, rows, roundtrip, assert_same):
     estimator = fit(cls, digits)
     loaded = roundtrip(estimator)
@@ -83,7 +84,7 @@ def test_estimators_come_back(cls, digits, rows, roundtrip, assert_same):
         assert loaded.score(rows, y) == estimator.score(rows, y)
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", one_of_each_kind(ESTIMATORS))
 def test_unfitted_estimators_come_back_unfitted(cls, roundtrip):
     loaded = roundtrip(cls())
     assert type(loaded) is cls and repr(loaded) == repr(cls())

@@ -25,7 +25,7 @@ PAGES_WITH_PICTURES = (
     "target_accuracy.html",
     "guide/which_method.html",
 )
-# A picture that is no picture cannot be decoded; the two logos are on every page.
+# What cannot be decoded is shown as nothing.
 BROKEN = """
     Promise.all([...document.images].map(image => {
         image.loading = 'eager';
