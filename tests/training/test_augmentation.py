@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from devices import on_cpu
+from kinds import one_of_each_kind
 from torch import nn
 
 from skda import adaptation
@@ -82,7 +83,7 @@ def forwards(monkeypatch):
 # -- every method -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", DEEP, ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", one_of_each_kind(DEEP))
 @pytest.mark.parametrize("labelled", [False, True], ids=["unlabeled", "labelled"])
 @pytest.mark.filterwarnings("ignore")
 def test_every_method_trains_on_augmented_rows_and_on_no_others(method, labelled, few, forwards):
