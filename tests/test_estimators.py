@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from kinds import one_of_each_kind, representatives
+from kinds import REPRESENTATIVES, one_of_each_kind, representatives
 from sklearn.base import clone
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -66,7 +66,8 @@ def checked(classes):
 
 def run_check(estimator, check):
     if type(estimator) in SHORTER and check.func.__name__ not in LEARNING:
-        estimator.set_params(max_epochs=N_EPOCHS)
+        # All checks of an estimator have the same object.
+        estimator = clone(estimator).set_params(max_epochs=N_EPOCHS)
     check(estimator)
 
 
@@ -83,6 +84,12 @@ def test_check_estimator(estimator, check):
 @checked(ESTIMATORS)
 def test_check_every_estimator(estimator, check):
     run_check(estimator, check)
+
+
+def test_what_trains_in_a_way_of_its_own_stands_for_itself():
+    ways = {"fit", "net_class", "make_stages", "make_backbone", "row_kinds", "task_class"}
+    alone = {cls.__name__ for cls in METHODS if ways & set(vars(cls))}
+    assert alone <= REPRESENTATIVES <= {cls.__name__ for cls in ESTIMATORS}
 
 
 @pytest.mark.parametrize("cls", CLASSIFIERS)
