@@ -75,8 +75,8 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
         As in :class:`~sklearn.model_selection.GridSearchCV`.
 
     n_jobs : int, default=None
-        Number of processes, each of which trains stacks of its own. None means 1. Every process
-        takes some seconds to begin.
+        Number of processes, this one among them, each of which trains stacks of its own. None means
+        1. The others take some seconds to begin, in which this one is at work.
 
     stack_size : int, default=32
         Fits that are under way at a time in every process. Memory holds the rows, weights and

@@ -3,13 +3,17 @@
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import cpu_count, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
+from skda._threads import threads_at_most
 from skda.training import StackedFits
 
 
@@ -48,6 +52,44 @@ def _run(tasks, stack_size):
     with warnings.catch_warnings():
         outcomes = fits.run(tasks)
     return outcomes, fits.n_stacked, fits.n_alone
+
+
+def _run_part(numbered, stack_size):
+    number, tasks = numbered
+    return number, _run(tasks, stack_size)
+
+
+def _run_beside_others(parts, stack_size, executor, n_others):
+    """Run parts here and in other processes; whoever is done takes the next one.
+
+    A process takes some seconds to begin, in which this one has long been at work.
+    """
+
+    def hand_on():
+        return [executor.submit(_run_part, part, stack_size).result() for part in _left_of(parts)]
+
+    with ThreadPoolExecutor(n_others) as threads:
+        waiting = [threads.submit(hand_on) for _ in range(n_others)]
+        try:
+            done = [_run_part(part, stack_size) for part in _left_of(parts)]
+        finally:
+            parts.clear()  # nothing new is begun after an error
+        return done + [outcome for future in waiting for outcome in future.result()]
+
+
+def _left_of(parts: deque) -> Iterator[Any]:
+    """Take and yield one part after the other, until those who share them have taken all."""
+    with suppress(IndexError):
+        while True:
+            yield parts.popleft()
+
+
+def _parts(tasks, stack_size, n_processes):
+    """Return parts of about the same size, as many for every process."""
+    n_rounds = -(-len(tasks) // (stack_size * n_processes))
+    n_parts = min(n_rounds * n_processes, len(tasks))
+    ends = [number * len(tasks) // n_parts for number in range(n_parts + 1)]
+    return [tasks[start:end] for start, end in pairwise(ends)]
 
 
 class _Job:
@@ -107,28 +149,29 @@ class StackingBackend(ParallelBackendBase):
     apply_async = submit  # before joblib 1.5
 
     def run_next(self) -> None:
-        """Run as many tasks as there may be under way, or fewer if all then go in equal parts."""
-        n_waiting = len(self._jobs)
-        n_parts = -(-n_waiting // (self.stack_size * self._n_processes))
-        size = -(-n_waiting // n_parts)
-        jobs = [self._jobs.popleft() for _ in range(size)]
+        """Run the tasks that wait, in parts that are as large as stacks may be."""
+        jobs = list(self._jobs)
+        self._jobs.clear()
         for job, outcome in zip(jobs, self._outcomes([job.task for job in jobs]), strict=True):
             job.outcome = outcome
         for job in jobs:  # which submits further tasks
             job.callback(job.outcome)
 
     def _outcomes(self, tasks):
-        n_parts = min(self._n_processes, len(tasks))
-        ends = [number * len(tasks) // n_parts for number in range(n_parts + 1)]
-        parts = [tasks[start:end] for start, end in pairwise(ends)]
-        if n_parts == 1:
-            done: Any = [_run(tasks, self.stack_size)]
+        parts = deque(enumerate(_parts(tasks, self.stack_size, self._n_processes)))
+        n_others = min(self._n_processes, len(parts)) - 1
+        if n_others:
+            env = self._prepare_worker_env(n_others + 1)
+            executor = get_reusable_executor(n_others, env=env)
+            with threads_at_most(max(1, cpu_count() // (n_others + 1))):
+                done = _run_beside_others(parts, self.stack_size, executor, n_others)
         else:
-            parallel = Parallel(n_jobs=n_parts, backend="loky")
-            done = list(parallel(delayed(_run)(part, self.stack_size) for part in parts))
-        for _, n_stacked, n_alone in done:
+            done = [_run_part(part, self.stack_size) for part in parts]
+        outcomes = []
+        for _, (of_part, n_stacked, n_alone) in sorted(done, key=itemgetter(0)):
             self.report.add(n_stacked, n_alone)
-        return [outcome for outcomes, _, _ in done for outcome in outcomes]
+            outcomes += of_part
+        return outcomes
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Forget the tasks that wait."""

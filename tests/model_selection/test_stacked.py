@@ -1,7 +1,10 @@
 """Searches that train alike networks as one are those of scikit-learn."""
 
+import os
+
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
@@ -102,3 +105,14 @@ def test_other_functions_of_scikit_learn_stack_too(rows, classifier):
 def test_no_processes_at_all():
     with stacked_fits(), pytest.raises(ValueError, match="n_jobs must not be 0"):
         GridSearchCV(DeepCORALClassifier(), GRID, n_jobs=0).fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_worker_processes_share_the_parts_with_this_one():
+    def who(number):
+        return number, os.getpid()
+
+    with stacked_fits(stack_size=2):
+        done = Parallel(n_jobs=2)(delayed(who)(number) for number in range(7))
+    assert [number for number, _ in done] == list(range(7))
+    processes = {process for _, process in done}
+    assert os.getpid() in processes and len(processes) == 2
