@@ -65,6 +65,11 @@ def dropouts(part: nn.Module) -> list[nn.Dropout]:
     return [m for m in part.modules() if type(m) is nn.Dropout and m.training and m.p > 0]
 
 
+def smoothing_of(criterion: Any) -> float:
+    """Return how smooth a cross-entropy takes labels to be, 0 of other criteria."""
+    return criterion.label_smoothing if type(criterion) is nn.CrossEntropyLoss else 0.0
+
+
 def is_vectorized(alignment: nn.Module) -> bool:
     """Return whether the losses of an alignment are computed for all nets at once.
 
@@ -158,7 +163,10 @@ def form_of(net: Any, iterator: Any) -> tuple:
 
 
 class _StructurePickler(cloudpickle.Pickler):
-    """Writes down objects without the numbers in their tensors, and without rates of dropout."""
+    """Writes down objects without the numbers in their tensors, and without rates.
+
+    Dropout and the smoothing of labels have one, which is either zero or not.
+    """
 
     def persistent_id(self, obj):
         """Return what stands for a tensor."""
@@ -167,9 +175,12 @@ class _StructurePickler(cloudpickle.Pickler):
         return "values" if isinstance(obj, StepValues) else None
 
     def reducer_override(self, obj):
-        """Return what stands for a layer of dropout."""
+        """Return what stands for a part with a rate."""
         if type(obj) is nn.Dropout:
             return nn.Dropout, (0.5 if obj.p else 0.0, obj.inplace), {"training": obj.training}
+        if smoothing_of(obj):
+            state = {**vars(obj), "label_smoothing": 0.5}
+            return nn.CrossEntropyLoss, (), state
         return super().reducer_override(obj)
 
 

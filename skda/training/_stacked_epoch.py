@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 from skda._torch import StepValues
 from skda.training._part_state import get_attributes, set_module_state
-from skda.training._stack_form import Parts, dropouts, is_vectorized, step_values
+from skda.training._stack_form import Parts, dropouts, is_vectorized, smoothing_of, step_values
 from skda.training._stacked_layers import use_layers_of_stacks
 from skda.training._stacked_optimizer import StackedOptimizer
 
@@ -64,6 +64,25 @@ class _Step(nn.Module):
         self._noises: Any = None
         for number, part in enumerate(dropouts(self.parts)):
             object.__setattr__(part, "forward", partial(self._drop, number))
+        criterion: Any = self.parts.criterion
+        self._smoothing: Any = 0.0  # of the labels of the net at hand
+        if smoothing_of(criterion):
+            object.__setattr__(criterion, "forward", partial(self._smoothed_loss, criterion))
+
+    def _smoothed_loss(self, criterion, logits, y):
+        """Return the cross-entropy with labels as smooth as this net has them: linear in that."""
+        plain, flat = (
+            nn.functional.cross_entropy(
+                logits,
+                y,
+                criterion.weight,
+                ignore_index=criterion.ignore_index,
+                reduction=criterion.reduction,
+                label_smoothing=smoothing,
+            )
+            for smoothing in (0.0, 1.0)
+        )
+        return (1 - self._smoothing) * plain + self._smoothing * flat
 
     def _drop(self, number, x):
         if self._noises is None:
@@ -84,6 +103,7 @@ class _Step(nn.Module):
             collected.values.clear()
         self._noises = iter(batch["noises"]) if "noises" in batch else None
         net._weights, net.current_trade_off = batch.get("weights"), batch["trade_off"]
+        self._smoothing = batch["smoothing"]
         rows = net.module_.rows
         rows.target_share = batch.get("share")
         logits, activations = net.module_(batch["X"])
@@ -137,6 +157,7 @@ class StackedEpoch:
         ]
         optimizers = [net.optimizer_ for net in nets]
         self.optimizer = StackedOptimizer(optimizers, parameters, self.learning, self.rates)
+        self.smoothing = torch.tensor([smoothing_of(parts.criterion) for parts in self.parts])
         self.drop_rates = [[part.p for part in dropouts(parts)] for parts in self.parts]
 
     def _stack(self):
@@ -215,6 +236,7 @@ class StackedEpoch:
         batch: dict[str, Any] = dict(zip(("X", "y", "weights"), columns, strict=False))
         trade_offs = [of_net[number] for of_net in self.trade_offs]
         batch["trade_off"] = torch.tensor(trade_offs)  # in the type of the weights
+        batch["smoothing"] = self.smoothing
         shares = []
         for net, trade_off in zip(self.nets, trade_offs, strict=True):
             net.current_trade_off = trade_off

@@ -95,6 +95,19 @@ def test_stacked_fits_are_those_of_plain_ones(method, rows):
     assert_alike(alone, together, rows)
 
 
+@pytest.mark.parametrize("weights", [{}, {"class_weight": {0: 1, 1: 2, 2: 3}}])
+def test_labels_may_be_smooth_to_different_degrees(rows, weights):
+    smooth = {"criterion__label_smoothing": 0.3, **weights}
+    estimators = variants(DeepCORALClassifier(), **smooth)
+    estimators[2].set_params(criterion__label_smoothing=0.05)
+    alone, together, fits = both(estimators, rows)
+    assert fits.n_stacked == 6 and not fits.n_alone
+    assert_alike(alone, together, rows)
+    plain = clone(estimators[0]).set_params(criterion__label_smoothing=0)
+    _, _, fits = both([plain, *estimators[:2]], rows)
+    assert fits.n_stacked == 4  # nets without it keep the plain loss
+
+
 @pytest.fixture
 def double(monkeypatch):
     """Let estimators train in float64."""
