@@ -1,8 +1,11 @@
 """What an extractor computes: the features of batches, new or remembered."""
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from skda._digest import digest
 from skda._threads import counted, threads_at_most, threads_that_fill
 from skda._torch import resolve_device
 from skda.backbones import layer_names
+from skda.feature_extraction._batch_size import make_batch_size
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._engine_room import EngineRoom
 from skda.feature_extraction._engines import CPU_ENGINES, engine_choices
@@ -39,11 +43,23 @@ class ComputationMixin(ExtractorPart):
     def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
         self._expect(len(X), device, sizes)
-        for rows, inputs, errors in self._batches(X, self._numbers(X), device):
-            values = self._features(inputs, device, sizes)
-            check_finite_features(values, inputs, rows, errors)
-            values[list(errors)] = torch.nan
+        batches = self._numbers(X, self._size_on(device))
+        for rows, values, errors in self._passed(X, batches, device, sizes):
             yield rows, values, list(errors.values())
+
+    def _passed(self, X, batches, device, sizes) -> Iterator[tuple[Any, Any, dict]]:
+        """Yield the rows of batches, their features, and errors by position in the batch."""
+        size, last = self._size_on(device), None
+        for rows, inputs, errors in self._batches(X, batches, device):
+            values = size.compute(partial(self._features, device=device, sizes=sizes), inputs)
+            check_finite_features(values, inputs, rows, errors)  # waits for the device
+            values[list(errors)] = torch.nan
+            # From one to the next, with all that is done beside the network.
+            now = perf_counter()
+            if last is not None:
+                size.measured(len(values), now - last)
+            last = now
+            yield rows, values, errors
 
     def _remembered(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
         """Yield the same, computed only where the cache does not know it."""
@@ -56,16 +72,11 @@ class ComputationMixin(ExtractorPart):
                 found, values = cache.get(keys)
                 missing, messages = np.flatnonzero(~found), []
                 self._expect(len(missing), device, sizes)
-                batches = (
-                    start + missing[first : first + self.batch_size]
-                    for first in range(0, len(missing), self.batch_size)
-                )
-                for numbers, inputs, errors in self._batches(X, batches, device):
+                size = self._size_on(device)
+                batches = (start + missing[part] for part in size.slices(len(missing)))
+                for numbers, features, errors in self._passed(X, batches, device, sizes):
                     places = numbers - start
-                    features = self._features(inputs, device, sizes)
-                    check_finite_features(features, inputs, numbers, errors)
                     values[places] = features.cpu().numpy()
-                    values[places[list(errors)]] = np.nan
                     new = np.delete(places, list(errors))
                     cache.put([keys[place] for place in new], values[new])
                     messages += errors.values()
@@ -160,6 +171,21 @@ class ComputationMixin(ExtractorPart):
     def _engine_room(self):
         return self._engines.setdefault("room", EngineRoom())
 
+    def _size_on(self, device):
+        """Return how many rows a batch has on a device, as far as that has been found out."""
+        key = "rows of a batch", self.batch_size, self.engine, torch.device(device)
+        if key not in self._engines:
+            # Texts differ in what a row takes, and inputs by name in what a row is.
+            is_alike = isinstance(self.input_shape_, tuple)
+            self._engines[key] = make_batch_size(
+                self.batch_size,
+                device,
+                work=self._work if is_alike else None,
+                n_values=max(math.prod(self.input_shape_), self._n_features_out) if is_alike else 0,
+                engine=self.engine,
+            )
+        return self._engines[key]
+
     def _expect(self, n_rows, device, sizes):
         """Count rows that are about to be computed: many repay the conversion of a network."""
         may_convert = self.engine not in ("eager", "compile") and torch.device(device).type == "cpu"
@@ -189,7 +215,7 @@ class ComputationMixin(ExtractorPart):
         if self.n_threads != "auto" or torch.device(device).type != "cpu" or not is_torch:
             return nullcontext()
         # By a whole batch: features of a row would depend on how many others come with it.
-        n_threads = threads_that_fill(self._work, self.batch_size, is_training=False)
+        n_threads = threads_that_fill(self._work, self._size_on(device).rows, is_training=False)
         return threads_at_most(n_threads)
 
     def __getstate__(self):

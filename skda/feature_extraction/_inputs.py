@@ -44,12 +44,11 @@ class InputMixin(RowInputMixin, ExtractorPart):
                 first_error = first_error or error
         raise ValueError(f"None of the {len(X)} images of X can be read; the first: {first_error}")
 
-    def _numbers(self, X):
+    def _numbers(self, X, size):
         """Return the rows of every batch; texts go with others of their length."""
-        size = self.batch_size
-        if isinstance(X, TextRows):
-            return X.length_sorted_batches(size)
-        return (slice(start, start + size) for start in range(0, len(X), size))
+        return (
+            X.length_sorted_batches(size.rows) if isinstance(X, TextRows) else size.slices(len(X))
+        )
 
     def _batches(self, X, batches, device):
         """Yield rows, inputs of the network, and errors by position in the batch."""

@@ -25,7 +25,7 @@ class OutputMixin(ClassNamePrefixFeaturesOutMixin, ExtractorPart):
         if is_iterable_data(X):
             if out is not None:
                 raise ValueError("out needs the number of rows, which an iterable does not have.")
-            chunks = iterate_chunks(X, self.batch_size)
+            chunks = iterate_chunks(X, self._size_on(self._device_for(X)).rows)
             parts = (self._transform(chunk, None, domain) for chunk in chunks)
             return np.concatenate([as_host_array(part) for part in parts])
         if is_dask(X):
