@@ -4,7 +4,6 @@ import copy
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -50,9 +49,15 @@ class ComputationMixin(ExtractorPart):
     def _passed(self, X, batches, device, sizes) -> Iterator[tuple[Any, Any, dict]]:
         """Yield the rows of batches, their features, and errors by position in the batch."""
         size, last = self._size_on(device), None
-        for rows, inputs, errors in self._batches(X, batches, device):
-            values = size.compute(partial(self._features, device=device, sizes=sizes), inputs)
-            check_finite_features(values, inputs, rows, errors)  # waits for the device
+
+        def compute(batch):
+            batch = map_batch(lambda values: values.to(device, non_blocking=True), batch)
+            return self._features(self._as_input(batch, X), device, sizes)
+
+        for rows, batch, errors in self._batches(X, batches, device):
+            values = size.compute(compute, batch)
+            if not torch.isfinite(values).all():  # waits for the device
+                check_finite_features(values, self._as_input(batch, X), rows, errors)
             values[list(errors)] = torch.nan
             # From one to the next, with all that is done beside the network.
             now = perf_counter()
@@ -194,8 +199,7 @@ class ComputationMixin(ExtractorPart):
             self._engine_room.expect(self._feature_module(sizes), n_rows * n_versions)
 
     def _features(self, inputs, device, sizes) -> torch.Tensor:
-        """Return the finished features of a batch."""
-        inputs = map_batch(lambda values: values.to(device, non_blocking=True), inputs)
+        """Return the finished features of a batch on a device."""
         engine = self._engine_for(device, inputs, sizes)
         total: Any = 0
         n_versions = 0

@@ -7,7 +7,13 @@ from joblib import effective_n_jobs
 from skda.estimators import RowInputMixin
 from skda.feature_extraction._digests import content_keys
 from skda.feature_extraction._parts import ExtractorPart
-from skda.images import ImageRows, UnreadableImageError, decoded_batches
+from skda.images import (
+    ImageRows,
+    PixelRows,
+    UnreadableImageError,
+    decoded_batches,
+    normalise_pixels,
+)
 from skda.rows import as_batch, map_batch
 from skda.text import TextRows
 from skda.training import AdaptationModule
@@ -33,7 +39,7 @@ class InputMixin(RowInputMixin, ExtractorPart):
     def _first_input(self, X):
         """Return the first row, or the first image that can be read, as a batch."""
         if not isinstance(X, ImageRows):
-            return self._as_input(X[:1])
+            return self._as_input(self._own(X[:1]), X)
         first_error = None
         for number in range(len(X)):
             try:
@@ -51,24 +57,43 @@ class InputMixin(RowInputMixin, ExtractorPart):
         )
 
     def _batches(self, X, batches, device):
-        """Yield rows, inputs of the network, and errors by position in the batch."""
+        """Yield rows, what becomes inputs of the network, and errors by position in the batch."""
         if isinstance(X, ImageRows):
             X.row_shape = self.input_shape_
-            yield from decoded_batches(
-                X,
+            pixels = PixelRows.of(X)
+            decoded = decoded_batches(
+                X if pixels is None else pixels,
                 batches,
                 n_jobs=effective_n_jobs(self.n_jobs),
                 skip_unreadable=self.on_error == "nan",
                 pin_memory=torch.device(device).type == "cuda",
             )
+            for rows, inputs, errors in decoded:
+                yield rows, inputs if pixels is None else inputs.permute(0, 2, 3, 1), errors
         else:
             for rows in batches:
-                yield rows, self._as_input(X[rows]), {}
+                yield rows, self._own(X[rows]), {}
 
     @staticmethod
-    def _as_input(rows):
+    def _own(rows):
         """Return a batch of its own: a network that works in place must not write into X."""
-        return AdaptationModule.as_input(map_batch(torch.clone, as_batch(rows)))
+        return map_batch(torch.clone, as_batch(rows))
+
+    @staticmethod
+    def _as_input(batch, X):
+        """Return what the network takes; bytes have gone to its device, where they become floats.
+
+        Parameters
+        ----------
+        batch : torch.Tensor of shape (n, ...), or dict of them
+            Rows of X, pixels of uint8 with channels last.
+
+        X : object
+            All rows.
+        """
+        if isinstance(batch, torch.Tensor) and batch.dtype == torch.uint8:
+            return normalise_pixels(batch, X.preprocess if isinstance(X, ImageRows) else None)
+        return AdaptationModule.as_input(batch)
 
 
 def row_shape(example):

@@ -8,10 +8,15 @@ from skda.images._arrange import arrange_images
 from skda.images._decoding import decoded_batches
 from skda.images._layout import LAYOUTS
 from skda.images._options import ImageReading, UnreadableImageError, resolve_reading
-from skda.images._preprocess import CROP_MODES, ImagePreprocess, resolve_preprocess
+from skda.images._preprocess import (
+    CROP_MODES,
+    ImagePreprocess,
+    normalise_pixels,
+    resolve_preprocess,
+)
 from skda.images._ranges import expected_range, warn_of_range
 from skda.images._reading import as_image_list, read_image
-from skda.images._rows import ImageRows
+from skda.images._rows import ImageRows, PixelRows
 from skda.images._store import decode_rows
 from skda.images._stored import StoredRows
 
@@ -21,6 +26,7 @@ __all__ = [
     "ImagePreprocess",
     "ImageReading",
     "ImageRows",
+    "PixelRows",
     "StoredRows",
     "UnreadableImageError",
     "arrange_images",
@@ -28,6 +34,7 @@ __all__ = [
     "decode_rows",
     "decoded_batches",
     "expected_range",
+    "normalise_pixels",
     "read_image",
     "resolve_preprocess",
     "resolve_reading",

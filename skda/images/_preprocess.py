@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -183,8 +184,7 @@ class ImagePreprocess:
         inputs : torch.Tensor of shape (n, n_channels, height, width)
             In float32, with channels last in memory.
         """
-        rows = self._affine(pixels.shape[3])
-        scale, offset = (torch.from_numpy(row).to(pixels.device) for row in rows)
+        scale, offset = _affine_on(self, pixels.shape[3], pixels.device)
         # In this order, and in two steps: a fused multiply-add rounds otherwise.
         inputs = pixels.reshape(-1, len(scale)).float().mul_(scale).sub_(offset)
         return inputs.view(pixels.shape).permute(0, 3, 1, 2)
@@ -209,6 +209,43 @@ class ImagePreprocess:
                 "std for its channels."
             )
         return len(image.getbands())
+
+
+@lru_cache(maxsize=8)
+def _affine_on(preprocess, n_channels, device):
+    """Two rows of numbers on a device, to which a copy would wait for all that is under way."""
+    with torch.inference_mode(False):  # in which they would be of no use to a training
+        return tuple(torch.from_numpy(row).to(device) for row in preprocess._affine(n_channels))
+
+
+def normalise_pixels(pixels: torch.Tensor, preprocess: "ImagePreprocess | None") -> torch.Tensor:
+    """Return inputs of a network from pixels, on any device bit for bit as from one picture.
+
+    Parameters
+    ----------
+    pixels : torch.Tensor of uint8 of shape (n, height, width, n_channels)
+        Resized and cropped, on any device.
+
+    preprocess : ImagePreprocess or None
+        What normalises them; None scales them to [0, 1].
+
+    Returns
+    -------
+    inputs : torch.Tensor of shape (n, n_channels, height, width)
+        In float32, with channels last in memory.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skda.images import normalise_pixels
+    >>> normalise_pixels(torch.full((1, 6, 8, 3), 255, dtype=torch.uint8), None).max()
+    tensor(1.)
+    """
+    if preprocess is not None:
+        return preprocess.normalise(pixels)
+    # By a tensor: CUDA multiplies by the inverse of a number, which rounds otherwise.
+    white = torch.full((), 255, dtype=torch.float32, device=pixels.device)
+    return pixels.float().div_(white).permute(0, 3, 1, 2)
 
 
 def _covering_size(size, box):

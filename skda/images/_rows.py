@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skda.images._options import ImageReading
+from skda.images._preprocess import ImagePreprocess
 from skda.images._reading import read_image
 
 _DEFAULT = ImageReading()
@@ -135,3 +136,35 @@ class ImageRows:
                 f"{getattr(array, 'shape', type(array).__name__)}."
             )
         return torch.as_tensor(array, dtype=torch.float32)
+
+
+class PixelRows(ImageRows):
+    """The same images as pixels of uint8, as they are before :func:`normalise_pixels`."""
+
+    dtype = np.dtype(np.uint8)
+
+    @classmethod
+    def of(cls, images: ImageRows) -> "PixelRows | None":
+        """Return the pixels of images, or None if what normalises them is not known.
+
+        Parameters
+        ----------
+        images : ImageRows
+            The images, which stay as they are.
+
+        Returns
+        -------
+        pixels : PixelRows or None
+            None for a `preprocess` of the user's own or of another library.
+        """
+        if not (images.preprocess is None or type(images.preprocess) is ImagePreprocess):
+            return None
+        pixels = cls.__new__(cls)
+        vars(pixels).update(vars(images))
+        return pixels
+
+    def _as_row(self, image):
+        array = np.asarray(image) if self.preprocess is None else self.preprocess.pixels(image)
+        array = array if array.ndim == 3 else array[..., None]
+        # As a view of a copy: torch warns of memory that it must not write to.
+        return torch.from_numpy(array.copy()).permute(2, 0, 1)

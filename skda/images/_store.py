@@ -13,9 +13,8 @@ from joblib import effective_n_jobs
 
 from skda._optional import import_optional
 from skda.images._decoding import decoded_batches
-from skda.images._preprocess import ImagePreprocess
 from skda.images._reading import UnreadableImageError, read_image
-from skda.images._rows import ImageRows
+from skda.images._rows import ImageRows, PixelRows
 from skda.images._sinks import make_sink
 from skda.images._stored import StoredFile, StoredRows
 
@@ -82,10 +81,10 @@ def decode_rows(
         raise ValueError(f"on_error must be 'raise' or 'drop', got {on_error!r}.")
     folder = _check_store(store)
     skip, n_jobs = on_error == "drop", effective_n_jobs(1 if n_jobs is None else n_jobs)
-    is_known = images.preprocess is None or type(images.preprocess) is ImagePreprocess
-    if store is None or not (is_known or folder):
+    pixels = PixelRows.of(images)
+    if store is None or (pixels is None and folder is None):
         return _readable(images, n_jobs) if skip else (images, {})
-    return _decode_all(_Pixels.of(images) if is_known else copy.copy(images), folder, n_jobs, skip)
+    return _decode_all(copy.copy(images) if pixels is None else pixels, folder, n_jobs, skip)
 
 
 def _check_store(store):
@@ -103,24 +102,6 @@ def _check_store(store):
             "name one that can be written to, or leave it at 'auto'."
         ) from error
     return folder
-
-
-class _Pixels(ImageRows):
-    """The same images as pixels, without the normalisation."""
-
-    dtype = np.dtype(np.uint8)
-
-    @classmethod
-    def of(cls, images):
-        pixels = cls.__new__(cls)
-        vars(pixels).update(vars(images))
-        return pixels
-
-    def _as_row(self, image):
-        array = np.asarray(image) if self.preprocess is None else self.preprocess.pixels(image)
-        array = array if array.ndim == 3 else array[..., None]
-        # As a view of a copy: torch warns of memory that it must not write to.
-        return torch.from_numpy(array.copy()).permute(2, 0, 1)
 
 
 def _readable(images, n_jobs):
@@ -167,7 +148,9 @@ def _decode_all(source, folder, n_jobs, skip):
             # What is left out is not known to another call that finds the file.
             kept = sink.finish(None if unreadable else path)
     pixels, file = kept
-    rows = StoredRows(pixels, source.preprocess if isinstance(source, _Pixels) else None, file=file)
+    rows = StoredRows(
+        pixels, source.preprocess if isinstance(source, PixelRows) else None, file=file
+    )
     if unreadable:
         rows = rows.subset(np.setdiff1d(np.arange(len(source)), list(unreadable)))
     return rows, unreadable
@@ -190,7 +173,7 @@ def _first_readable(source, skip):
 
 def _path_of(source, folder):
     """Return where rows are found again as long as images and settings are the same, or None."""
-    if not isinstance(source, _Pixels):
+    if not isinstance(source, PixelRows):
         return None  # of the user's own preprocessing nobody knows whether it is the same
     settings = {
         name: value for name, value in vars(source).items() if name not in ("items", "name")

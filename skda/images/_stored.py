@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from skda._torch import as_tensor
+from skda.images._preprocess import normalise_pixels
 
 
 class StoredFile:
@@ -150,10 +151,7 @@ class StoredRows:
         """
         if pixels.dtype != torch.uint8:
             return pixels.permute(0, 3, 1, 2)
-        if self.preprocess is not None:
-            return self.preprocess.normalise(pixels)
-        # By a tensor: CUDA multiplies by the inverse of a number, which rounds otherwise.
-        return pixels.float().div_(pixels.new_tensor(255, dtype=torch.float32)).permute(0, 3, 1, 2)
+        return normalise_pixels(pixels, self.preprocess)
 
     def subset(self, rows: np.ndarray) -> "StoredRows":
         """Return some of the rows, without a copy of them.
