@@ -18,7 +18,7 @@ from skda.backbones import layer_names
 from skda.feature_extraction._batch_size import make_batch_size
 from skda.feature_extraction._cache import RowCache
 from skda.feature_extraction._engine_room import EngineRoom
-from skda.feature_extraction._engines import CPU_ENGINES, engine_choices
+from skda.feature_extraction._engines import CPU_ENGINES, Engine, engine_choices
 from skda.feature_extraction._export import finish_features
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._finite import check_finite_features
@@ -56,8 +56,13 @@ class ComputationMixin(ExtractorPart):
 
         for rows, batch, errors in self._batches(X, batches, device):
             values = size.compute(compute, batch)
+            values[list(errors)] = 0  # something else stood in the place of these images
             if not torch.isfinite(values).all():  # waits for the device
-                check_finite_features(values, self._as_input(batch, X), rows, errors)
+                inputs = self._as_input(batch, X)
+                if self._leave_float16(device, inputs, sizes):
+                    values = size.compute(compute, batch)
+                    values[list(errors)] = 0
+                check_finite_features(values, inputs, rows)
             values[list(errors)] = torch.nan
             # From one to the next, with all that is done beside the network.
             now = perf_counter()
@@ -164,13 +169,30 @@ class ComputationMixin(ExtractorPart):
                     "and of inputs by name run with engine='eager' and precision='float32'."
                 )
             return self._feature_module(sizes)
-        return self._engine_room.engine_for(
+        engine = self._engine_room.engine_for(
             self._feature_module(sizes),
             example,
             engine=self.engine,
             precision=self.precision,
             device=device,
         )
+        self._tell(engine)
+        return engine
+
+    def _tell(self, engine):
+        while engine.notes:
+            note = engine.notes.pop(0)
+            if self.verbose:
+                print(note)
+
+    def _leave_float16(self, device, example, sizes):
+        """Return whether the network now runs in a precision that may hold what float16 did not."""
+        engine = self._engine_for(device, example, sizes)
+        if not isinstance(engine, Engine):
+            return False
+        has_left = engine.leave_float16()
+        self._tell(engine)
+        return has_left
 
     @property
     def _engine_room(self):

@@ -1,23 +1,26 @@
 """What runs a network: torch itself, compiled torch, OpenVINO or ONNX Runtime."""
 
 import os
-import tempfile
 from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-ENGINES = ("auto", "eager", "compile", "openvino", "onnxruntime")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+from skda.feature_extraction._builders import BUILDERS, LIBRARIES, autocast
+from skda.feature_extraction._precision import (
+    PRECISIONS,
+    fits_float16,
+    half_precision,
+    relative_drift,
+    wider_precision,
+)
 
-_LIBRARIES = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "onnxscript"], "eager": []}
+ENGINES = ("auto", "eager", "compile", "openvino", "onnxruntime")
+
 CPU_ENGINES = ("openvino", "onnxruntime")
 _AUTO_ON_CPU = ("openvino", "onnxruntime", "eager")
 
@@ -78,11 +81,12 @@ def make_engine(
           devices.
 
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Of the network; pooling and features are float32. ``"auto"`` takes bfloat16 for networks
-        that are not small where it is faster: on CUDA devices that have it (compute capability
-        8.0), and on CPUs with AMX unless the engine is onnxruntime. On CPUs with AVX512_BF16 but
-        without AMX it is slower than float32, which is what is taken there. OpenVINO runs only
-        what the CPU has; onnxruntime only float32.
+        Of the network; pooling and features are float32. ``"auto"`` takes a half precision for
+        networks that are not small where it is faster: float16 on CUDA devices (from compute
+        capability 7.0 on) if it holds what the network computes of the example, and else
+        bfloat16; bfloat16 on CPUs with AMX unless the engine is onnxruntime. On CPUs with
+        AVX512_BF16 but without AMX it is slower than float32, which is what is taken there.
+        OpenVINO runs only what the CPU has; onnxruntime only float32.
 
     device : str or torch.device, default="cpu"
         Where it runs.
@@ -126,9 +130,17 @@ class Engine:
 
     precision : str
         The precision that was chosen.
+
+    drift : float
+        How far the features of the example are from those of eager float32, in units of their
+        norm; 0 in float32.
+
+    notes : list of str
+        What was found out about the precision, for who wants to know.
     """
 
     _run: Any
+    precision: str
 
     def __init__(self, feature_module, example, engine, precision, device, share=_make):
         self.feature_module = feature_module
@@ -137,6 +149,8 @@ class Engine:
         self._request = engine, precision, torch.device(device)
         self._share = share
         self._run = None
+        self.drift, self.notes = 0.0, []
+        self._has_left_float16 = False
         self._lock, self._process = Lock(), os.getpid()
 
     def __call__(self, batch):
@@ -176,6 +190,8 @@ class Engine:
         ):
             try:
                 run = self._built(example, expected)
+                if precision == "auto" and self.precision == "float16":
+                    run = self._without_overflow(run, example, expected)
             except ImportError:
                 raise
             except Exception as error:  # each exporter has kinds of its own
@@ -186,11 +202,54 @@ class Engine:
                     f"in {self.precision}: {error} Use engine='eager' or 'auto'."
                 ) from error
             self._run = run
+            if self.precision != "float32":
+                with torch.inference_mode():
+                    self.drift = relative_drift(run(example), expected)
+                self.notes.append(
+                    f"precision: {self.precision}; features of {len(example)} rows differ from "
+                    f"those in float32 by {self.drift:.2g} of their norm."
+                )
             return
+
+    def _without_overflow(self, run, example, expected):
+        """Return what runs the network, in a wider precision if float16 does not hold it."""
+        device = example.device
+
+        def tried():
+            with autocast(device, "float16"):
+                self.feature_module(example)
+
+        with torch.inference_mode():
+            is_close = relative_drift(run(example), expected) <= _TOLERANCES["float16"]
+        if is_close and fits_float16(tried):
+            return run
+        self.precision = wider_precision(device)
+        self.notes.append(f"precision: float16 is too narrow here; {self.precision} instead.")
+        return self._built(example, expected)
+
+    def leave_float16(self):
+        """Run in a wider precision from now on, unless float16 was asked for.
+
+        Returns
+        -------
+        has_left : bool
+            Whether rows whose features are not finite may be in the wider one.
+        """
+        engine, precision, device = self._request
+        with self._lock:
+            if precision == "auto" and self.precision == "float16":
+                self._request = engine, wider_precision(device), device
+                self.notes.append(
+                    f"precision: features overflow in float16; {wider_precision(device)} from "
+                    "here on."
+                )
+                self._has_left_float16 = True
+                self.build()
+            return self._has_left_float16
 
     def _built(self, example, expected):
         def build():
-            run = _BUILDERS[self.name](self.feature_module, example, self.precision)
+            run = BUILDERS[self.name](self.feature_module, example, self.precision)
             if self.name != "eager":
                 with torch.inference_mode():
                     _check_agreement(run(example), expected, self.precision)
@@ -244,7 +303,7 @@ def engine_choices(engine, precision, device, *, is_small=False):
 def _is_installed(name, precision):
     if name == "onnxruntime" and precision not in ("auto", "float32"):
         return False
-    return all(find_spec(library) for library in _LIBRARIES[name])
+    return all(find_spec(library) for library in LIBRARIES[name])
 
 
 def _choose_precision(engine, precision, device, is_small):
@@ -262,15 +321,8 @@ def _choose_precision(engine, precision, device, is_small):
             )
         return "float32"
     if precision == "auto":
-        return "bfloat16" if _is_bfloat16_fast(device) and not is_small else "float32"
+        return (None if is_small else half_precision(device)) or "float32"
     return precision
-
-
-def _is_bfloat16_fast(device):
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return device.type == "cpu" and has_amx is not None and has_amx()
 
 
 def _check_agreement(got, expected, precision):
@@ -278,127 +330,3 @@ def _check_agreement(got, expected, precision):
         error = torch.linalg.norm(output - reference)
         if not error <= _TOLERANCES[precision] * torch.linalg.norm(reference) + 1e-6:
             raise ValueError("its features are not those of torch.")
-
-
-# -- engines --------------------------------------------------------------------------------------
-
-
-def _make_eager(feature_module, example, precision):
-    device = example.device
-
-    def run(batch):
-        with _autocast(device, precision):
-            return feature_module(batch.to(device).contiguous(memory_format=memory_format))
-
-    # Channels last is faster, but some networks need their activations contiguous, for a view.
-    formats = [torch.channels_last] if example.ndim == 4 else []
-    for memory_format in (*formats, torch.contiguous_format):
-        feature_module.to(memory_format=memory_format)
-        try:
-            with torch.inference_mode():
-                run(example)
-            break
-        except RuntimeError:
-            if memory_format == torch.contiguous_format:
-                raise
-    return run
-
-
-def _make_compiled(feature_module, example, precision):
-    from torch._inductor import config
-
-    device, size = example.device, 0
-    with _autocast(device, precision):  # an exported graph checks types of activations
-        graph = _export(feature_module, example).module()
-    compiled = torch.compile(graph, dynamic=False)
-
-    def run(batch):
-        nonlocal size
-        # Every size is compiled for itself, so smaller batches are filled up to the largest.
-        size = max(size, len(batch))
-        full = torch.cat([batch, batch[-1:].expand(size - len(batch), *batch.shape[1:])])
-        with config.patch(freezing=True), _autocast(device, precision):
-            outputs = compiled(_as_channels_last(full.to(device)))
-        return tuple(output[: len(batch)] for output in outputs)
-
-    return run
-
-
-def _make_openvino(feature_module, example, precision):
-    (openvino,) = _import_libraries("openvino")
-    core = openvino.Core()
-    capabilities = {"float32": "FP32", "bfloat16": "BF16", "float16": "FP16"}
-    if capabilities[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise ValueError("this CPU does not have that precision.")
-    model = core.compile_model(
-        openvino.convert_model(_export(feature_module, example)),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[
-                precision
-            ],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        },
-    )
-    return lambda batch: _as_tensors(model(_as_array(batch), share_inputs=True).values())
-
-
-def _make_onnxruntime(feature_module, example, precision):
-    onnxruntime, _ = _import_libraries("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.onnx"
-        program = _export(feature_module, example)
-        exported: Any = torch.onnx.export(program, dynamo=True, verbose=False)
-        exported.save(path)
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda batch: _as_tensors(session.run(None, {name: _as_array(batch)}))
-
-
-_BUILDERS = {
-    "eager": _make_eager,
-    "compile": _make_compiled,
-    "openvino": _make_openvino,
-    "onnxruntime": _make_onnxruntime,
-}
-
-
-def _import_libraries(engine):
-    try:
-        return [import_module(library) for library in _LIBRARIES[engine]]
-    except ImportError as error:
-        raise ImportError(
-            f"engine={engine!r} needs {' and '.join(_LIBRARIES[engine])}, and that cannot be "
-            f"imported ({error}); install it with: pip install skda[{engine}], in a checkout: "
-            f"pip install .[{engine}]"
-        ) from error
-
-
-def _export(feature_module, example):
-    """Return the network as a graph, for batches of any size."""
-    batch = torch.export.Dim("batch")
-    with torch.no_grad():
-        return torch.export.export(
-            feature_module, (example,), dynamic_shapes=({0: batch},), strict=False
-        )
-
-
-def _autocast(device, precision):
-    return torch.autocast(
-        device.type, dtype=getattr(torch, precision), enabled=precision != "float32"
-    )
-
-
-def _as_channels_last(batch):
-    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
-
-
-def _as_array(batch):
-    return np.ascontiguousarray(batch.cpu().numpy())
-
-
-def _as_tensors(arrays):
-    return tuple(torch.from_numpy(np.array(array)) for array in arrays)

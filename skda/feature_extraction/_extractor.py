@@ -22,10 +22,11 @@ from skda.estimators import ModuleKeywords
 from skda.feature_extraction._computation import ComputationMixin
 from skda.feature_extraction._dask import first_rows, is_dask
 from skda.feature_extraction._domains import DomainRowsMixin
-from skda.feature_extraction._engines import ENGINES, PRECISIONS
+from skda.feature_extraction._engines import ENGINES
 from skda.feature_extraction._export import ExportMixin
 from skda.feature_extraction._inputs import InputMixin, row_shape
 from skda.feature_extraction._output import OutputMixin
+from skda.feature_extraction._precision import PRECISIONS
 from skda.feature_extraction._versions import AUGMENTATIONS
 from skda.images import LAYOUTS
 from skda.rows import INPUTS, map_batch
@@ -169,9 +170,11 @@ class DeepFeatureExtractor(
         and share what was converted.
 
     precision : {"auto", "float32", "bfloat16", "float16"}, default="auto"
-        Of the network; features are float32. ``"auto"`` is float32, but bfloat16 for networks
-        that are not small where the processor is made for it: a CUDA device of compute
-        capability 8.0, or a CPU with AMX. Features then differ by about 1 %.
+        Of the network; features are float32. ``"auto"`` is float32, but half precision for
+        networks that are not small where the processor is made for it. On a CUDA device (compute
+        capability 7.0) that is float16, at a difference of about 0.1 %, or bfloat16 where float16
+        is too narrow: for the first rows, or, from there on, where features overflow, whose rows
+        are done again. On a CPU with AMX it is bfloat16, at about 1 %. ``verbose=1`` tells.
 
     cache : str or path, default=None
         Folder on a disk of this machine that remembers the features of every row, by its content

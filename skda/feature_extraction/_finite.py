@@ -1,14 +1,12 @@
 """Features that are numbers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 
-def check_finite_features(
-    features: torch.Tensor, inputs: Any, numbers: Any, unreadable: Collection[int] = ()
-) -> None:
+def check_finite_features(features: torch.Tensor, inputs: Any, numbers: Any) -> None:
     """Raise if features of a batch are NaN or infinite.
 
     Parameters
@@ -21,9 +19,6 @@ def check_finite_features(
 
     numbers : slice or ndarray of int of shape (n,)
         Which rows of X they are.
-
-    unreadable : collection of int
-        Positions of images that cannot be read, in the place of which there is something else.
 
     Raises
     ------
@@ -42,12 +37,10 @@ def check_finite_features(
     is_sound = torch.isfinite(features).all(dim=1)
     if is_sound.all():
         return
-    bad = [place for place in (~is_sound).nonzero()[:, 0].tolist() if place not in unreadable]
-    if not bad:
-        return
-    number = numbers.start + bad[0] if isinstance(numbers, slice) else int(numbers[bad[0]])
+    bad = int((~is_sound).nonzero()[0, 0])
+    number = numbers.start + bad if isinstance(numbers, slice) else int(numbers[bad])
     values = inputs.values() if isinstance(inputs, Mapping) else (inputs,)
-    largest = max(float(rows[bad[0]].abs().max()) for rows in values)
+    largest = max(float(rows[bad].abs().max()) for rows in values)
     raise ValueError(
         f"X: the features of row {number} are not finite, where its inputs go up to {largest:.3g} "
         "in size. Scale inputs to the range that the network was trained on, such as with "

@@ -34,7 +34,7 @@ def converted(monkeypatch):
             copied = pickle.loads(pickle.dumps(feature_module))
         return lambda batch: copied(batch)
 
-    monkeypatch.setitem(_engines._BUILDERS, "openvino", convert)
+    monkeypatch.setitem(_engines.BUILDERS, "openvino", convert)
     monkeypatch.setattr(_engines, "find_spec", lambda name: name == "openvino" or None)
     monkeypatch.setattr(_engines, "MIN_FLOPS", 0)
     for shared in (_engine_room._ENGINES, _engine_room._COUNTS):
@@ -134,7 +134,7 @@ def test_a_network_that_cannot_be_converted_is_tried_once(converted, monkeypatch
         tried.append(1)
         raise RuntimeError("no")
 
-    monkeypatch.setitem(_engines._BUILDERS, "openvino", fail)
+    monkeypatch.setitem(_engines.BUILDERS, "openvino", fail)
     for _ in range(3):
         _extractor().fit(ROWS).transform(ROWS)
     assert len(tried) == 1

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from skda.feature_extraction import DeepFeatureExtractor, _engines
-from skda.feature_extraction._engines import _LIBRARIES as LIBRARIES
+from skda.feature_extraction import DeepFeatureExtractor, _builders, _engines
+from skda.feature_extraction._builders import LIBRARIES
 from skda.feature_extraction._engines import engine_choices, make_engine
 from skda.feature_extraction._features import FeatureModule
 
@@ -92,7 +92,7 @@ def test_half_precisions_are_close(engine, precision, error, module, features):
 @pytest.mark.parametrize(("layer", "n_convolutions"), [("0", 1), ("3", 2)])
 def test_converted_networks_hold_no_later_layers(engine, layer, n_convolutions, module):
     needs(engine)
-    program = _engines._export(FeatureModule(module, (layer,), "avg").eval(), IMAGES[:2])
+    program = _builders._export(FeatureModule(module, (layer,), "avg").eval(), IMAGES[:2])
     if engine == "openvino":
         operations = importlib.import_module("openvino").convert_model(program).get_ops()
         kinds = [operation.get_type_name() for operation in operations]
@@ -227,7 +227,7 @@ def test_engine_that_computes_something_else(features, monkeypatch):
     def make_wrong(feature_module, example, precision):
         return lambda batch: tuple(1.01 * output for output in feature_module(batch))
 
-    monkeypatch.setitem(_engines._BUILDERS, "openvino", make_wrong)
+    monkeypatch.setitem(_engines.BUILDERS, "openvino", make_wrong)
     with pytest.raises(ValueError, match="its features are not those of torch"):
         make_engine(features, IMAGES[:1], engine="openvino")
 
