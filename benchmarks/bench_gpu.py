@@ -1,7 +1,8 @@
 """Speed on a GPU: what skda does over loops written by hand, of one run on one device.
 
 Fits are compared with a loop written by hand, as it stands, recorded as one CUDA graph per step,
-and compiled; extraction with the same network in a plain loop; a search with one fit per candidate.
+and compiled; extraction, in batches whose size is found out and in such of 32, with the same
+network in a plain loop; a search with one fit per candidate.
 All that is compared alternates in one process, and the medians of the paired ratios of wall times
 are reported, with the device's work waited for:
 
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_training import BATCH, LOOPS, batches
+from sklearn.base import clone
 from torch import nn
 
 from skda._optional import import_optional
@@ -169,8 +171,11 @@ def bench_features(source, device, n_rows, size, repeats):
     network = models.mobilenet_v2(weights=None)
     network.classifier = nn.Identity()
     network = network.to(memory_format=torch.channels_last).eval()
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    extractor = DeepFeatureExtractor(network, device=device)
+    dtype = torch.float16 if device == "cuda" else torch.float32
+    extractor, of_32 = (
+        DeepFeatureExtractor(network, device=device, batch_size=size, random_state=0)
+        for size in ("auto", 32)
+    )
     by_hand = network if device == "cpu" else copy.deepcopy(network).to(device)
     batch_size = 256 if device == "cuda" else 16
     X = np.random.RandomState(0).rand(n_rows, 3, size, size).astype(np.float32)
@@ -180,15 +185,21 @@ def bench_features(source, device, n_rows, size, repeats):
         given = X
         if source == "JPEG files":
             given = write_pictures(Path(folder), n_rows, size)
-        extractor.fit(given[: min(len(given), 32)])
+        for each in (extractor, of_32):
+            each.fit(given[: min(len(given), 32)])
         functions = {
             "skda": lambda: extractor.transform(given),
+            "skda, batches of 32": lambda: of_32.transform(given),
             "eager": lambda: mean_of_layer(by_hand, X, device, batch_size, dtype),
         }
         if source == "JPEG files":
             functions["decoding"] = lambda: [decode(path) for path in given]
         result = paired(functions, device, repeats)
+        exact = clone(extractor).set_params(precision="float32").fit(given[:1]).transform(given)
+        drift = torch.as_tensor(extractor.transform(given) - exact).norm()
     result["rows per second"] = {k: n_rows / v for k, v in result["seconds"].items()}
+    result["relative drift"] = float(drift / torch.as_tensor(exact).norm())
+    result["rows of a batch"] = extractor._size_on(extractor._device_for(given)).rows
     return result
 
 
@@ -260,7 +271,6 @@ def bench_resnet(device, n_rows, size, batch_size, repeats):
 
 def bench_search(device, n_candidates, n_rows, epochs, repeats):
     """A search of trade-offs over plain fits of the same networks one by one."""
-    from sklearn.base import clone
     from sklearn.model_selection import GridSearchCV, KFold
 
     import skda.model_selection as model_selection

@@ -100,7 +100,7 @@ class BatchSize:
         Parameters
         ----------
         function : callable
-            From inputs to features.
+            From inputs to features; it must leave inputs as they are if there may be too many.
 
         inputs : torch.Tensor of shape (n, ...), or dict of them
             Rows.
@@ -168,9 +168,10 @@ def make_batch_size(
     """
     if requested != "auto":
         return BatchSize(requested)
+    is_cpu = torch.device(device).type == "cpu"
     if work is None:
-        return BatchSize(USUAL, may_shrink=True)
-    if torch.device(device).type == "cpu":
+        return BatchSize(USUAL, may_shrink=not is_cpu)
+    if is_cpu:
         n_fit = min(
             _MULTIPLY_ADDS_ON_CPU // max(work[0], 1), _VALUES_ON_CPU // n_values, _MOST_ON_CPU
         )

@@ -23,6 +23,7 @@ from skda.feature_extraction._export import finish_features
 from skda.feature_extraction._features import FeatureModule
 from skda.feature_extraction._finite import check_finite_features
 from skda.feature_extraction._inputs import keys_of, row_shape
+from skda.feature_extraction._link import ahead, make_link
 from skda.feature_extraction._parts import ExtractorPart
 from skda.feature_extraction._tolerant_cache import TolerantCache
 from skda.feature_extraction._versions import N_VERSIONS, image_versions
@@ -39,31 +40,45 @@ class ComputationMixin(ExtractorPart):
     _draws = False  # whether the network does so in eval mode
     _work: tuple[int, int] | None = None  # for a row: multiply-adds, and of how many products
 
-    def _computed(self, X, device, sizes) -> Iterator[tuple[Any, Any, list]]:
+    def _computed(self, X, device, sizes, *, to_host=True) -> Iterator[tuple[Any, Any, list]]:
         """Yield rows, their features, and messages of those that cannot be read."""
         self._expect(len(X), device, sizes)
         batches = self._numbers(X, self._size_on(device))
-        for rows, values, errors in self._passed(X, batches, device, sizes):
+        for rows, values, errors in self._passed(X, batches, device, sizes, to_host=to_host):
             yield rows, values, list(errors.values())
 
-    def _passed(self, X, batches, device, sizes) -> Iterator[tuple[Any, Any, dict]]:
+    def _passed(
+        self, X, batches, device, sizes, *, to_host=True
+    ) -> Iterator[tuple[Any, Any, dict]]:
         """Yield the rows of batches, their features, and errors by position in the batch."""
-        size, last = self._size_on(device), None
+        size, link, last = self._size_on(device), make_link(device), None
 
-        def compute(batch):
-            batch = map_batch(lambda values: values.to(device, non_blocking=True), batch)
-            return self._features(self._as_input(batch, X), device, sizes)
+        def compute(part):
+            inputs = self._as_input(part, X)
+            if inputs is part and link.may_repeat:
+                inputs = map_batch(torch.clone, part)  # for the network may work in place
+            return self._features(inputs, device, sizes)
 
-        for rows, batch, errors in self._batches(X, batches, device):
+        def computed(batch, errors):
             values = size.compute(compute, batch)
-            values[list(errors)] = 0  # something else stood in the place of these images
-            if not torch.isfinite(values).all():  # waits for the device
+            if errors:
+                values[list(errors)] = 0  # something else stood in the place of these images
+            return link.fetch(values, to_host=to_host)
+
+        def launched():
+            for rows, batch, errors in self._batches(X, batches, device):
+                batch = link.receive(link.send(batch))
+                yield rows, batch, errors, computed(batch, errors)
+
+        for rows, batch, errors, fetched in ahead(launched(), link.depth):
+            values, is_finite = link.wait(fetched)
+            if not is_finite:
                 inputs = self._as_input(batch, X)
                 if self._leave_float16(device, inputs, sizes):
-                    values = size.compute(compute, batch)
-                    values[list(errors)] = 0
+                    values, _ = link.wait(computed(batch, errors))
                 check_finite_features(values, inputs, rows)
-            values[list(errors)] = torch.nan
+            if errors:
+                values[list(errors)] = torch.nan
             # From one to the next, with all that is done beside the network.
             now = perf_counter()
             if last is not None:
@@ -86,7 +101,7 @@ class ComputationMixin(ExtractorPart):
                 batches = (start + missing[part] for part in size.slices(len(missing)))
                 for numbers, features, errors in self._passed(X, batches, device, sizes):
                     places = numbers - start
-                    values[places] = features.cpu().numpy()
+                    values[places] = features.numpy()
                     new = np.delete(places, list(errors))
                     cache.put([keys[place] for place in new], values[new])
                     messages += errors.values()

@@ -1,5 +1,7 @@
 """The rows that an extractor takes, batch by batch as inputs of its network."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from joblib import effective_n_jobs
@@ -39,7 +41,7 @@ class InputMixin(RowInputMixin, ExtractorPart):
     def _first_input(self, X):
         """Return the first row, or the first image that can be read, as a batch."""
         if not isinstance(X, ImageRows):
-            return self._as_input(self._own(X[:1]), X)
+            return self._as_input(map_batch(torch.clone, as_batch(X[:1])), X)
         first_error = None
         for number in range(len(X)):
             try:
@@ -72,12 +74,7 @@ class InputMixin(RowInputMixin, ExtractorPart):
                 yield rows, inputs if pixels is None else inputs.permute(0, 2, 3, 1), errors
         else:
             for rows in batches:
-                yield rows, self._own(X[rows]), {}
-
-    @staticmethod
-    def _own(rows):
-        """Return a batch of its own: a network that works in place must not write into X."""
-        return map_batch(torch.clone, as_batch(rows))
+                yield rows, map_batch(partial(_own, device=device), as_batch(X[rows])), {}
 
     @staticmethod
     def _as_input(batch, X):
@@ -94,6 +91,14 @@ class InputMixin(RowInputMixin, ExtractorPart):
         if isinstance(batch, torch.Tensor) and batch.dtype == torch.uint8:
             return normalise_pixels(batch, X.preprocess if isinstance(X, ImageRows) else None)
         return AdaptationModule.as_input(batch)
+
+
+def _own(values, device):
+    """Return values that X does not share: a network that works in place must not write into X.
+
+    Elsewhere than on the CPU it gets copies of what is sent there.
+    """
+    return values.clone() if torch.device(device).type == "cpu" else values
 
 
 def row_shape(example):

@@ -1,6 +1,7 @@
 """Where features go, and what they are called."""
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,10 @@ class OutputMixin(ClassNamePrefixFeaturesOutMixin, ExtractorPart):
         device = self._device_for(X)
         unreadable = []
         progress = RowProgress(len(X), self.verbose)
-        compute = self._computed if self.cache is None else self._remembered
+        stays = isinstance(features, torch.Tensor) and features.device.type != "cpu"
+        compute = partial(self._computed, to_host=not stays)
+        if self.cache is not None:
+            compute = self._remembered
         n_threads = None if self.n_threads == "auto" else self.n_threads  # by the engine
         with (
             threads_at_most(n_threads),
