@@ -19,7 +19,8 @@ Class attributes
     attribute ``adversary`` which parts learn against the others. In a step of its own it finds
     ``current_trade_off``, ``get_classification_loss(logits, labels)``, which knows the weights of
     the rows, ``descend(loss, optimizer)``, ``backward(loss)`` and, of two players,
-    ``fixed_adversary()``.
+    ``fixed_adversary()``. Steps of its own within a batch it owns up to by ``accumulates = False``,
+    since no step can wait for further batches then (``gradient_accumulation_steps``).
 
 ``iterator_class``
     The training batches, a subclass of :class:`skda.training.PairedBatches`.

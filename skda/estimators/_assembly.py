@@ -1,6 +1,7 @@
 """How an estimator's network is put together: backbone, bottleneck, head, and the net around it."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from skda.estimators._net_params import common_net_params
 from skda.estimators._network import example_rows, frozen_blocks, probe
 from skda.estimators._parts import EstimatorPart
 from skda.nn import MLP
-from skda.training import OPTIMIZERS, AdaptationModule, AdaptationNet, Training
+from skda.training import OPTIMIZERS, AdaptationModule, AdaptationNet, Stage, Training
 
 
 class AssemblyMixin(EstimatorPart):
@@ -67,7 +68,9 @@ class AssemblyMixin(EstimatorPart):
         seed_generators(training.seeds.alignment, training.device)
         own = self.net_params(training)
         params = {**common_net_params(self, training), **own, **params}
-        return (net_class or self.net_class)(module, **params)
+        net = (net_class or self.net_class)(module, **params)
+        net.check_accumulation(type(self).__name__)
+        return net
 
     def _optimizer_class(self):
         if not isinstance(self.optimizer, str):
@@ -96,6 +99,36 @@ class AssemblyMixin(EstimatorPart):
         """
         standardizes = vars(self).get("standardize_") is not None
         return training.resolver.build_to_train(self.input_shape_, standardizes=standardizes)
+
+    def name_layers(self, training: Training) -> Sequence[str]:
+        """Return the names of the layers whose activations are needed.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        layers : sequence of str
+            ``"inputs"``, ``"features"``, ``"logits"`` or paths of submodules of the backbone.
+        """
+        return self.layers
+
+    def make_stages(self, training: Training) -> list[Stage]:
+        """Return the stages of training: one, in which all learns that is not frozen.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        stages : list of skda.training.Stage
+            In the order in which they run.
+        """
+        return [Stage(name="train", batches="source", make_net=self.build_net)]
 
     def make_module(
         self, training: Training, *, bottleneck: nn.Module | None = None, **params: Any
@@ -132,6 +165,32 @@ class AssemblyMixin(EstimatorPart):
             frozen=frozen_blocks(training.backbone, self.n_frozen, self.freeze),
             **params,
         )
+
+    def net_params(self, training: Training) -> dict[str, Any]:
+        """Return the keywords of the net that are a subclass's own.
+
+        Parameters
+        ----------
+        training : Training
+            What is known of the training so far.
+
+        Returns
+        -------
+        params : dict
+            Keywords of `net_class`.
+        """
+        return {}
+
+    def finish_fit(self, training: Training) -> None:
+        """Keep what was trained.
+
+        Parameters
+        ----------
+        training : Training
+            With the net, and the histories of all stages.
+        """
+        self._n_features_out = training.widths["features"]
+        self._keep(training.net)
 
     # -- helpers ------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What every estimator that trains a network has in common."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -22,11 +22,7 @@ from skda.estimators._training_rows import TrainingRowsMixin
 from skda.estimators._weighting import WeightingMixin
 from skda.images import LAYOUTS
 from skda.rows import INPUTS
-from skda.training import (
-    PairedBatches,
-    Stage,
-    Training,
-)
+from skda.training import PairedBatches
 
 
 class DeepEstimator(
@@ -145,7 +141,14 @@ class DeepEstimator(
         Number of epochs.
 
     batch_size : int, default=64
-        Rows of a training step; at least 2.
+        Rows of a training batch; at least 2.
+
+    gradient_accumulation_steps : int, default=1
+        Batches whose gradients are averaged for one step of the optimiser: steps of more rows than
+        memory holds. Schedules go by steps; those at the end of an epoch take the batches that are
+        left. An alignment compares the rows of one batch, and batch norms have the statistics of
+        one, so that with either this is no larger `batch_size`. Methods in which players take turns
+        within a batch (ADDA, CoGAN, MCD, WDGRL) raise.
 
     early_stopping : bool or scorer, default=False
         Whether to hold out rows, and to stop when their loss no longer falls; the best weights
@@ -292,6 +295,7 @@ class DeepEstimator(
     head_lr_multiplier: float | str = "auto"
     max_epochs: int = 40
     batch_size: int = 64
+    gradient_accumulation_steps: int = 1
     early_stopping: bool | Callable = False
     validation_fraction: float | None = None
     n_iter_no_change: int = 10
@@ -356,6 +360,7 @@ class DeepEstimator(
         "head_lr_multiplier": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "gradient_accumulation_steps": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", callable],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -387,61 +392,3 @@ class DeepEstimator(
 
     # scikit-learn's set_output sees what a class itself defines, and nothing of a mixin.
     transform = ForwardMixin.transform
-
-    # -- hooks, as skda.base documents them ---------------------------------------------------
-
-    def name_layers(self, training: Training) -> Sequence[str]:
-        """Return the names of the layers whose activations are needed.
-
-        Parameters
-        ----------
-        training : Training
-            What is known of the training so far.
-
-        Returns
-        -------
-        layers : sequence of str
-            ``"inputs"``, ``"features"``, ``"logits"`` or paths of submodules of the backbone.
-        """
-        return self.layers
-
-    def net_params(self, training: Training) -> dict[str, Any]:
-        """Return the keywords of the net that are a subclass's own.
-
-        Parameters
-        ----------
-        training : Training
-            What is known of the training so far.
-
-        Returns
-        -------
-        params : dict
-            Keywords of `net_class`.
-        """
-        return {}
-
-    def make_stages(self, training: Training) -> list[Stage]:
-        """Return the stages of training: one, in which all learns that is not frozen.
-
-        Parameters
-        ----------
-        training : Training
-            What is known of the training so far.
-
-        Returns
-        -------
-        stages : list of skda.training.Stage
-            In the order in which they run.
-        """
-        return [Stage(name="train", batches="source", make_net=self.build_net)]
-
-    def finish_fit(self, training: Training) -> None:
-        """Keep what was trained.
-
-        Parameters
-        ----------
-        training : Training
-            With the net, and the histories of all stages.
-        """
-        self._n_features_out = training.widths["features"]
-        self._keep(training.net)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 # What other libraries call a parameter of ours.
 _OUR_NAMES = {
+    "accumulate_grad_batches": "gradient_accumulation_steps",
     "alpha": "optimizer__weight_decay",
     "backbone": "module",
     "dropout": "module__dropout",

@@ -6,6 +6,7 @@ in which epochs in ``_stages``. A net that one method uses stands with that meth
 """
 
 from skda.backbones import Block, list_blocks
+from skda.training._accumulation import own_steps_error as own_steps_error
 from skda.training._augmentation import augment_of as augment_of
 from skda.training._augmentation import augment_rows, check_augment, per_row
 from skda.training._batches import PairedBatches, RowBatches

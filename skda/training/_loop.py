@@ -12,6 +12,7 @@ from skorch.utils import TeeGenerator
 from skda._random import drawing
 from skda._torch import StepValues
 from skda.nn import DomainRows, SharedBatchNorm
+from skda.training._accumulation import AccumulationMixin, n_optimizer_steps
 from skda.training._drawing import own_draws
 from skda.training._health import effective_classes, gradient_norms, warn_of_failure
 from skda.training._recording import RecordingMixin
@@ -24,7 +25,7 @@ def _implements(callback, hook):
     return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
-class LoopMixin(RecordingMixin, RecoveryMixin):
+class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
     """Epochs and steps of a net."""
 
     _lr_factor: Any = None
@@ -35,6 +36,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Prepare what lasts for one call of ``fit``."""
         super().on_train_begin(net, X, y, **kwargs)
+        self.check_accumulation()
         hooks = ("on_batch_begin", "on_batch_end")
         callbacks = [callback for _, callback in self.callbacks_]
         self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
@@ -111,9 +113,10 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
                     super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
         if self._n_steps is None:
-            self._n_steps = len(iterator) * self.max_epochs
+            of_epoch = n_optimizer_steps(len(iterator), self.gradient_accumulation_steps)
+            self._n_steps = of_epoch * self.max_epochs
             if self._continued is not None:  # by a net that does not know its steps
-                self._step = len(iterator) * (len(self.history) - 1)
+                self._step = of_epoch * (len(self.history) - 1)
         self._set_training(True)
         self.draw_source_by_shares(iterator)
         rows = self.module_.rows.of(getattr(iterator, "sizes", None))
@@ -149,6 +152,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         """Return what the last step of an epoch gave, and the losses of all, a row each."""
         losses = StepValues()
         names: list[str] = []
+        self._begin_groups(iterator)
         for batch in iterator:
             begin_step()
             if self._notifies_batches:
@@ -169,6 +173,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 self.notify("on_batch_end", batch=batch, training=True, **step)
+        self._end_groups(iterator)
         return step, losses.values().view(-1, len(names))
 
     def _end_epoch_of_alignment(self):
@@ -213,7 +218,9 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
             the logits ``y_pred`` of the labelled rows.
         """
         rates, self.current_trade_off = self.schedule_at(self._step)
-        self._step += 1
+        if self._groups is not None:
+            self._groups.begin_batch()
+        self._step += self._groups is None or self._groups.is_last
         if rates is not None:
             for group, lr in zip(self._param_groups(), rates, strict=True):
                 group["lr"] = lr
@@ -259,12 +266,17 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         step : dict
             That of :meth:`train_step_single`.
         """
-        self.optimizer_.zero_grad()
+        groups = self._groups
+        if groups is None or groups.is_first:
+            self.optimizer_.zero_grad()
         with drawing() if self.augment is not None else nullcontext():
             batch = self.augmented(self.split_weights(batch))
         self.module_.rows.target_share = self.target_share()
-        step = self.train_step_single(batch, **fit_params)
+        with self._adding():
+            step = self.train_step_single(batch, **fit_params)
         self._weights = self.module_.rows.target_share = None
+        if groups is not None and not groups.is_last:
+            return step
         if self._notifies_gradients:
             if self._scaler is not None:
                 self._scaler.unscale_(self.optimizer_)
@@ -303,6 +315,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         *optimizers : torch.optim.Optimizer
             Those that take the step.
         """
+        self._refuse_own_step()
         if self._scaler is None:
             for optimizer in optimizers:
                 optimizer.step()
@@ -322,6 +335,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         inputs : sequence of torch.Tensor, default=None
             The parameters; None is all.
         """
+        loss = self._part_of_step(loss)
         (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
 
     def descend(self, loss: torch.Tensor, *optimizers: Any) -> None:
@@ -335,6 +349,7 @@ class LoopMixin(RecordingMixin, RecoveryMixin):
         *optimizers : torch.optim.Optimizer
             Those that take the step.
         """
+        self._refuse_own_step()
         for optimizer in optimizers:
             optimizer.zero_grad()
         self.backward(loss)

@@ -93,6 +93,10 @@ class AdaptationNet(
         another of this shape; or a dict of one for ``"source"`` and one for ``"target"``. A
         transform of torchvision draws once for a batch, within :func:`per_row` for every row.
 
+    gradient_accumulation_steps : int, default=1
+        Batches whose losses are averaged for one step of the optimiser, which schedules go by;
+        the last step of an epoch has the batches that are left.
+
     cuda_graphs : {"auto"} or bool, default="auto"
         Whether steps are recorded and replayed as one, which a CUDA device does several times as
         fast. ``"auto"`` does so where it can and where 30 steps or more are to come; True wherever
@@ -168,6 +172,7 @@ class AdaptationNet(
         precision: str = "float32",
         valid_metric: Callable = accuracy,
         augment: Any = None,
+        gradient_accumulation_steps: int = 1,
         cuda_graphs: Any = "auto",
         n_threads: int | str | None = None,
         work: tuple[int, int] | None = None,
@@ -193,6 +198,7 @@ class AdaptationNet(
         self.precision = precision
         self.valid_metric = valid_metric
         self.augment = augment
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.cuda_graphs = cuda_graphs
         self.n_threads = n_threads
         self.work = work

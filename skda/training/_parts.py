@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         head_lr_multiplier: float
         layer_decay: float
         n_transfer: int | None
+        gradient_accumulation_steps: int
         cuda_graphs: Any
         n_threads: Any
         work: Any

@@ -27,6 +27,7 @@ _OTHERWISE = {
     "_criteria",
     "_fixed",
     "_going_on",
+    "_groups",
     "_kwargs",
     "_labels",
     "_modules",

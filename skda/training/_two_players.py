@@ -60,6 +60,7 @@ class TwoPlayerNet(AdaptationNet):
     """
 
     adversary = ("alignment",)
+    accumulates = False
 
     def __init__(
         self,

@@ -246,6 +246,7 @@ class Doubling(MLP):
         (AdaBNClassifier(module=Doubling), "may do anything"),
         (AdaBNClassifier(augment=torch.neg), "augmented"),
         (AdaBNClassifier(precision="bfloat16"), "precision"),
+        (AdaBNClassifier(gradient_accumulation_steps=2), "gradients of several batches"),
     ],
 )
 def test_what_cannot_be_stacked_is_fitted_by_itself(estimator, reason, rows):

@@ -16,7 +16,14 @@ from skda.estimators import copy_callback, stopping_callbacks
 from skda.losses import domain_cross_entropy
 from skda.nn import Activations, DomainAccuracy, DomainDiscriminator, one_output_per_row
 from skda.rows import DictRows, as_batch, map_batch, take_batch
-from skda.training import DomainDataset, Stage, TwoPlayerNet, augment_of, to_device
+from skda.training import (
+    DomainDataset,
+    Stage,
+    TwoPlayerNet,
+    augment_of,
+    own_steps_error,
+    to_device,
+)
 
 
 class EncoderAdversary(nn.Module):
@@ -248,6 +255,8 @@ class ADDAClassifier(DeepAdaptationClassifier):
         dataset = training.dataset
         if not dataset.targets or not self.trade_off:
             return super().make_stages(training)
+        if self.gradient_accumulation_steps > 1:  # not only when the first stage is over
+            raise own_steps_error(type(self).__name__, self.gradient_accumulation_steps)
         is_labelled = dataset.target_labels is not None
         source = Stage(
             name="source",

@@ -212,6 +212,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     lr_schedule: ClassVar[str] = "constant"
     head_lr_multiplier: ClassVar[float] = 1.0
     batch_size: ClassVar[int] = 2
+    gradient_accumulation_steps: ClassVar[int] = 1
     precision: ClassVar[str] = "float32"
     compile: ClassVar[bool] = False
     cuda_graphs: ClassVar[bool] = False

@@ -194,6 +194,7 @@ class SDAEClassifier(DeepAdaptationClassifier):
             lr=self.lr,
             max_epochs=self.pretrain_epochs,
             batch_size=self.batch_size,
+            gradient_accumulation_steps=self.gradient_accumulation_steps,
             iterator_train__random_state=training.seeds.order,
             device=training.device,
             verbose=self.verbose,
