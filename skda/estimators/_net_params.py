@@ -70,6 +70,7 @@ def common_net_params(estimator, training):
         "max_epochs": estimator.max_epochs,
         "batch_size": estimator.batch_size,
         "gradient_accumulation_steps": estimator.gradient_accumulation_steps,
+        "gradient_checkpointing": estimator.gradient_checkpointing,
         "train_split": Holdout(estimator._task, fraction, order_seed) if fraction else None,
         "callbacks": callbacks,
         "compile": estimator.compile,

@@ -24,10 +24,12 @@ T = TypeVar("T")
 # What other libraries call a parameter of ours.
 _OUR_NAMES = {
     "accumulate_grad_batches": "gradient_accumulation_steps",
+    "activation_checkpointing": "gradient_checkpointing",
     "alpha": "optimizer__weight_decay",
     "backbone": "module",
     "dropout": "module__dropout",
     "epochs": "max_epochs",
+    "grad_checkpointing": "gradient_checkpointing",
     "hidden_layer_sizes": "module__hidden_layer_sizes",
     "lambda_": "trade_off",
     "learning_rate": "lr",

@@ -15,6 +15,7 @@ from skda.nn import DomainRows, SharedBatchNorm
 from skda.training._accumulation import AccumulationMixin, n_optimizer_steps
 from skda.training._drawing import own_draws
 from skda.training._health import effective_classes, gradient_norms, warn_of_failure
+from skda.training._recomputing import check_recomputing, recomputed
 from skda.training._recording import RecordingMixin
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
@@ -37,6 +38,7 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
         """Prepare what lasts for one call of ``fit``."""
         super().on_train_begin(net, X, y, **kwargs)
         self.check_accumulation()
+        check_recomputing(self)
         hooks = ("on_batch_begin", "on_batch_end")
         callbacks = [callback for _, callback in self.callbacks_]
         self._notifies_batches = any(_implements(c, h) for c in callbacks for h in hooks) or any(
@@ -127,7 +129,7 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
             elif (taken := take_epoch_with_others(self, iterator)) is not None:
                 step, losses = taken
             else:
-                with own_draws(self, iterator, training=True) as begin_step:
+                with own_draws(self, iterator, training=True) as begin_step, recomputed(self):
                     step, losses = self._run_steps(
                         iterator, begin_step, prefix, step_fn, **fit_params
                     )

@@ -97,6 +97,10 @@ class AdaptationNet(
         Batches whose losses are averaged for one step of the optimiser, which schedules go by;
         the last step of an epoch has the batches that are left.
 
+    gradient_checkpointing : bool, default=False
+        Whether blocks of the backbone compute their activations once more in the backward pass,
+        in place of keeping them.
+
     cuda_graphs : {"auto"} or bool, default="auto"
         Whether steps are recorded and replayed as one, which a CUDA device does several times as
         fast. ``"auto"`` does so where it can and where 30 steps or more are to come; True wherever
@@ -173,6 +177,7 @@ class AdaptationNet(
         valid_metric: Callable = accuracy,
         augment: Any = None,
         gradient_accumulation_steps: int = 1,
+        gradient_checkpointing: bool = False,
         cuda_graphs: Any = "auto",
         n_threads: int | str | None = None,
         work: tuple[int, int] | None = None,
@@ -199,6 +204,7 @@ class AdaptationNet(
         self.valid_metric = valid_metric
         self.augment = augment
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.gradient_checkpointing = gradient_checkpointing
         self.cuda_graphs = cuda_graphs
         self.n_threads = n_threads
         self.work = work

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         layer_decay: float
         n_transfer: int | None
         gradient_accumulation_steps: int
+        gradient_checkpointing: bool
         cuda_graphs: Any
         n_threads: Any
         work: Any

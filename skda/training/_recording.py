@@ -280,6 +280,8 @@ def _find_obstacle(net, iterator, recorder):
         return "the network is compiled"
     if net.gradient_accumulation_steps > 1:
         return "gradients of several batches make a step"
+    if net.gradient_checkpointing:
+        return "activations are computed once more"
     if net.precision == "float16":
         return "precision='float16' scales losses by what steps find"
     if not is_known(net) or _is_overridden(net):

@@ -98,6 +98,8 @@ def find_obstacle(net: Any, iterator: Any) -> str | None:
         return "the network is compiled"
     if net.gradient_accumulation_steps > 1:
         return "gradients of several batches make a step"
+    if net.gradient_checkpointing:
+        return "activations are computed once more"
     if net.precision != "float32":
         return f"precision is {net.precision!r}"
     if net.augment is not None:

@@ -261,6 +261,7 @@ class Gradients(Callback):
         ({"optimizer__foreach": True}, "Adam has no fused form"),
         ({"precision": "float16"}, "float16"),
         ({"gradient_accumulation_steps": 2}, "gradients of several batches"),
+        ({"gradient_checkpointing": True}, "computed once more"),
         ({"iterator_train__num_workers": 0}, "rows are not on the device"),
     ],
 )

@@ -247,6 +247,7 @@ class Doubling(MLP):
         (AdaBNClassifier(augment=torch.neg), "augmented"),
         (AdaBNClassifier(precision="bfloat16"), "precision"),
         (AdaBNClassifier(gradient_accumulation_steps=2), "gradients of several batches"),
+        (AdaBNClassifier(gradient_checkpointing=True), "computed once more"),
     ],
 )
 def test_what_cannot_be_stacked_is_fitted_by_itself(estimator, reason, rows):

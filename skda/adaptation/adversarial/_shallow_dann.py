@@ -213,6 +213,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     head_lr_multiplier: ClassVar[float] = 1.0
     batch_size: ClassVar[int] = 2
     gradient_accumulation_steps: ClassVar[int] = 1
+    gradient_checkpointing: ClassVar[bool] = False
     precision: ClassVar[str] = "float32"
     compile: ClassVar[bool] = False
     cuda_graphs: ClassVar[bool] = False
