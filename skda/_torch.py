@@ -109,23 +109,24 @@ def _write_cudnn(values):
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = values
 
 
-_CUDNN = SharedSetting(_read_cudnn, _write_cudnn)
+# A thread that needs reproducible results gets them, whatever others do meanwhile.
+_CUDNN = SharedSetting(_read_cudnn, _write_cudnn, rank=lambda values: values[0])
 
 
 @contextmanager
-def local_torch_state(device, *, draws=True) -> Iterator[Any]:
+def local_torch_state(device, *, draws=True, deterministic=True) -> Iterator[Any]:
     """Let training and inference find torch as it is by itself, and leave it as it was.
 
     Random numbers come from generators of this thread's own, unless nothing `draws`; gradients are
     on, tensors are in float32 and on the CPU unless something else is said; on CUDA convolutions
-    are reproducible.
+    are reproducible, or, unless all is `deterministic`, by what cuDNN finds the fastest algorithm.
     """
     is_cuda = torch.device(device).type == "cuda"
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
         float32_on_cpu(),
-        _CUDNN.held_at((True, False)) if is_cuda else nullcontext(),
+        _CUDNN.held_at((deterministic, not deterministic)) if is_cuda else nullcontext(),
         own_generators(device) if draws else nullcontext() as own,
     ):
         yield own

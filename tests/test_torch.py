@@ -1,12 +1,16 @@
 """Devices and generators."""
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from skorch.callbacks import EpochScoring
 
 from skda._random import OwnGenerators
 from skda._torch import StepTables, StepValues, local_torch_state, resolve_device, seed_generators
+from skda.fine_tuning import FineTuneClassifier
 
 
 @pytest.fixture
@@ -119,3 +123,79 @@ def test_no_tensor_of_a_step_outlives_it():
     tensor[0] = 5
     assert kept.values().tolist() == [1, 2]
     assert not any(isinstance(value, torch.Tensor) for value in kept._kept)
+
+
+CUDNN = torch.backends.cudnn
+
+
+def flags():
+    return CUDNN.deterministic, CUDNN.benchmark
+
+
+@pytest.fixture(params=[(False, False), (True, False), (False, True)])
+def users_flags(request):
+    before = flags()
+    CUDNN.deterministic, CUDNN.benchmark = request.param
+    yield request.param
+    CUDNN.deterministic, CUDNN.benchmark = before
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "expected"), [(True, (True, False)), (False, (False, True))]
+)
+def test_what_cudnn_may_choose_on_cuda_alone(deterministic, expected, users_flags):
+    with local_torch_state("cuda", draws=False, deterministic=deterministic):
+        assert flags() == expected
+    assert flags() == users_flags
+    with local_torch_state("cpu", draws=False, deterministic=deterministic):
+        assert flags() == users_flags
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_who_needs_reproducible_results_gets_them_beside_who_does_not(
+    first, ends_first, users_flags
+):
+    states = {
+        needs: local_torch_state("cuda", draws=False, deterministic=needs)
+        for needs in (True, False)
+    }
+    states[first].__enter__()
+    states[not first].__enter__()
+    assert flags() == (True, False)
+    states[ends_first].__exit__(None, None, None)
+    assert flags() == ((False, True) if ends_first else (True, False))
+    states[not ends_first].__exit__(None, None, None)
+    assert flags() == users_flags
+
+
+def test_fits_say_what_cudnn_may_choose(monkeypatch, users_flags):
+    def on_cuda(device, **options):
+        stack = ExitStack()
+        stack.enter_context(local_torch_state("cuda", draws=False, **options))
+        stack.enter_context(local_torch_state(device, **options))
+        return stack
+
+    for file in ("_fitting", "_going_on"):
+        monkeypatch.setattr(f"skda.estimators.{file}.local_torch_state", on_cuda)
+    X, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
+    seen = []
+    note = EpochScoring(lambda *_: seen.append(flags()) or 0.0, name="flags", on_train=True)
+    for given, expected in [({}, (True, False)), ({"deterministic": False}, (False, True))]:
+        clf = FineTuneClassifier(max_epochs=1, device="cpu", callbacks=[note], **given)
+        clf.fit(X, y)
+        clf.partial_fit(X, y)
+        assert seen == [expected] * 2
+        assert flags() == users_flags
+        seen.clear()
+    with pytest.raises(ValueError, match="'deterministic' parameter"):
+        FineTuneClassifier(deterministic=0.5).fit(X, y)
+
+
+def test_what_is_set_for_tf32_stays(users_flags):
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32, CUDNN.allow_tf32, torch.get_float32_matmul_precision()
+    for deterministic in (True, False):
+        with local_torch_state("cuda", draws=False, deterministic=deterministic):
+            now = matmul.allow_tf32, CUDNN.allow_tf32, torch.get_float32_matmul_precision()
+            assert now == before

@@ -174,6 +174,12 @@ class DeepEstimator(
         Where to train; ``"auto"`` takes the accelerator that torch finds, such as a CUDA device,
         and the CPU where there is none.
 
+    deterministic : bool, default=True
+        Whether cuDNN is held to algorithms that give the same numbers in every fit, as long as
+        training lasts. With False it tries them out and takes the fastest for rows of this shape
+        (``torch.backends.cudnn.benchmark``), so that fits with one `random_state` differ in their
+        last digits. On other devices nothing changes.
+
     precision : {"float32", "bfloat16", "float16"}, default="float32"
         Precision of the forward pass, by autocast. Weights and losses stay in float32.
 
@@ -308,6 +314,7 @@ class DeepEstimator(
     validation_fraction: float | None = None
     n_iter_no_change: int = 10
     device: Any = "auto"
+    deterministic: bool = True
     precision: str = "float32"
     compile: bool = False
     cuda_graphs: bool | str = "auto"
@@ -374,6 +381,7 @@ class DeepEstimator(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
+        "deterministic": ["boolean"],
         "precision": [StrOptions({"float32", "bfloat16", "float16"})],
         "compile": ["boolean"],
         "cuda_graphs": [StrOptions({"auto"}), "boolean"],

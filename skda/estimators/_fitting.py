@@ -59,7 +59,7 @@ class FittingMixin(CheckpointMixin):
         training, cut = Training(dataset, **start), None
         self._check_form()
         self._enter_checkpoints(training, begun)
-        with local_torch_state(training.device):
+        with local_torch_state(training.device, deterministic=self.deterministic):
             self._build_backbone(training)
             self._tell(training.resolver.notes)
             stages = self.make_stages(training)

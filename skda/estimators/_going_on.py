@@ -102,7 +102,7 @@ class GoingOnMixin(FittingMixin):
             training, position = Training(dataset, **start), Position()
         else:
             training, position = self._known(dataset)
-        with local_torch_state(training.device):
+        with local_torch_state(training.device, deterministic=self.deterministic):
             if start:
                 self._build_backbone(training)
                 self._tell(training.resolver.notes)

@@ -214,6 +214,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     batch_size: ClassVar[int] = 2
     gradient_accumulation_steps: ClassVar[int] = 1
     gradient_checkpointing: ClassVar[bool] = False
+    deterministic: ClassVar[bool] = True
     precision: ClassVar[str] = "float32"
     compile: ClassVar[bool] = False
     cuda_graphs: ClassVar[bool] = False
