@@ -58,6 +58,11 @@ def current_generators() -> "OwnGenerators | None":
     return None
 
 
+def generators_in_use() -> "OwnGenerators | None":
+    """Return the same, also where their modes are suspended."""
+    return current_generators() or getattr(_SUSPENDED, "own", None)
+
+
 @contextmanager
 def own_generators(device: Any) -> Iterator["OwnGenerators"]:
     """Within this context all that this thread draws comes from generators of its own.
@@ -78,7 +83,7 @@ def drawing() -> Iterator[None]:
 
     To be put around what is known to draw: then nothing else of a step needs a mode of torch.
     """
-    own = current_generators() or getattr(_SUSPENDED, "own", None)
+    own = generators_in_use()
     if own is None:
         yield
         return
@@ -141,6 +146,8 @@ class OwnGenerators(TorchFunctionMode):
         self._watch, self._is_watching, self._n_elsewhere = ExitStack(), False, 0
         self._seed: int | None = None
         self._generators: dict[torch.device, torch.Generator] = {}
+        # Of the rows of a batch, while other processes draw for others: see skda.training.
+        self.share: Any = None
 
     def seed(self, seed: int) -> None:
         """Let all generators start from a seed."""
@@ -150,6 +157,16 @@ class OwnGenerators(TorchFunctionMode):
 
     def of(self, device: torch.device) -> torch.Generator:
         """Return the generator of a device; without a seed it goes on from the process's."""
+        return self._of_all(device) if self.share is None else self.share.generator(device)
+
+    def asked_for(self, device: torch.device) -> torch.Generator:
+        """Return the generator whose state code asks for, as activation checkpoints do."""
+        self.n_questions += 1
+        if self.share is not None:
+            self.share.note("states")
+        return self._of_all(device)
+
+    def _of_all(self, device):
         generator = self._generators.get(device)
         if generator is None:
             generator = torch.Generator(device)
@@ -203,13 +220,19 @@ class OwnGenerators(TorchFunctionMode):
 
         Of dense rows on the CPU, as in ATen; by the redirection it takes several times as long.
         """
-        plain = type(input) is torch.Tensor and input.device.type == "cpu"
+        is_on_cpu = input.device.type == "cpu"
+        plain = type(input) is torch.Tensor and (is_on_cpu or self.share is not None)
         if not (plain and training and 0 < p < 1 and input.numel()):
             return self._redirected(F.dropout, (input, p, training, inplace), {})
         self.n_draws += 1
         self.n_attributed += 1
-        noise = torch.empty_like(input, requires_grad=False)
-        noise.bernoulli_(1 - p, generator=self.of(CPU)).div_(1 - p)
+        generator = self._of_all(CPU if is_on_cpu else with_index(input.device))
+        if self.share is not None:
+            noise = self.share.draw_noise(input, 1 - p, generator)
+        else:
+            noise = torch.empty_like(input, requires_grad=False)
+            noise.bernoulli_(1 - p, generator=generator)
+        noise.div_(1 - p)
         return input.mul_(noise) if inplace else input * noise
 
     def _with_generator(self, func, args, kwargs):
@@ -377,8 +400,7 @@ class _StandIn:
 
     def __getattr__(self, name):
         if own := current_generators():
-            own.n_questions += 1
-            return getattr(own.of(CPU), name)
+            return getattr(own.asked_for(CPU), name)
         return getattr(torch.default_generator, name)
 
 
@@ -395,8 +417,7 @@ class _CudaStandIns(tuple):
 
     def __getitem__(self, index):
         if own := current_generators():
-            own.n_questions += 1
-            return own.of(torch.device("cuda", index))
+            return own.asked_for(torch.device("cuda", index))
         return super().__getitem__(index)
 
 

@@ -15,13 +15,14 @@ from skda._callers import level_of_user
 from skda._digest import digest
 from skda.estimators._parts import EstimatorPart
 from skda.rows import as_batch
-from skda.training import CheckpointFolder, Seeds
+from skda.training import CheckpointFolder, FollowedFolder, Seeds
 
 _ROWS_OF_A_CHUNK = 1024
 # What a training may have otherwise when it goes on: nothing that it learns depends on it.
-_FREE = (
+FREE_PARAMETERS = (
     "checkpoint",
     "checkpoint_every",
+    "distributed",
     "image_store",
     "n_jobs",
     "on_divergence",
@@ -38,7 +39,7 @@ class CheckpointMixin(EstimatorPart):
 
     _folder: Any = None  # while fit runs
 
-    def _open_folder(self, resume):
+    def _open_folder(self, resume, processes=None):
         """Return what the training is that is to be gone on with, None for a new one."""
         if not (isinstance(resume, bool) or resume == "auto"):
             raise ValueError(f"resume must be True, False or 'auto', got {resume!r}.")
@@ -49,7 +50,9 @@ class CheckpointMixin(EstimatorPart):
                     "is to go on; set checkpoint to it."
                 )
             return None
-        self._folder = CheckpointFolder(self.checkpoint, self.checkpoint_every).open()
+        is_first = processes is None or processes.is_first
+        kind = CheckpointFolder if is_first else FollowedFolder
+        self._folder = kind(self.checkpoint, self.checkpoint_every).open()
         begun = self._folder.read_description() if resume else None
         if resume is True and begun is None:
             raise ValueError(
@@ -83,15 +86,17 @@ class CheckpointMixin(EstimatorPart):
         else:
             self._compare(description, begun)
         training.checkpoints = self._folder
+        if training.processes is not None:
+            training.processes.all_of(None)  # the first one has put the new in the place of the old
 
     def _describe(self, training):
         dataset = training.dataset
         labels = [dataset.y, getattr(self, "classes_", None)]
         targets = [_rows_digest(rows) for rows in dataset.targets]
         parameters = {
-            name: _value_digest(_content_of(value) if name == "callbacks" else value)
+            name: value_digest(_content_of(value) if name == "callbacks" else value)
             for name, value in self.get_params(deep=False).items()
-            if name not in _FREE
+            if name not in FREE_PARAMETERS
         }
         weights = dataset.weights
         warm = [tensor for _, tensor in self.net_._tensors()] if self._is_warm() else None
@@ -103,11 +108,11 @@ class CheckpointMixin(EstimatorPart):
             "seeds": vars(training.seeds),
             "data": {
                 "X": _rows_digest(dataset.X),
-                "y": _value_digest(labels),
+                "y": value_digest(labels),
                 "X_target": targets,
-                "y_target": _value_digest(dataset.target_labels),
-                "the weights of the last fit": _value_digest(warm),
-                **({} if weights is None else {"sample_weight": _value_digest(weights)}),
+                "y_target": value_digest(dataset.target_labels),
+                "the weights of the last fit": value_digest(warm),
+                **({} if weights is None else {"sample_weight": value_digest(weights)}),
             },
             "parameters": parameters,
         }
@@ -176,7 +181,7 @@ def _content_of(callbacks):
     return [type(callbacks).__qualname__, dict(vars(callbacks))]
 
 
-def _value_digest(value):
+def value_digest(value):
     """Return a digest of the value of a parameter; of a network that is trained, its weights."""
     estimator = getattr(value, "estimator", value)  # within a FrozenEstimator
     if hasattr(estimator, "net_"):

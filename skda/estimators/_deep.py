@@ -171,8 +171,12 @@ class DeepEstimator(
         leaves on disk is `checkpoint`.
 
     device : str or torch.device, default="auto"
-        Where to train; ``"auto"`` takes the accelerator that torch finds, such as a CUDA device,
-        and the CPU where there is none.
+        Where to train; ``"auto"`` is the accelerator that torch finds, and else the CPU.
+
+    distributed : {"auto"} or bool, default="auto"
+        Whether processes of ``accelerate launch`` or ``torchrun`` train one network together, to
+        the weights of one but for rounding; see the user guide. ``"auto"`` does so where there are
+        several, but not in workers and other threads. True raises there; False trains alone.
 
     deterministic : bool, default=True
         Whether cuDNN is held to algorithms that give the same numbers in every fit, as long as
@@ -314,6 +318,7 @@ class DeepEstimator(
     validation_fraction: float | None = None
     n_iter_no_change: int = 10
     device: Any = "auto"
+    distributed: bool | str = "auto"
     deterministic: bool = True
     precision: str = "float32"
     compile: bool = False
@@ -381,6 +386,7 @@ class DeepEstimator(
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
+        "distributed": [StrOptions({"auto"}), "boolean"],
         "deterministic": ["boolean"],
         "precision": [StrOptions({"float32", "bfloat16", "float16"})],
         "compile": ["boolean"],

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,16 @@ from skda._callers import level_of_user
 from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
 from skda.estimators._checkpointing import CheckpointMixin
+from skda.estimators._common_fit import DIFFERENT, facts_of
 from skda.exceptions import DivergenceError, IncompleteFitWarning
 from skda.training import (
     Progress,
     Seeds,
     Training,
     WarmStart,
+    join_processes,
     position_of,
+    quiet,
     run_stages,
     say,
 )
@@ -36,8 +39,11 @@ class FittingMixin(CheckpointMixin):
     def _start(self, resume: Any = None):
         """Build a named network, which says how images become inputs; return what is known."""
         self._optimizer_class()
-        begun = None if resume is None else self._open_folder(resume)
+        processes = join_processes(self.distributed, self.device)
+        begun = None if resume is None else self._open_folder(resume, processes)
         device, seeds = resolve_device(self.device), self._seeds_of(self._draw_seeds(), begun)
+        if processes is not None:
+            device, seeds = str(processes.device), processes.of_first(seeds)
         keywords = self.module_keywords()
         resolver = BackboneResolver(
             self.module, self.weights, keywords, sha256=self.weights_sha256, keep=self.layers
@@ -48,6 +54,7 @@ class FittingMixin(CheckpointMixin):
         self._reader = self._make_reader(resolver)
         self._kept = {}  # numbers of the rows that could be read, where some could not
         start = {"device": device, "seeds": seeds, "resolver": resolver, "begun": begun}
+        start["processes"] = processes
         if self._is_warm():
             start["warm_start"] = WarmStart(self.net_)
             self._form = getattr(self, "classes_", None), self.input_shape_
@@ -58,8 +65,11 @@ class FittingMixin(CheckpointMixin):
         begun = start.pop("begun")
         training, cut = Training(dataset, **start), None
         self._check_form()
-        self._enter_checkpoints(training, begun)
-        with local_torch_state(training.device, deterministic=self.deterministic):
+        with (
+            self._together(training),
+            local_torch_state(training.device, deterministic=self.deterministic),
+        ):
+            self._enter_checkpoints(training, begun)
             self._build_backbone(training)
             self._tell(training.resolver.notes)
             stages = self.make_stages(training)
@@ -67,7 +77,9 @@ class FittingMixin(CheckpointMixin):
                 with Progress(self.verbose) as training.progress:
                     run_stages(stages, training)
             except (KeyboardInterrupt, DivergenceError) as error:
-                if training.net is None or not training.net.classifies:
+                # Processes are not interrupted at the same epoch.
+                is_uneven = training.processes is not None and isinstance(error, KeyboardInterrupt)
+                if is_uneven or training.net is None or not training.net.classifies:
                     raise
                 cut = error
         self.finish_fit(training)
@@ -77,6 +89,22 @@ class FittingMixin(CheckpointMixin):
         if cut is None:
             self._position.training.resolver = None  # all nets are made
         return cut
+
+    @contextmanager
+    def _together(self, training) -> Iterator[None]:
+        """Within this context processes train together, if several have come with the same."""
+        processes = training.processes
+        if processes is None:
+            yield
+            return
+        try:
+            processes.agree(
+                f"{type(self).__name__}.fit", facts_of(self, training.dataset), DIFFERENT
+            )
+            with nullcontext() if processes.is_first else quiet():
+                yield
+        finally:
+            training.processes = None
 
     def _check_form(self):
         """Raise if a warm start gets rows or classes of another form than the last fit."""

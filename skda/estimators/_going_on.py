@@ -18,6 +18,7 @@ from skda.training import (
     DomainDataset,
     Position,
     Training,
+    join_processes,
     last_group,
     run_epoch,
 )
@@ -102,7 +103,11 @@ class GoingOnMixin(FittingMixin):
             training, position = Training(dataset, **start), Position()
         else:
             training, position = self._known(dataset)
-        with local_torch_state(training.device, deterministic=self.deterministic):
+            training.processes = join_processes(self.distributed, training.device)
+        with (
+            self._together(training),
+            local_torch_state(training.device, deterministic=self.deterministic),
+        ):
             if start:
                 self._build_backbone(training)
                 self._tell(training.resolver.notes)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         checkpoint_every: int
         verbose: Any
         device: Any
+        distributed: Any
         deterministic: bool
         random_state: Any
         weights: Any

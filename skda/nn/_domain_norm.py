@@ -36,6 +36,8 @@ class DomainRows:
     SOURCE_ALONE = (1,)
     # Of the statistics that domains share, see SharedBatchNorm; None is that of the batch.
     target_share: Any = None
+    # Those of a batch of which other processes have rows too are another function's.
+    moments_of: Any = staticmethod(channel_moments)
 
     def __init__(self, sizes: tuple[int, ...] | None = None):
         self.sizes: Any = sizes  # never None while a batch of training is forwarded
@@ -282,7 +284,7 @@ class SharedBatchNorm(nn.Module):
             return self.norm(x)
         # In the precision of the network from here on, as a batch norm does.
         rows = at_least_float32(x)
-        source, target = (channel_moments(part) for part in (rows[:n_source], rows[n_source:]))
+        source, target = map(self.rows.moments_of, (rows[:n_source], rows[n_source:]))
         moments = mix_moments(source, target, 1 - share)
         self.track(moments)
         mean, variance = moments

@@ -11,6 +11,7 @@ from skda.training._augmentation import augment_of as augment_of
 from skda.training._augmentation import augment_rows, check_augment, per_row
 from skda.training._batches import PairedBatches, RowBatches
 from skda.training._checkpoints import CheckpointFolder as CheckpointFolder
+from skda.training._checkpoints import FollowedFolder as FollowedFolder
 from skda.training._datasets import DomainDataset
 from skda.training._datasets import take_rows as take_rows
 from skda.training._epochwise import Position as Position
@@ -24,7 +25,9 @@ from skda.training._module import AdaptationModule
 from skda.training._net import AdaptationNet
 from skda.training._optimizers import OPTIMIZERS as OPTIMIZERS
 from skda.training._parts import to_device as to_device
+from skda.training._processes import join_processes as join_processes
 from skda.training._progress import Progress, RowProgress
+from skda.training._progress import quiet as quiet
 from skda.training._progress import say as say
 from skda.training._resampling import draw_by_weights as draw_by_weights
 from skda.training._schedules import SCHEDULES as SCHEDULES

@@ -239,6 +239,32 @@ class GroupCheckpoints:
             ) from error
 
 
+class FollowedFolder(CheckpointFolder):
+    """The same folder in a process that trains together with the one that writes it."""
+
+    def open(self):
+        """Leave the folder to the process that writes it."""
+        return self
+
+    def begin(self, description: dict[str, Any]) -> None:
+        """Leave what is here to the process that writes."""
+
+    def of_group(self, number: int) -> "GroupCheckpoints":
+        """Return the checkpoints of a net, to be read alone."""
+        return _FollowedCheckpoints(self, number)
+
+
+class _FollowedCheckpoints(GroupCheckpoints):
+    def note_epoch(self, net):
+        pass
+
+    def flush(self, net):
+        pass
+
+    def finish(self, net):
+        pass
+
+
 def _packed(state) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     tensors: dict[str, torch.Tensor] = {}
     return {"state": json.dumps(pack(state, tensors), separators=(",", ":"))}, tensors

@@ -118,6 +118,7 @@ def run_epoch(
         net.stages = tuple(stage.declared() for stage in group)
         _put_back(net, position.apart)
     prepare(net)
+    net._processes = training.processes
     net.train_epoch(training.rows, training.seeds.training)
     training.histories[group[0].name] = net.history
     epochs = [stage.max_epochs for stage in group]

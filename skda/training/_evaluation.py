@@ -84,6 +84,11 @@ class EvaluationMixin(NetPart):
 
     def _infer(self, module, x):
         x = to_device(x, self.device)
+        if self._sharing is not None and self._sharing.is_on and self.module_.training:
+            return self._sharing.forward(partial(self._forward, module), x)
+        return self._forward(module, x)
+
+    def _forward(self, module, x):
         if self.precision == "float32":
             return module(x)
         with torch.autocast(torch.device(self.device).type, dtype=_AUTOCAST[self.precision]):

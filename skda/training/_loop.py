@@ -19,6 +19,7 @@ from skda.training._recomputing import check_recomputing, recomputed
 from skda.training._recording import RecordingMixin
 from skda.training._recovery import RecoveryMixin
 from skda.training._schedules import SCHEDULES, constant
+from skda.training._sharing import SharedSteps
 from skda.training._stacking import take_epoch_with_others
 
 
@@ -63,6 +64,8 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
         self._first_epoch, self._predicted = len(self.history), StepValues()
         self._has_adversary = self._find_adversary()
         self._shares_norms = any(isinstance(m, SharedBatchNorm) for m in self.module_.modules())
+        if self._processes is not None:
+            self._sharing = SharedSteps(self, self._processes)
         self._scaler = None
         if self.precision == "float16":
             self._scaler = torch.amp.GradScaler(torch.device(self.device).type)
@@ -90,6 +93,9 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
         if self._own_progress is not None:
             self._own_progress.close()
         self._progress = self._own_progress = None
+        if self._sharing is not None:
+            self._sharing.close()
+        self._sharing = self._processes = None
         self._batches = self._order = self._shares = self._labels = self._are_drawn = None
         if self.stages:
             self._end_stages()
@@ -113,6 +119,8 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
                 with rows, own_draws(self, iterator, training=False) as begin_step:
                     begin_step()
                     super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+                if self._sharing is not None:  # what callbacks decide by is rounded
+                    self._sharing.take_over_batches(self.history)
             return
         if self._n_steps is None:
             of_epoch = n_optimizer_steps(len(iterator), self.gradient_accumulation_steps)
@@ -123,7 +131,8 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
         self.draw_source_by_shares(iterator)
         rows = self.module_.rows.of(getattr(iterator, "sizes", None))
         recording = self._recording_of(iterator)
-        with rows:
+        shared = nullcontext(iterator) if self._sharing is None else self._sharing.epoch(iterator)
+        with rows, shared as batches:
             if recording is not None:
                 step, losses = self._run_recorded(recording)
             elif (taken := take_epoch_with_others(self, iterator)) is not None:
@@ -131,9 +140,11 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
             else:
                 with own_draws(self, iterator, training=True) as begin_step, recomputed(self):
                     step, losses = self._run_steps(
-                        iterator, begin_step, prefix, step_fn, **fit_params
+                        iterator, batches, begin_step, prefix, step_fn, **fit_params
                     )
             losses = losses.cpu().double()
+            if self._processes is not None:
+                losses = self._processes.of_first(losses)
         self._check_weights_were_used(iterator)
         names = self._loss_names(step)
         if self.on_divergence == "raise":
@@ -150,12 +161,12 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
         if not self._notifies_batches:
             self.history.new_batch()  # a Checkpoint looks at the last one, even if it is empty
 
-    def _run_steps(self, iterator, begin_step, prefix, step_fn, **fit_params):
+    def _run_steps(self, iterator, batches, begin_step, prefix, step_fn, **fit_params):
         """Return what the last step of an epoch gave, and the losses of all, a row each."""
         losses = StepValues()
         names: list[str] = []
         self._begin_groups(iterator)
-        for batch in iterator:
+        for batch in batches:
             begin_step()
             if self._notifies_batches:
                 self.notify("on_batch_begin", batch=batch, training=True)
@@ -338,7 +349,8 @@ class LoopMixin(AccumulationMixin, RecordingMixin, RecoveryMixin):
             The parameters; None is all.
         """
         loss = self._part_of_step(loss)
-        (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
+        with nullcontext() if self._sharing is None else self._sharing.backward():
+            (loss if self._scaler is None else self._scaler.scale(loss)).backward(inputs=inputs)
 
     def descend(self, loss: torch.Tensor, *optimizers: Any) -> None:
         """Take a step of its own on a loss, beside the one of `train_step`.

@@ -158,6 +158,9 @@ class AdaptationNet(
     # What shows how far training is: of the training that this net is a part of, or its own.
     _progress: Any = None
     _own_progress: Any = None
+    # Those that train it together, while they do.
+    _processes: Any = None
+    _sharing: Any = None
     # Whether its outputs are predictions, or what a later stage makes use of.
     classifies: ClassVar[bool] = True
 

@@ -64,6 +64,8 @@ if TYPE_CHECKING:
         _has_adversary: bool
         _predicted: Any
         _progress: Any
+        _sharing: Any
+        _processes: Any
         _own_progress: Any
         _step: int
         _scaler: Any

@@ -3,6 +3,9 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from skorch.callbacks import PrintLog
@@ -13,8 +16,23 @@ _MOST_LINES = 40
 _SHOWN = ("loss", "accuracy", "score")
 
 
+_IS_QUIET = ContextVar("_IS_QUIET", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within this context nothing of a training is shown, in this thread: another process does."""
+    token = _IS_QUIET.set(True)
+    try:
+        yield
+    finally:
+        _IS_QUIET.reset(token)
+
+
 def say(*texts: Any) -> None:
     """Print, above the bars that there are."""
+    if _IS_QUIET.get():
+        return
     tqdm.write(" ".join(map(str, texts)), file=sys.stdout)
 
 
@@ -64,6 +82,8 @@ class Progress:
 
     def __init__(self, verbose: int):
         self.verbose, self.name, self._bar = int(verbose), "", None
+        if _IS_QUIET.get():
+            self.verbose = 0
         nested = bool(self.verbose) and is_nested()
         self.draws = bool(self.verbose) and not nested and is_watched()
         self.prints = not self.draws and self.verbose > nested

@@ -272,6 +272,8 @@ def _find_obstacle(net, iterator, recorder):
     """Return what of a net and its batches keeps its steps from being recorded, or None."""
     if recorder is None:
         return f"the device is {net.device}"
+    if net._sharing is not None:
+        return "several processes share them"
     if net._notifies_batches:
         return "a callback looks at batches"
     if not net._clips_alone:

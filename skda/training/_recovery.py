@@ -3,6 +3,7 @@
 import dis
 import math
 import signal
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any
 
@@ -95,6 +96,8 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         try:
             self.notify("on_train_begin", X=X, y=y)
             cut = self._run_epochs(X, y, **self._restore(fit_params))
+            if cut is None and self._sharing is not None:
+                self._sharing.agree("the end of training")
             if cut is None or len(self.history) > n_before:
                 self._keep_place()
                 self.notify("on_train_end", X=X, y=y)
@@ -321,7 +324,9 @@ class RecoveryMixin(SavedParamsMixin, ContinuationMixin, StateMixin):
         name = self._first_not_finite()
         if name is None:
             try:
-                with torch.no_grad():
+                # Other processes may not have failed, and wait for something else.
+                alone = nullcontext() if self._sharing is None else self._sharing.off()
+                with torch.no_grad(), alone:
                     logits, _ = self.infer(batch[0])
             except Exception:  # what fails here is what the step failed of
                 return None

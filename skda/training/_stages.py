@@ -173,11 +173,15 @@ class Training:
 
     progress : Progress or None
         What shows how far the training is.
+
     checkpoints : CheckpointFolder or None
         Where the training leaves what it has come to.
 
     warm_start : WarmStart or None
         What it begins with.
+
+    processes : Processes or None
+        Those that train together, while they do.
     """
 
     dataset: DomainDataset
@@ -197,6 +201,7 @@ class Training:
     progress: Any = None
     checkpoints: Any = None
     warm_start: Any = None
+    processes: Any = None
 
     def __post_init__(self):
         self.rows = self.dataset
@@ -226,7 +231,7 @@ def _run_group(group, training, number):
         return
     net = first.make_net(training)
     net.stages = tuple(stage.declared() for stage in group)
-    net._progress = training.progress
+    net._progress, net._processes = training.progress, training.processes
     if training.warm_start is not None:
         training.warm_start.give(net)
     if first.reseed:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skda._torch import at_least_float32
-from skda.nn import DomainBatchNorm, affine_of, channel_moments, mix_moments, track_moments
+from skda.nn import DomainBatchNorm, affine_of, mix_moments, track_moments
 
 
 class DomainAlignmentNorm(DomainBatchNorm):
@@ -82,7 +82,7 @@ class DomainAlignmentNorm(DomainBatchNorm):
             return super().forward(x)
         self._clip()
         parts = at_least_float32(x).split(sizes)
-        source, *targets = [channel_moments(part) for part in parts]
+        source, *targets = map(self.rows.moments_of, parts)
         others = [_mixture(targets), *(source for _ in targets)]
         norms: Any = self.norms
         normalised = []
