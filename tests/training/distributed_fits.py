@@ -111,6 +111,11 @@ FITS = {
     "two targets": partial(_fit, DANNClassifier, targets=2),
     "convolution": partial(_fit, DeepCORALClassifier, module=_convolution, batch_norm="shared"),
     "checkpointed": partial(_fit, DeepCORALClassifier, module=_Checkpointed, batch_norm="shared"),
+    "gradients of batches": partial(_fit, DANNClassifier, gradient_accumulation_steps=2),
+    "recomputed": partial(
+        _fit, DANNClassifier, gradient_checkpointing=True, module__dropout=0.4, batch_norm="shared"
+    ),
+    "recomputed, domain": partial(_fit, DeepCORALClassifier, gradient_checkpointing=True),
     "mixed norms": partial(_fit, AutoDIALClassifier),
     "two players": partial(_fit, WDGRLClassifier),
     "turns": partial(_fit, MCDClassifier),
