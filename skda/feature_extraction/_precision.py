@@ -52,7 +52,8 @@ class _Largest(TorchDispatchMode):
             if isinstance(tensor, torch.Tensor) and tensor.dtype == torch.float16:
                 largest = tensor.detach().abs().amax() if tensor.numel() else 0.0
                 # NaN is what remains of a difference of infinities.
-                self.value = torch.maximum(torch.as_tensor(self.value).to(largest), largest)
+                before = torch.as_tensor(self.value, device=tensor.device)
+                self.value = torch.maximum(before, torch.as_tensor(largest, device=tensor.device))
         return output
 
 

@@ -57,11 +57,12 @@ class StackedSearchCV(_StackingMixin, GridSearchCV):
     trade-off), as they do when inputs move by their last bit. Networks are alike if they have the
     same layers of the same shapes, batches of the same sizes, and the same optimiser: what may
     differ is the trade-off, learning rate, weight decay and other numbers of the optimiser,
-    schedules, rates of dropout, smooth labels, and random states; of alignments without weights of their own
-    everything. Every candidate is a fitted estimator that scorers judge as always. Networks that
-    differ train in stacks of their own, and what cannot be computed together by themselves: methods
-    whose networks learn in turns, modules, losses and callbacks of the user's, convolutional
-    networks, other devices than the CPU. ``verbose=1`` tells how many epochs that were, and why.
+    schedules, rates of dropout, smooth labels, and random states; of alignments without weights
+    of their own everything. Every candidate is a fitted estimator that scorers judge as always.
+    Networks that differ train in stacks of their own, and what cannot be computed together by
+    themselves: methods whose networks learn in turns, modules, losses and callbacks of the
+    user's, convolutional networks, other devices than the CPU.
+    ``verbose=1`` tells how many epochs that were, and why.
 
     Parameters
     ----------

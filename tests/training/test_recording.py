@@ -161,7 +161,14 @@ def test_schedules_reach_recorded_steps(cls, few, tapes):
     make = partial(cls, max_epochs=6, batch_size=32, random_state=0)
     recorded, plain = (_fit(make, few, cuda_graphs=graphs) for graphs in (True, False))
     assert tapes[0].n_replayed == N_STEPS - 3
-    assert (_state(recorded) - _state(plain)).abs().mean() < 1e-5
+    # A rounding of the trade-off grows with the steps, to 1e-5 or 3e-5 by the processor; without
+    # its schedule it is off by 4e-4.
+    rounding = (_state(recorded) - _state(plain)).abs().mean()
+    assert rounding < 1e-4
+    for schedule in ("trade_off_schedule", "lr_schedule"):
+        if getattr(plain, schedule) != "constant":
+            without = _fit(make, few, cuda_graphs=False, **{schedule: "constant"})
+            assert rounding < (_state(without) - _state(plain)).abs().mean() / 5
     for name in ("trade_off", "train_loss"):
         assert np.allclose(recorded.history_[:, name], plain.history_[:, name], atol=1e-3)
     fixed = _fit(make, few, cuda_graphs=True, lr_schedule="constant")
