@@ -1,4 +1,4 @@
-"""What processes do that ``test_distributed.py`` starts; each leaves what it comes to in a file."""
+"""What processes do that ``test_processes.py`` starts; each leaves what it comes to in a file."""
 
 import io
 import multiprocessing
