@@ -62,7 +62,7 @@ def test_a_part_of_a_batch_says_nothing():
     size = BatchSize(8, 64)
     for _ in range(9):
         size.measured(5, 1e-9)
-    assert size.rows == 8
+        assert size.rows == 8
 
 
 def test_it_ends_at_its_bound():
