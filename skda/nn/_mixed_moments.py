@@ -10,7 +10,18 @@ Moments = tuple[torch.Tensor, torch.Tensor]
 
 
 def channel_moments(x: torch.Tensor) -> Moments:
-    """Return mean and biased variance of every channel, of shape (1, n_channels, 1, ...)."""
+    """Return mean and biased variance of every channel.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (n, n_channels, ...)
+        Rows of a batch.
+
+    Returns
+    -------
+    mean, variance : torch.Tensor of shape (1, n_channels, 1, ...)
+        Over rows and places.
+    """
     # On a CPU torch.var_mean takes many times as long.
     dims = [0, *range(2, x.ndim)]
     mean = x.mean(dim=dims, keepdim=True)
