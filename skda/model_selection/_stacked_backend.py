@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from joblib import cpu_count, parallel_config
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
 from skda._threads import threads_at_most
@@ -72,8 +72,10 @@ def _run_beside_others(parts, stack_size, executor, n_others):
         waiting = [threads.submit(hand_on) for _ in range(n_others)]
         try:
             done = [_run_part(part, stack_size) for part in _left_of(parts)]
-        finally:
-            parts.clear()  # nothing new is begun after an error
+        except BaseException:  # such as Ctrl-C: nothing is begun, or waited for, any more
+            parts.clear()
+            executor.shutdown(wait=False, kill_workers=True)
+            raise
         return done + [outcome for future in waiting for outcome in future.result()]
 
 
@@ -125,6 +127,8 @@ class StackingBackend(ParallelBackendBase):
         super().__init__(nesting_level=0)
         self.stack_size, self.report = stack_size, report
         self._n_processes = 1
+        # Of its own: joblib's executor, which it uses again, has parts that joblib alone can make.
+        self._executor: Any = None
         self._jobs: deque[_Job] = deque()
 
     def configure(self, n_jobs: Any = 1, parallel: Any = None, **options: Any) -> int:
@@ -161,10 +165,11 @@ class StackingBackend(ParallelBackendBase):
         parts = deque(enumerate(_parts(tasks, self.stack_size, self._n_processes)))
         n_others = min(self._n_processes, len(parts)) - 1
         if n_others:
-            env = self._prepare_worker_env(n_others + 1)
-            executor = get_reusable_executor(n_others, env=env)
-            with threads_at_most(max(1, cpu_count() // (n_others + 1))):
-                done = _run_beside_others(parts, self.stack_size, executor, n_others)
+            if self._executor is None:
+                env = self._prepare_worker_env(self._n_processes)
+                self._executor = ProcessPoolExecutor(n_others, env=env)
+            with threads_at_most(max(1, cpu_count() // self._n_processes)):
+                done = _run_beside_others(parts, self.stack_size, self._executor, n_others)
         else:
             done = [_run_part(part, self.stack_size) for part in parts]
         outcomes = []
@@ -176,6 +181,13 @@ class StackingBackend(ParallelBackendBase):
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Forget the tasks that wait."""
         self._jobs.clear()
+        self.terminate()
+
+    def terminate(self) -> None:
+        """Let the other processes end."""
+        if self._executor is not None:
+            self._executor.shutdown()
+            self._executor = None
 
     def get_nested_backend(self) -> Any:
         """Let what tasks run in parallel themselves be run one after the other."""

@@ -1,6 +1,7 @@
 """Searches that train alike networks as one are those of scikit-learn."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from skda.model_selection import (
     InformationMaximizationScorer,
     StackedRandomizedSearchCV,
     StackedSearchCV,
+    _stacked_backend,
     stacked_fits,
 )
 
@@ -116,3 +118,15 @@ def test_worker_processes_share_the_parts_with_this_one():
     assert [number for number, _ in done] == list(range(7))
     processes = {process for _, process in done}
     assert os.getpid() in processes and len(processes) == 2
+    assert Parallel(n_jobs=2)(delayed(who)(number) for number in range(2))  # joblib is as it was
+
+
+def test_an_interruption_ends_the_other_processes(monkeypatch):
+    def interrupted(tasks, stack_size):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_stacked_backend, "_run", interrupted)  # here alone
+    start = time.monotonic()
+    with stacked_fits(stack_size=1), pytest.raises(KeyboardInterrupt):
+        Parallel(n_jobs=2)(delayed(time.sleep)(600) for _ in range(4))
+    assert time.monotonic() - start < 300
