@@ -29,7 +29,8 @@ network of the adaptation methods trained without a target, *plain* the same wit
 a method's **gain** is over the better of the two, that of a transformer in front of a logistic
 regression over the regression alone. A figure below that reference is :negative:`red`: there
 adaptation does harm. **Cost** is processor time over that of *source only* on the same rows, one
-thread, measured while the machine did other work: a fifth more or less says nothing.
+thread, measured while the machine did other work: a fifth more or less says nothing, and of the
+series, SURF and the two digits, where it did most, a cost may be twice that of a quiet machine.
 
 """
 ORIGIN = (

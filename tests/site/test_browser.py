@@ -18,21 +18,6 @@ PAGES = (
     "gallery/plot_quickstart.html",
     "your_own_method.html",
 )
-PAGES_WITH_PICTURES = (
-    "index.html",
-    "user_guide.html",
-    "architecture.html",
-    "target_accuracy.html",
-    "guide/which_method.html",
-)
-# What cannot be decoded is shown as nothing.
-BROKEN = """
-    Promise.all([...document.images].map(image => {
-        image.loading = 'eager';
-        return image.decode().then(() => image.naturalWidth ? '' : image.src, () => image.src);
-    })).then(sources => sources.filter(Boolean))
-"""
-SHOWN = "document.querySelectorAll('article img').length"
 DESK, PHONE = 1440, 390
 # What a newcomer would type, and a page that should be among the first results.
 SEARCHES = {
@@ -101,19 +86,6 @@ def test_what_is_too_wide_is_found(open_page):
     page, _ = open_page("guide/first_fit.html", PHONE)
     page.evaluate("document.querySelector('h1').innerHTML += '<hr style=\"width: 600px\">'")
     assert page.evaluate(SCROLLING)
-
-
-@pytest.mark.parametrize("name", PAGES_WITH_PICTURES)
-def test_pictures_are_drawn(name, open_page):
-    page, _ = open_page(name)
-    assert page.evaluate(SHOWN) > 0
-    assert page.evaluate(BROKEN) == []
-
-
-def test_broken_pictures_are_found(open_page):
-    page, _ = open_page("index.html")
-    page.evaluate("document.querySelector('article img').src = 'data:image/svg+xml,<svg'")
-    assert len(page.evaluate(BROKEN)) == 1
 
 
 @pytest.mark.parametrize(("words", "expected"), SEARCHES.items())
