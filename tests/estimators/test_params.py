@@ -311,3 +311,9 @@ def test_every_hook_is_called_or_declared_idle(name, few):
         warnings.simplefilter("ignore")
         clf.fit(few["X"], few["y"], **given, **needs.get(name, {}))
     assert called == useful
+
+
+@pytest.mark.parametrize("name", [n for n in skda.adaptation.__all__ if n.endswith("Classifier")])
+def test_every_parameter_is_checked(name):
+    cls = getattr(skda.adaptation, name)
+    assert set(cls._get_param_names()) <= set(cls._parameter_constraints)
