@@ -167,8 +167,8 @@ class DeepEstimator(
         Whether training keeps the inputs of the module's blocks alone, and computes what is within
         them once more in the backward pass: a half (ResNet-18) to a twentieth (BERT) of the memory
         of activations, for a third to a half more time, to the same weights.
-        :func:`skda.backbones.list_blocks` lists the blocks. Not with `compile`. What training
-        leaves on disk is `checkpoint`.
+        :func:`skda.backbones.list_blocks` lists the blocks. Not with `compile`, nor CoGAN. What
+        training leaves on disk is `checkpoint`.
 
     device : str or torch.device, default="auto"
         Where to train; ``"auto"`` is the accelerator that torch finds, and else the CPU.

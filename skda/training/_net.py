@@ -161,6 +161,8 @@ class AdaptationNet(
     # Those that train it together, while they do.
     _processes: Any = None
     _sharing: Any = None
+    # Whether a backward pass finds the network as the forward pass had it.
+    recomputes: ClassVar[bool] = True
     # Whether its outputs are predictions, or what a later stage makes use of.
     classifies: ClassVar[bool] = True
 

@@ -104,7 +104,8 @@ def check_recomputing(net: Any) -> None:
     Raises
     ------
     ValueError
-        If it is compiled, or if its backbone has no blocks for which that makes sense.
+        If it is compiled, if its steps do not allow for it, or if its backbone has no blocks for
+        which that makes sense.
     """
     if not net.gradient_checkpointing:
         return
@@ -112,6 +113,12 @@ def check_recomputing(net: Any) -> None:
         raise ValueError(
             "gradient_checkpointing=True does not go with compile=True: compiled networks decide "
             "themselves what they compute once more; leave one of them out."
+        )
+    if not net.recomputes:
+        raise ValueError(
+            f"gradient_checkpointing=True: {type(net).__name__} uses the network otherwise before "
+            "the backward pass than in the forward pass, so that activations cannot be computed "
+            "once more; leave it at False, and save memory by batch_size."
         )
     if not _new_forwards(net.module_):
         raise ValueError(

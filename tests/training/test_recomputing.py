@@ -12,6 +12,7 @@ from torch import nn
 
 from skda.adaptation import (
     AutoDIALClassifier,
+    CoGANClassifier,
     DANClassifier,
     DANNClassifier,
     DSANClassifier,
@@ -298,3 +299,10 @@ def test_a_net_by_itself_drops_the_same():
             net.fit(DomainDataset(X, Y), None)
         weights.append(torch.cat([p.flatten() for p in net.module_.parameters()]))
     assert torch.equal(*weights)
+
+
+def test_a_game_that_changes_the_network_within_a_step_is_told():
+    rows = np.random.RandomState(0).rand(40, 6).astype("float32")
+    clf = CoGANClassifier(gradient_checkpointing=True, max_epochs=1, batch_size=16)
+    with pytest.raises(ValueError, match="gradient_checkpointing=True: CoGANNet uses"):
+        clf.fit(rows, np.arange(40) % 2, X_target=rows)

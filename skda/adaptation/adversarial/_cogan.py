@@ -110,6 +110,8 @@ class CoGANNet(TwoPlayerNet):
     """The net whose second player is a generator of pairs; the network is the discriminators."""
 
     adversary = ("alignment.generator",)
+    # Statistics of norms are tracked for real rows alone, switched within a step.
+    recomputes = False
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Find the batch norms, whose statistics are those of real rows."""
