@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 import skda._torch
 from skda.datasets import load_shifted_digits
@@ -14,8 +15,10 @@ from skda.datasets import load_shifted_digits
 # Read by type checkers alone; ``test_typing.py`` runs the one that can run.
 collect_ignore_glob = ["typing/*"]
 
-# Networks this small gain nothing from more threads, and lose much on a busy machine.
+# Work this small gains nothing from more threads, and takes ten times as long with them on a busy
+# machine: those of torch, and those of NumPy and scikit-learn.
 torch.set_num_threads(1)
+threadpool_limits(1)
 
 # A shell lets what it runs in the background ignore Ctrl-C, which tests send to themselves.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

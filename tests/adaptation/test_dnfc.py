@@ -381,7 +381,7 @@ def reviews(data_home):
     return {(d, s): part(f"{d}_{s}") for d in domains for s in ("train", "test")}
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_defaults_help_a_linear_svm_on_amazon_reviews(reviews):
     """On two of the pairs; benchmarks/bench_amazon.py has all twelve."""
     gains = []

@@ -72,31 +72,31 @@ def source_only():
     "cls, margin",
     [
         pytest.param(ADDAClassifier, 7, marks=pytest.mark.slow),
-        pytest.param(AFNClassifier, 6, marks=pytest.mark.slow),
+        pytest.param(AFNClassifier, 6, marks=pytest.mark.exhaustive),
         pytest.param(AutoDIALClassifier, 10, marks=pytest.mark.slow),
-        pytest.param(BNMClassifier, 9, marks=pytest.mark.slow),
-        pytest.param(CDANClassifier, 15, marks=pytest.mark.slow),
+        pytest.param(BNMClassifier, 9, marks=pytest.mark.exhaustive),
+        pytest.param(CDANClassifier, 15, marks=pytest.mark.exhaustive),
         pytest.param(CoGANClassifier, 4, marks=pytest.mark.slow),
-        pytest.param(DAANClassifier, 12, marks=pytest.mark.slow),
+        pytest.param(DAANClassifier, 12, marks=pytest.mark.exhaustive),
         pytest.param(DALNClassifier, 10, marks=pytest.mark.slow),
         (DANClassifier, 8),
         (DANNClassifier, 10),
         (DDCClassifier, 0.5),
         (DeepCORALClassifier, 5),
-        pytest.param(DeepJDOTClassifier, 6, marks=pytest.mark.slow),
-        pytest.param(DomainConfusionClassifier, 5, marks=pytest.mark.slow),
+        pytest.param(DeepJDOTClassifier, 6, marks=pytest.mark.exhaustive),
+        pytest.param(DomainConfusionClassifier, 5, marks=pytest.mark.exhaustive),
         pytest.param(DSANClassifier, 15, marks=pytest.mark.slow),
         pytest.param(DSNClassifier, 12, marks=pytest.mark.slow),
-        pytest.param(DUCDAClassifier, 6, marks=pytest.mark.slow),
-        pytest.param(JANClassifier, 10, marks=pytest.mark.slow),
+        pytest.param(DUCDAClassifier, 6, marks=pytest.mark.exhaustive),
+        pytest.param(JANClassifier, 10, marks=pytest.mark.exhaustive),
         (MCCClassifier, 8),
         pytest.param(MCDClassifier, 6, marks=pytest.mark.slow),
-        pytest.param(MDDClassifier, 12, marks=pytest.mark.slow),
+        pytest.param(MDDClassifier, 12, marks=pytest.mark.exhaustive),
         pytest.param(RTNClassifier, 10, marks=pytest.mark.slow),
         # Its default is for targets that lack classes; where they have all, other norms do more.
         pytest.param(SANClassifier, 12, marks=pytest.mark.slow),
         pytest.param(
-            SAN_OF_ALL_CLASSES, 16, marks=pytest.mark.slow, id="SAN with norms per domain"
+            SAN_OF_ALL_CLASSES, 16, marks=pytest.mark.exhaustive, id="SAN with norms per domain"
         ),
         pytest.param(SDAEClassifier, 9, marks=pytest.mark.slow),
         pytest.param(TLDAClassifier, 2, marks=pytest.mark.slow),
@@ -141,13 +141,14 @@ def _fit_and_score(cls, seed, source, target, **params):
     return _accuracy(cls(random_state=seed, **params), *source, *target)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "cls, floor_on_usps, floor_on_mnist",
     [
-        pytest.param(DANNClassifier, 91, 88, marks=pytest.mark.slow),
-        pytest.param(DANClassifier, 88, 82, marks=pytest.mark.slow),
-        pytest.param(JANClassifier, 88, 82, marks=pytest.mark.exhaustive),
-        pytest.param(DeepCORALClassifier, 84, 75, marks=pytest.mark.exhaustive),
+        (DANNClassifier, 91, 88),
+        (DANClassifier, 88, 82),
+        (JANClassifier, 88, 82),
+        (DeepCORALClassifier, 84, 75),
     ],
 )
 def test_defaults_adapt_mnist_and_usps(cls, floor_on_usps, floor_on_mnist, mnist, usps):
@@ -164,29 +165,35 @@ MARGINS = {
     AutoDIALClassifier: 4,
     BNMClassifier: 8,
     CDANClassifier: 6,
+    DANClassifier: 4,
+    DANNClassifier: 5,
     MCCClassifier: 5,
     MCDClassifier: 7,
     RTNClassifier: 6,
 }
 
 
-@pytest.fixture
-def small_scores(mnist, usps):
-    """Mean accuracy of every method on USPS after a short training on half of the digits."""
+@pytest.mark.parametrize(
+    "methods",
+    [
+        pytest.param((DANNClassifier,), marks=pytest.mark.slow),
+        pytest.param(tuple(MARGINS), marks=pytest.mark.exhaustive),
+    ],
+    ids=["DANN", "all"],
+)
+def test_methods_are_better_than_the_source_alone(methods, mnist, usps):
+    """On USPS, after a short training on half of the digits."""
+    methods = (AdaBNClassifier, *methods)
     jobs = [
         delayed(_fit_and_score)(
             cls, seed, _part(mnist, 1000, seed), _part(usps, 900, seed), max_epochs=15
         )
-        for cls in (AdaBNClassifier, *MARGINS)
+        for cls in methods
         for seed in SEEDS
     ]
     scores = np.reshape(Parallel(n_jobs=2)(jobs), (-1, len(SEEDS))).mean(axis=1)
-    return dict(zip((AdaBNClassifier, *MARGINS), scores, strict=True))
-
-
-@pytest.mark.slow
-def test_methods_are_better_than_the_source_alone(small_scores):
-    gains = {cls: small_scores[cls] - small_scores[AdaBNClassifier] for cls in MARGINS}
+    gains = dict(zip(methods, scores - scores[0], strict=True))
+    del gains[AdaBNClassifier]
     assert {cls: gain for cls, gain in gains.items() if gain < MARGINS[cls]} == {}
 
 
@@ -204,7 +211,7 @@ def _score_of_unlabeled(trade_off, seed, source, target, n_labels=5):
     return 100 * clf.score(X_target[rest], y_target[rest])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_few_labels_of_other_digits_go_further(mnist, usps):
     jobs = [
         delayed(_score_of_unlabeled)(trade_off, s, _part(mnist, 2000, s), _part(usps, 1800, s))

@@ -137,7 +137,7 @@ def test_the_callers_generators_stay_at_every_moment(name, few):
     assert watcher.n_wrong == 0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_hundred_fits_of_all_methods_in_threads(few):
     jobs = [(name, seed) for seed in range(25) for name in METHODS][:200]
 
