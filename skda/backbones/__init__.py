@@ -4,6 +4,7 @@ One resolver serves extraction, fine-tuning and adaptation; blocks are what is f
 re-initialised as a whole.
 """
 
+from skda.backbones._adapters import add_adapters, merge_adapters
 from skda.backbones._blocks import Block, list_blocks
 from skda.backbones._factories import build_backbone, check_keywords
 from skda.backbones._language import is_language_config, make_language_backbone
@@ -24,6 +25,7 @@ __all__ = [
     "Block",
     "SentenceModule",
     "TextModule",
+    "add_adapters",
     "build_backbone",
     "check_keywords",
     "describe_output",
@@ -32,6 +34,7 @@ __all__ = [
     "list_blocks",
     "load_weights",
     "make_language_backbone",
+    "merge_adapters",
     "network_of",
     "pool_tokens",
 ]

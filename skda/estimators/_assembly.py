@@ -9,6 +9,7 @@ from torch import nn
 
 from skda._torch import as_trained, seed_generators
 from skda.backbones import check_keywords
+from skda.estimators._adapters import add_adapters_to
 from skda.estimators._net_params import common_net_params
 from skda.estimators._network import example_rows, frozen_blocks, probe
 from skda.estimators._parts import EstimatorPart
@@ -27,6 +28,7 @@ class AssemblyMixin(EstimatorPart):
     def _build_backbone(self, training):
         seed_generators(training.seeds.module, training.device)
         training.backbone = as_trained(self.make_backbone(training))
+        add_adapters_to(self, training)
         layers = self.name_layers(training)
         if isinstance(layers, str):
             raise TypeError(

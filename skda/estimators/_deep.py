@@ -121,6 +121,14 @@ class DeepEstimator(
     freeze : {"none", "all"} or list of str, default="none"
         The alternative to `n_frozen`: the whole module, or the submodules at these paths.
 
+    adapter : {"lora"}, default=None
+        What learns in a large module that comes with weights: ``"lora"`` leaves them as they are
+        and trains matrices of low rank beside those of its layers (Hu et al., LoRA, ICLR 2022), a
+        few hundredths of the weights, so that the optimiser and gradients take little memory. At
+        the end of `fit` they are added to the weights: predictions and files are those of the
+        module. Needs peft (extra ``lora``), whose ``LoraConfig`` takes the ``adapter__*``
+        keywords, such as ``adapter__r=8``.
+
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or class, default="adam"
         The optimiser, in upper or lower case; ``optimizer__*`` keywords reach it.
 
@@ -262,7 +270,7 @@ class DeepEstimator(
         Seeds weights, order of rows and dropout. The global generator of torch is not touched.
 
     **prefixed_params : keywords
-        ``module__*``, ``optimizer__*``, ``criterion__*`` (of
+        ``module__*``, ``adapter__*``, ``optimizer__*``, ``criterion__*`` (of
         :class:`torch.nn.CrossEntropyLoss`), ``callbacks__*``, ``iterator_train__*``
         (of :class:`skda.training.PairedBatches`), ``iterator_valid__*`` and ``compile__*``.
 
@@ -306,6 +314,7 @@ class DeepEstimator(
     augment: Callable | dict | None = None
     n_frozen: int = 0
     freeze: str | list[str] | tuple[str, ...] = "none"
+    adapter: str | None = None
     optimizer: str | type = "adam"
     lr: float = 1e-3
     lr_schedule: str | Callable = "annealing"
@@ -374,6 +383,7 @@ class DeepEstimator(
         "augment": [callable, Mapping, None],
         "n_frozen": [Interval(Integral, 0, None, closed="left")],
         "freeze": [StrOptions({"none", "all"}), list, tuple],
+        "adapter": [StrOptions({"lora"}), None],
         "optimizer": [str, callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions({"annealing", "cosine", "constant"}), callable],
@@ -403,6 +413,11 @@ class DeepEstimator(
         "keep_training_state": ["boolean"],
         "random_state": ["random_state"],
     }
+
+    @classmethod
+    def _prefixes(cls):
+        own = ("adapter",) if "adapter" in cls._get_param_names() else ()
+        return (*super()._prefixes(), *own)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from skda._callers import level_of_user
 from skda._torch import local_torch_state, resolve_device, seed_generators
 from skda.backbones import BackboneResolver
+from skda.estimators._adapters import merge_adapters_of
 from skda.estimators._checkpointing import CheckpointMixin
 from skda.estimators._common_fit import DIFFERENT, facts_of
 from skda.exceptions import DivergenceError, IncompleteFitWarning
@@ -88,6 +89,8 @@ class FittingMixin(CheckpointMixin):
         self._position.keep(training)
         if cut is None:
             self._position.training.resolver = None  # all nets are made
+        if self.adapter is not None:
+            merge_adapters_of(self)
         return cut
 
     @contextmanager

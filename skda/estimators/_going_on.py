@@ -48,6 +48,11 @@ class GoingOnMixin(FittingMixin):
                 "early_stopping=True needs the whole training in one call; use fit, or "
                 "early_stopping=False with partial_fit."
             )
+        if self.adapter is not None:
+            raise ValueError(
+                f"adapter={self.adapter!r} needs the whole training in one call, at whose end it "
+                "becomes part of the weights; use fit, or adapter=None with partial_fit."
+            )
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all rows in one call; use fit, or give "

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
     class NetKeywords(ModuleKeywords):
         """Of optimisers, criterion and batches."""
 
+        adapter__r: int = 8
+        adapter__lora_alpha: int = 8
+        adapter__lora_dropout: float = 0.0
+        adapter__target_modules: Sequence[str] | str = ()
+        adapter__exclude_modules: Sequence[str] | str = ()
+        adapter__rank_pattern: dict[str, int] = {}
+        adapter__alpha_pattern: dict[str, int] = {}
+        adapter__init_lora_weights: bool | str = True
+        adapter__use_rslora: bool = False
+        adapter__use_dora: bool = False
         optimizer__weight_decay: float = 0.0
         optimizer__betas: tuple[float, float] = (0.9, 0.999)
         optimizer__eps: float = 1e-8

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         on_error: str
         optimizer: Any
         n_frozen: int
+        adapter: str | None
         freeze: Any
         task_class: ClassVar[type]
         early_stopping: bool

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from skda.backbones import Block
+from skda.backbones import Block, merge_adapters
 from skda.nn import (
     DomainBatchNorm,
     DomainRows,
@@ -240,6 +240,15 @@ class AdaptationModule(nn.Module):
         for parameter in last.get_parameters(self.backbone):
             parameter.requires_grad_(True)
         self.frozen = tuple(frozen)
+
+    def merge_adapters(self) -> None:
+        """Add what adapters have learned to the weights, which may all learn again."""
+        merge_adapters(self.backbone)
+        self.backbone.requires_grad_(True)
+        for block in self.frozen:
+            for parameter in block.get_parameters(self.backbone):
+                parameter.requires_grad_(False)
+        self._record()
 
     @staticmethod
     def as_input(X: torch.Tensor) -> torch.Tensor:

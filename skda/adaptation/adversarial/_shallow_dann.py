@@ -208,6 +208,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
     preprocess: ClassVar[str] = "auto"
     n_frozen: ClassVar[int] = 0
     freeze: ClassVar[str] = "none"
+    adapter: ClassVar[None] = None
     optimizer: ClassVar[type] = torch.optim.SGD  # carries the learning rate
     lr_schedule: ClassVar[str] = "constant"
     head_lr_multiplier: ClassVar[float] = 1.0

@@ -1,0 +1,277 @@
+"""Low-rank adapters of a module that comes with weights."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+from torch import nn
+
+from skda.adaptation import (
+    ADDAClassifier,
+    CoGANClassifier,
+    DANClassifier,
+    DANNClassifier,
+    MCDClassifier,
+    ShallowDANNClassifier,
+)
+from skda.backbones import add_adapters, merge_adapters
+from skda.exceptions import IncompleteFitWarning
+from skda.fine_tuning import FineTuneClassifier
+from skda.model_selection import StackedSearchCV
+from skda.nn import MLP, ConvNet
+from skda.training import AdaptationNet, DomainDataset
+
+pytest.importorskip("peft")
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((48, 5)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64)
+TARGET = (RNG.standard_normal((40, 5)) + 1).astype(np.float32)
+MODULE = MLP(5, hidden_layer_sizes=(16, 12))
+PARAMS = {"max_epochs": 3, "batch_size": 16, "random_state": 0, "device": "cpu", "lr": 0.01}
+LORA = {"module": MODULE, "adapter": "lora", "adapter__r": 2, **PARAMS}
+
+
+class Transformer(nn.Module):
+    """Of torch, with layers that take a fast path in evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(6, 2, 8, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x):
+        """Take a row for a text of one word."""
+        return self.encoder(nn.functional.pad(x, (0, 1))[:, None]).flatten(1)
+
+
+class Look(Callback):
+    """Keeps what adapters have learned, and which parameters do."""
+
+    def on_train_end(self, net, **kwargs):
+        """Look at the network before adapters become part of it."""
+        layers = net.module_.backbone.named_modules()
+        self.products = {
+            path: (layer.lora_B["default"].weight @ layer.lora_A["default"].weight).detach()
+            for path, layer in layers
+            if hasattr(layer, "lora_A")
+        }
+        self.learning = {n for n, p in net.module_.named_parameters() if p.requires_grad}
+
+
+def fit(clf, **params):
+    clf = clone(clf).set_params(**params)
+    is_paired = not isinstance(clf, FineTuneClassifier)
+    return clf.fit(X, Y, **({"X_target": TARGET} if is_paired else {}))
+
+
+def weights_of(backbone):
+    return {n: p.detach().clone() for n, p in backbone.named_parameters() if p.ndim > 1}
+
+
+def same_weights(clf, other):
+    parts = clf.net_.module_.state_dict(), other.net_.module_.state_dict()
+    assert parts[0].keys() == parts[1].keys()
+    return all(torch.equal(value, parts[1][name]) for name, value in parts[0].items())
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        FineTuneClassifier,
+        DANNClassifier,
+        DANClassifier,
+        ADDAClassifier,
+        MCDClassifier,
+        CoGANClassifier,
+    ],
+)
+def test_weights_change_by_matrices_of_low_rank_and_norms_stay(estimator):
+    clf = fit(estimator(**LORA))
+    backbone, before = clf.net_.module_.backbone, weights_of(MODULE)
+    assert weights_of(backbone).keys() == before.keys()
+    for name, weight in weights_of(backbone).items():
+        change = torch.linalg.svdvals(weight - before[name])
+        assert change[1] > 1e-4 > change[2] * 100, name
+    norms = [p for n, p in backbone.named_parameters() if ".norm" in n and n.endswith("weight")]
+    assert all(torch.equal(norm, torch.ones_like(norm)) for norm in norms)
+    assert b"peft" not in pickle.dumps(clf)
+
+
+def test_adapters_are_added_to_the_weights_with_their_scale():
+    clf = fit(FineTuneClassifier(**LORA, adapter__lora_alpha=6, callbacks=[("look", Look())]))
+    look = dict(clf.net_.callbacks_)["look"]
+    assert {name for name in look.learning if "lora_" not in name} == {"head.weight", "head.bias"}
+    assert look.products.keys() == {"hidden1.0", "hidden2.0"}
+    for path, product in look.products.items():
+        expected = MODULE.get_submodule(path).weight + 6 / 2 * product
+        torch.testing.assert_close(clf.net_.module_.backbone.get_submodule(path).weight, expected)
+
+
+def test_the_module_of_the_user_stays_as_it_is():
+    before = pickle.dumps(MODULE.state_dict())
+    fit(DANNClassifier(**LORA))
+    assert pickle.dumps(MODULE.state_dict()) == before
+    assert not any("lora" in name for name, _ in MODULE.named_modules())
+    assert all(parameter.requires_grad for parameter in MODULE.parameters())
+
+
+def test_validation_sees_the_adapters_of_a_transformer_of_torch():
+    """Which computes with the weights alone in evaluation, but not while training draws."""
+    clf = fit(
+        FineTuneClassifier(**LORA),
+        module=Transformer(),
+        lr=0.1,
+        lr_schedule="constant",
+        validation_fraction=0.25,
+    )
+    _, held_out = clf.net_.train_split(DomainDataset(X, Y))
+    logits = torch.from_numpy(clf.decision_function(held_out.X))
+    loss = nn.functional.binary_cross_entropy_with_logits(
+        logits, torch.as_tensor(held_out.y, dtype=logits.dtype)
+    )
+    assert clf.history_[-1, "valid_loss"] == pytest.approx(loss.item(), rel=1e-4)
+
+
+def test_attention_of_torch_learns_its_projections():
+    before = Transformer()
+    clf = fit(FineTuneClassifier(**LORA), module=before)
+    after = clf.net_.module_.backbone
+    for name in ("in_proj_weight", "out_proj.weight"):
+        path = f"encoder.layers.0.self_attn.{name}"
+        assert not torch.equal(after.get_parameter(path), before.get_parameter(path)), name
+
+
+def test_convolutions_have_adapters_unless_they_are_grouped():
+    network = nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4, padding=1)
+    )
+    add_adapters(network, {})
+    rows = torch.randn(2, 4, 8, 8)
+    expected = network(rows)
+    assert {n for n, p in network.named_parameters() if p.requires_grad} == {
+        "0.lora_A.default.weight",
+        "0.lora_B.default.weight",
+    }
+    merge_adapters(network)
+    torch.testing.assert_close(network(rows), expected)
+    assert list(network.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_frozen_blocks_have_adapters_that_do_not_learn():
+    clf = fit(FineTuneClassifier(**LORA), n_frozen=1)
+    before, after = weights_of(MODULE), weights_of(clf.net_.module_.backbone)
+    assert torch.equal(after["hidden1.0.weight"], before["hidden1.0.weight"])
+    assert not torch.equal(after["hidden2.0.weight"], before["hidden2.0.weight"])
+
+
+def test_layers_with_adapters_are_aligned():
+    plain = fit(DANNClassifier(**LORA), layers=("hidden1.0",), trade_off=0)
+    aligned = fit(DANNClassifier(**LORA), layers=("hidden1.0",))
+    assert not same_weights(plain, aligned)
+    assert aligned.net_.module_(torch.from_numpy(X))[1]["hidden1.0"].shape == (48, 16)
+
+
+def test_a_fitted_estimator_is_a_module_like_others_and_all_of_it_learns():
+    fitted = FrozenEstimator(fit(FineTuneClassifier(**LORA)))
+    before = weights_of(fitted.net_.module_.backbone)
+    clf = fit(FineTuneClassifier(**{**LORA, "module": fitted, "adapter__r": 1}))
+    whole = fit(FineTuneClassifier(**{**PARAMS, "module": fitted}))
+    for name, weight in before.items():
+        for other, rank in ((clf, 1), (whole, min(weight.shape))):
+            change = other.net_.module_.backbone.get_parameter(name) - weight
+            assert torch.linalg.matrix_rank(change.detach(), rtol=1e-3) == rank
+
+
+def test_training_goes_on_in_all_weights_once_adapters_are_left_out():
+    clf = fit(DANNClassifier(**LORA))
+    with pytest.raises(ValueError, match="adapter='lora' needs the whole training in one call"):
+        clf.partial_fit(X, Y, X_target=TARGET)
+    before = weights_of(clf.net_.module_.backbone)
+    with pytest.warns(IncompleteFitWarning, match="new optimisers"):
+        clf.set_params(adapter=None, adapter__r=None).partial_fit(X, Y, X_target=TARGET)
+    after = weights_of(clf.net_.module_.backbone)
+    assert all(not torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def test_a_training_with_adapters_is_resumed_bit_by_bit(tmp_path, monkeypatch):
+    class Death(BaseException):
+        """What stands for the end of a process."""
+
+    def run_single_epoch(self, *args, **kwargs):
+        if len(self.history) == 3:
+            raise Death
+        return original(self, *args, **kwargs)
+
+    original = AdaptationNet.run_single_epoch
+    with_folder = DANNClassifier(**LORA, checkpoint=tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Death):
+        patch.setattr(AdaptationNet, "run_single_epoch", run_single_epoch)
+        fit(with_folder)
+    resumed = clone(with_folder).fit(X, Y, X_target=TARGET, resume=True)
+    assert same_weights(resumed, fit(DANNClassifier(**LORA)))
+
+
+def test_adapters_go_with_recomputing_and_stacks():
+    plain = fit(DANNClassifier(**LORA))
+    assert same_weights(plain, fit(DANNClassifier(**LORA), gradient_checkpointing=True))
+    grid = {"trade_off": [0.5, 1.0]}
+    searches = [
+        search(FineTuneClassifier(**LORA), {"lr": [0.001, 0.05]}, cv=2, error_score="raise")
+        for search in (GridSearchCV, StackedSearchCV)
+    ]
+    searches += [
+        search(DANNClassifier(**LORA), grid, cv=2, error_score="raise")
+        for search in (GridSearchCV, StackedSearchCV)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = [
+            search.fit(
+                X, Y, **({"X_target": TARGET} if "trade_off" in search.param_grid else {})
+            ).cv_results_["mean_test_score"]
+            for search in searches
+        ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(scores[2], scores[3])
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"module": None}, ValueError, "adapter='lora' leaves .* but these are random"),
+        ({"adapter": "dora"}, ValueError, "'adapter' parameter"),
+        ({"adapter": None}, ValueError, "adapter__r was given, but adapter is None"),
+        (
+            {"adapter__rank": 3},
+            TypeError,
+            "adapter__rank is no keyword .* adapter__r,",
+        ),
+        ({"adapter__r": 0}, ValueError, r"adapter__\* must be keywords of peft.LoraConfig"),
+        ({"adapter__target_modules": ["no"]}, ValueError, "Target modules .*'no'.* not found"),
+        ({"unfreeze_every": 1, "n_frozen": 1}, ValueError, "does not go with unfreeze_every=1"),
+        ({"warm_start": True}, ValueError, "does not go with warm_start=True"),
+        ({"module": nn.Identity()}, ValueError, "Identity has no linear layer"),
+    ],
+)
+def test_what_does_not_go_with_adapters_is_told(params, error, message):
+    with pytest.raises(error, match=message):
+        fit(FineTuneClassifier(**LORA), **params)
+
+
+def test_adapters_where_they_would_do_nothing_are_told():
+    layers = {"adapter__target_modules": ["out_proj"], "module": Transformer()}
+    with pytest.raises(ValueError, match="names layers within 'encoder"):
+        fit(FineTuneClassifier(**LORA), **layers)
+    network = ConvNet(1, (12, 12))
+    add_adapters(network, {})
+    with pytest.raises(ValueError, match="has adapters already"):
+        add_adapters(network, {})
+    with pytest.raises(TypeError, match="no parameter 'adapter'"):
+        ShallowDANNClassifier(adapter="lora").fit(X, Y, X_target=TARGET)
