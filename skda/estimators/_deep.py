@@ -351,6 +351,7 @@ class DeepEstimator(
     task_class: ClassVar[type[Task]]
     iterator_class: ClassVar[type[PairedBatches]] = PairedBatches
     keyword_prefixes: ClassVar[tuple[str, ...]] = ("module",)
+    module_prefixes: ClassVar[tuple[str, ...]] = ("adapter",)
     net_prefixes: ClassVar[tuple[str, ...]] = (
         "optimizer",
         "criterion",
@@ -416,8 +417,7 @@ class DeepEstimator(
 
     @classmethod
     def _prefixes(cls):
-        own = ("adapter",) if "adapter" in cls._get_param_names() else ()
-        return (*super()._prefixes(), *own)
+        return (*super()._prefixes(), *cls.module_prefixes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

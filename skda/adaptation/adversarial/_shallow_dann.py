@@ -222,6 +222,7 @@ class ShallowDANNClassifier(DeepAdaptationClassifier):
 
     net_class = ShallowDANNNet
     keyword_prefixes = ("module",)
+    module_prefixes: ClassVar[tuple[str, ...]] = ()
     net_prefixes = ("callbacks", "iterator_valid")
 
     def make_backbone(self, training):
