@@ -127,7 +127,7 @@ class DeepEstimator(
         few hundredths of the weights, so that the optimiser and gradients take little memory. At
         the end of `fit` they are added to the weights: predictions and files are those of the
         module. Needs peft (extra ``lora``), whose ``LoraConfig`` takes the ``adapter__*``
-        keywords, such as ``adapter__r=8``.
+        keywords, such as ``adapter__r=8``. They want about ten times the `lr`.
 
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or class, default="adam"
         The optimiser, in upper or lower case; ``optimizer__*`` keywords reach it.
