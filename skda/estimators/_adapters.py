@@ -37,6 +37,11 @@ def add_adapters_to(estimator: Any, training: Training) -> None:
             f"{start} leaves the weights of the module as they are, but these are random; give a "
             "module that comes with weights, or leave adapter at None."
         )
+    if estimator.freeze == "all":
+        raise ValueError(
+            f"{start} does not go with freeze='all', by which nothing of the module learns, "
+            "adapters neither; leave one of them out."
+        )
     for name, idle in (("warm_start", False), ("unfreeze_every", None)):
         value = getattr(estimator, name, idle)
         if value != idle:

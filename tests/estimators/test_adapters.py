@@ -256,6 +256,7 @@ def test_adapters_go_with_recomputing_and_stacks():
         ({"adapter__r": 0}, ValueError, r"adapter__\* must be keywords of peft.LoraConfig"),
         ({"adapter__target_modules": ["no"]}, ValueError, "Target modules .*'no'.* not found"),
         ({"unfreeze_every": 1, "n_frozen": 1}, ValueError, "does not go with unfreeze_every=1"),
+        ({"freeze": "all"}, ValueError, "does not go with freeze='all'"),
         ({"warm_start": True}, ValueError, "does not go with warm_start=True"),
         ({"module": nn.Identity()}, ValueError, "Identity has no linear layer"),
     ],
