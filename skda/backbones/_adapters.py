@@ -1,5 +1,6 @@
 """Low-rank adapters: few weights that learn beside the many that a network comes with."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -59,12 +60,13 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
             "adapter='lora': the module has adapters already; leave adapter at None, so that they "
             "learn, or pass the module without."
         )
-
     for keyword in keywords:
         if keyword not in _KEYWORDS:
             valid = ", ".join(f"adapter__{name}" for name in _KEYWORDS)
             raise TypeError(f"adapter__{keyword} is no keyword of adapters; valid are {valid}.")
-    layers = keywords.get("target_modules", _layers_with_weights(network))
+    # As a pattern: in a list "0" stands for every layer of that name, in whatever part.
+    layers = "|".join(map(re.escape, _layers_with_weights(network)))
+    layers = keywords.get("target_modules", layers)
     if not layers:
         raise ValueError(
             f"adapter='lora': {type(network).__name__} has no linear layer, attention or "
@@ -76,7 +78,7 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
             # peft warns of what only its own files would lack.
             warnings.simplefilter("ignore")
             peft.inject_adapter_in_model(config, network)
-        _check_attentions(network)
+    _check_attentions(network)
 
 
 def merge_adapters(network: nn.Module) -> None:
@@ -108,6 +110,7 @@ def is_adapted(layer: nn.Module) -> bool:
 
 
 def _check_attentions(network):
+    """Raise if an adapter stands where nothing asks it."""
     for path in _attentions(network):
         attention = network.get_submodule(path)
         if any(is_adapted(part) for part in attention.modules()):

@@ -150,7 +150,9 @@ def test_attention_of_torch_learns_its_projections():
 
 def test_convolutions_have_adapters_unless_they_are_grouped():
     network = nn.Sequential(
-        nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4, padding=1)
+        nn.Conv2d(4, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Sequential(nn.Conv2d(4, 4, 3, groups=4, padding=1)),
     )
     add_adapters(network, {})
     rows = torch.randn(2, 4, 8, 8)
@@ -161,7 +163,7 @@ def test_convolutions_have_adapters_unless_they_are_grouped():
     }
     merge_adapters(network)
     torch.testing.assert_close(network(rows), expected)
-    assert list(network.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert list(network.state_dict()) == ["0.weight", "0.bias", "2.0.weight", "2.0.bias"]
 
 
 def test_frozen_blocks_have_adapters_that_do_not_learn():
@@ -268,7 +270,7 @@ def test_what_does_not_go_with_adapters_is_told(params, error, message):
 
 def test_adapters_where_they_would_do_nothing_are_told():
     layers = {"adapter__target_modules": ["out_proj"], "module": Transformer()}
-    with pytest.raises(ValueError, match="names layers within 'encoder"):
+    with pytest.raises(ValueError, match=r"^adapter__target_modules names layers within 'encoder"):
         fit(FineTuneClassifier(**LORA), **layers)
     network = ConvNet(1, (12, 12))
     add_adapters(network, {})
