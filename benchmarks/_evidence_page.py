@@ -30,7 +30,8 @@ a method's **gain** is over the better of the two, that of a transformer in fron
 regression over the regression alone. A figure below that reference is :negative:`red`: there
 adaptation does harm. **Cost** is processor time over that of *source only* on the same rows, one
 thread, measured while the machine did other work: a fifth more or less says nothing, and of the
-series, SURF and the two digits, where it did most, a cost may be twice that of a quiet machine.
+series, SURF, deep features and the two digits, where it did most, a cost may be twice that of a
+quiet machine.
 
 """
 ORIGIN = (

@@ -58,6 +58,8 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"__init__\.py"
     + ("" if "SKDA_DATA" in os.environ else r"|plot_(transferable_)?photographs\.py"),
     "plot_gallery": os.environ.get("SKDA_GALLERY", "1") == "1",
+    # Examples side by side: most of the time of a build is theirs.
+    "parallel": 2,
     "within_subsection_order": "gallery_order.ByTask",
     "reset_modules": ("matplotlib", "gallery_order.fresh_start"),
     "thumbnail_size": (480, 336),
