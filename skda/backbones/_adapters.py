@@ -79,6 +79,7 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
             warnings.simplefilter("ignore")
             peft.inject_adapter_in_model(config, network)
     _check_attentions(network)
+    _check_places(network)
 
 
 def merge_adapters(network: nn.Module) -> None:
@@ -117,6 +118,20 @@ def _check_attentions(network):
             raise ValueError(
                 f"adapter__target_modules names layers within {path!r}, whose weights are used "
                 "without calling them; name the attention itself, or none of its layers."
+            )
+
+
+def _check_places(network):
+    """Raise if weights with an adapter stand elsewhere too, where they would be without it."""
+    places: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        places.setdefault(parameter, []).append(name)
+    for names in places.values():
+        if len(names) > 1 and any(".base_layer." in name for name in names):
+            shown = " and ".join(repr(name.replace(".base_layer.", ".")) for name in names)
+            raise ValueError(
+                f"adapter='lora': {shown} are the same weights, of which one place alone would "
+                "learn; leave their layers out with adapter__exclude_modules."
             )
 
 
