@@ -149,12 +149,10 @@ class StackedEpoch:
         aligned = ["alignment_loss"] if self.step.is_aligned else []
         self._loss_names = ["classification_loss", *aligned, "loss"]
         self.parts = [Parts(net) for net in nets]
+        self.tensors = [dict([*p.named_parameters(), *p.named_buffers()]) for p in self.parts]
         self.learning, self.fixed = self._stack()
         self.rates, self.trade_offs = self._schedule()
-        parameters = [
-            {name: p for name, p in parts.named_parameters() if name in self.learning}
-            for parts in self.parts
-        ]
+        parameters = [{name: of_net[name] for name in self.learning} for of_net in self.tensors]
         optimizers = [net.optimizer_ for net in nets]
         self.optimizer = StackedOptimizer(optimizers, parameters, self.learning, self.rates)
         self.smoothing = torch.tensor([smoothing_of(parts.criterion) for parts in self.parts])
@@ -164,10 +162,8 @@ class StackedEpoch:
         """Return copies of what learns and of what does not, by name."""
         learning, fixed = {}, {}
         with torch.no_grad():
-            columns = [[*p.named_parameters(), *p.named_buffers()] for p in self.parts]
-            for column in zip(*columns, strict=True):
-                name, first = column[0]
-                stacked = torch.stack([tensor.detach() for _, tensor in column])
+            for name, first in self.tensors[0].items():
+                stacked = torch.stack([of_net[name].detach() for of_net in self.tensors])
                 if first.requires_grad:
                     learning[name] = stacked.requires_grad_()
                 else:
@@ -284,9 +280,9 @@ class StackedEpoch:
         gradients = dict(zip(self.learning, gradients, strict=True))
         stacked = {**self.learning, **self.fixed}
         with torch.no_grad():
-            for number, (net, parts) in enumerate(zip(self.nets, self.parts, strict=True)):
+            for number, (net, of_net) in enumerate(zip(self.nets, self.tensors, strict=True)):
                 self.optimizer.give_state(number, net.optimizer_)
-                for name, tensor in [*parts.named_parameters(), *parts.named_buffers()]:
+                for name, tensor in of_net.items():
                     tensor.copy_(stacked[name][number])
                     gradient = gradients.get(name)
                     tensor.grad = None if gradient is None else gradient[number].clone()
