@@ -193,8 +193,8 @@ TASKS = {
         "Amazon reviews",
         "Counts of 5000 words in 200 principal components of their logarithms, fitted on the 2000 "
         "training reviews of every domain, positive or negative: 2000 reviews with labels, 2000 "
-        "of the target without, accuracy on other reviews of the target. The mean of four of the 12 "
-        "pairs, in which every domain is source once and target once: two alike (books > DVD, "
+        "of the target without, accuracy on other reviews of the target. The mean of four of the "
+        "12 pairs, in which every domain is source once and target once: two alike (books > DVD, "
         "electronics > kitchen) and two unlike (DVD > electronics, kitchen > books).",
         amazon,
         ("books-dvd", "dvd-electronics", "electronics-kitchen", "kitchen-books"),

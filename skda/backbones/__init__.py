@@ -4,7 +4,7 @@ One resolver serves extraction, fine-tuning and adaptation; blocks are what is f
 re-initialised as a whole.
 """
 
-from skda.backbones._adapters import add_adapters, merge_adapters
+from skda.backbones._adapters import add_adapters, check_adapters, merge_adapters
 from skda.backbones._blocks import Block, list_blocks
 from skda.backbones._factories import build_backbone, check_keywords
 from skda.backbones._language import is_language_config, make_language_backbone
@@ -27,6 +27,7 @@ __all__ = [
     "TextModule",
     "add_adapters",
     "build_backbone",
+    "check_adapters",
     "check_keywords",
     "describe_output",
     "is_language_config",

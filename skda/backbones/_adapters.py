@@ -1,11 +1,14 @@
 """Low-rank adapters: few weights that learn beside the many that a network comes with."""
 
+import copy
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from skda._naming import naming
 from skda._optional import import_optional
@@ -23,7 +26,11 @@ _KEYWORDS = (
     "use_rslora",
     "use_dora",
 )
+# Exactly these: who derives from one may compute otherwise, as standardised convolutions do.
 _WITH_ADAPTERS = (nn.Linear, nn.MultiheadAttention, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# How far the sum of weights may be from the layers with adapters, in what adapters change.
+# Rounding is 1e-6 of it (bfloat16: 1e-2), weights that are used otherwise .1 to 1.
+_TOLERANCE = 0.05
 
 
 def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
@@ -39,7 +46,9 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
 
     keywords : dict
         Of ``peft.LoraConfig``: ``r``, ``lora_alpha``, ``target_modules`` and others. By default
-        all linear layers, attentions and convolutions that are not grouped have adapters.
+        all linear layers, attentions and convolutions of torch have adapters, but for convolutions
+        that are grouped or dilated or pad otherwise than by zeros, and layers whose weights are
+        computed (weight norm, pruning).
 
     Raises
     ------
@@ -64,13 +73,19 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
         if keyword not in _KEYWORDS:
             valid = ", ".join(f"adapter__{name}" for name in _KEYWORDS)
             raise TypeError(f"adapter__{keyword} is no keyword of adapters; valid are {valid}.")
+    for name, parameter in network.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(
+                f"adapter='lora': {name!r} has no values yet; run the module on some rows first, "
+                "so that its lazy layers have weights."
+            )
     # As a pattern: in a list "0" stands for every layer of that name, in whatever part.
     layers = "|".join(map(re.escape, _layers_with_weights(network)))
     layers = keywords.get("target_modules", layers)
     if not layers:
         raise ValueError(
             f"adapter='lora': {type(network).__name__} has no linear layer, attention or "
-            "convolution that is not grouped; leave adapter at None."
+            "plain convolution that is not grouped; leave adapter at None."
         )
     with naming("adapter__*", "keywords of peft.LoraConfig that fit the module"):
         config = peft.LoraConfig(**{**keywords, "target_modules": layers})
@@ -78,8 +93,76 @@ def add_adapters(network: nn.Module, keywords: Mapping[str, Any]) -> None:
             # peft warns of what only its own files would lack.
             warnings.simplefilter("ignore")
             peft.inject_adapter_in_model(config, network)
+    _check_convolutions(network)
     _check_attentions(network)
     _check_places(network)
+
+
+def check_adapters(network: nn.Module, run: Callable[[nn.Module], torch.Tensor]) -> None:
+    """Raise if a network with adapters is another one than that with the sum of the weights.
+
+    That is so where something computes with the weights of a layer and does not call it, or where
+    a layer is not linear in its weights.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With layers of `add_adapters`; stays as it is.
+
+    run : callable
+        Computes some outputs of a network like it.
+
+    Raises
+    ------
+    ValueError
+        If outputs differ, or if adapters change none, however large.
+    """
+    trial = copy.deepcopy(network).eval()
+    for parameter in trial.parameters():
+        # With gradients, attentions of torch take no fast path, which passes adapters by.
+        parameter.requires_grad_(parameter.is_floating_point())
+    with torch.enable_grad():
+        _fill_adapters(trial, 0.0)
+        plain = run(trial).detach()
+        # Of a usual size: adapters begin with zeros, of which every sum is right.
+        _fill_adapters(trial, 0.1)
+        idle = {layer: path for path, layer in trial.named_modules() if is_adapted(layer)}
+
+        def is_called(layer, _):
+            idle.pop(layer, None)
+
+        for layer in list(idle):
+            layer.register_forward_pre_hook(is_called)
+        adapted = run(trial).detach()
+        merge_adapters(trial)
+        merged = run(trial).detach()
+    change = (adapted - plain).abs().max()
+    rounding = 10 * torch.finfo(plain.dtype).eps * plain.abs().max()
+    advice = "leave such layers out with adapter__exclude_modules, or leave adapter at None."
+    if change == 0:
+        raise ValueError(
+            "adapter='lora': adapters change nothing that the module computes: adapter__lora_alpha "
+            f"is 0, or weights are used without calling their layers; {advice}"
+        )
+    if (merged - adapted).abs().max() > _TOLERANCE * change + rounding:
+        reason = "something uses the weights of a layer otherwise than the layer itself"
+        if idle:
+            some = ", ".join(map(repr, list(idle.values())[:3])) + (
+                " and others" if len(idle) > 3 else ""
+            )
+            reason = f"weights are used without calling their layers: {some}"
+        raise ValueError(
+            f"adapter='lora': {type(network).__name__} with adapters is another network than with "
+            f"the sum of their weights, because {reason}; {advice}"
+        )
+
+
+def _fill_adapters(network, scale):
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in network.named_parameters():
+        if ".lora_B." in name:
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data.copy_(scale * noise)
 
 
 def merge_adapters(network: nn.Module) -> None:
@@ -110,6 +193,26 @@ def is_adapted(layer: nn.Module) -> bool:
     return hasattr(layer, "get_base_layer") and hasattr(layer, "lora_A")
 
 
+def _check_convolutions(network):
+    """Raise if an adapter stands at a convolution of which it would be another function."""
+    for path, part in network.named_modules():
+        if path.endswith("base_layer") and not _is_plain(part):
+            raise ValueError(
+                f"adapter__target_modules names {path.removesuffix('.base_layer')!r}, a "
+                "convolution that is grouped or dilated or pads otherwise than by zeros, which "
+                "can have no adapter; leave it out."
+            )
+
+
+def _is_plain(part):
+    """Tell whether a layer, if it is a convolution, is one that adapters compute as well."""
+    return (
+        getattr(part, "groups", 1) == 1
+        and set(getattr(part, "dilation", ())) <= {1}
+        and getattr(part, "padding_mode", "zeros") == "zeros"
+    )
+
+
 def _check_attentions(network):
     """Raise if an adapter stands where nothing asks it."""
     for path in _attentions(network):
@@ -127,7 +230,10 @@ def _check_places(network):
     for name, parameter in network.named_parameters(remove_duplicate=False):
         places.setdefault(parameter, []).append(name)
     for names in places.values():
-        if len(names) > 1 and any(".base_layer." in name for name in names):
+        with_adapters = [name for name in names if ".base_layer." in name]
+        layers = {network.get_submodule(name.rpartition(".")[0]) for name in names}
+        # A block that is used twice has its adapters in both places.
+        if with_adapters and (len(layers) > 1 or len(with_adapters) < len(names)):
             shown = " and ".join(repr(name.replace(".base_layer.", ".")) for name in names)
             raise ValueError(
                 f"adapter='lora': {shown} are the same weights, of which one place alone would "
@@ -151,8 +257,10 @@ def _layers_with_weights(network):
         path
         for path, part in network.named_modules()
         if path
-        and isinstance(part, _WITH_ADAPTERS)
-        and getattr(part, "groups", 1) == 1
+        and type(part) in _WITH_ADAPTERS
+        and _is_plain(part)
+        # Those of weight norms and of pruning are computed anew in every step.
+        and (isinstance(part, nn.MultiheadAttention) or "weight" in part._parameters)
         # An attention of torch computes with the weights of its layers, and does not call them.
         and not any(path.startswith(f"{attention}.") for attention in attentions)
     ]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from skda.backbones._adapters import is_adapted
+
 
 @dataclass(frozen=True)
 class Block:
@@ -137,7 +139,7 @@ def list_blocks(network: nn.Module) -> list[Block]:
 
 def _parts(path, module, *, is_network=False):
     """Yield the layers below `module`, and the parameters of opened modules, with their paths."""
-    children = dict(module.named_children())
+    children = {} if is_adapted(module) else dict(module.named_children())
     if not children or not (is_network or isinstance(module, nn.Sequential | nn.ModuleList)):
         yield path, module
         return
@@ -147,8 +149,9 @@ def _parts(path, module, *, is_network=False):
     learning = _learning(module)
     for name, child in children.items():
         is_alone = len(learning) == 1 and child is learning[0]
-        # The encoder of a language network holds its layers in a list, and nothing else.
-        inside = _learning(child)
+        # The encoder of a language network holds its layers in a list, and nothing else; norms of
+        # several domains are in one too, but no layers.
+        inside = _learning(child) if any(p.ndim > 1 for p in child.parameters()) else []
         holds_list = len(inside) == 1 and isinstance(inside[0], nn.ModuleList)
         wrapped = is_network and (is_alone or holds_list)
         yield from _parts(f"{start}{name}", child, is_network=wrapped)

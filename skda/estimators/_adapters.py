@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from skda.backbones import add_adapters
+from skda.backbones import add_adapters, check_adapters
+from skda.rows import forward_batch
 from skda.training import Training, without_training_state
 
 
@@ -51,6 +52,29 @@ def add_adapters_to(estimator: Any, training: Training) -> None:
                 "module=estimator goes on from a fitted one."
             )
     add_adapters(training.backbone, keywords)
+
+
+def check_adapters_of(estimator: Any, training: Training, example: Any) -> None:
+    """Raise if adapters cannot become part of the weights of a backbone.
+
+    Parameters
+    ----------
+    estimator : DeepEstimator
+        Whose `adapter` counts.
+
+    training : skda.training.Training
+        With a backbone.
+
+    example : torch.Tensor of shape (2, ...), or dict of tensors
+        Rows as the backbone takes them.
+
+    Raises
+    ------
+    ValueError
+        If it would be another network with them than it has been trained.
+    """
+    if estimator.adapter is not None:
+        check_adapters(training.backbone, lambda network: forward_batch(network, example))
 
 
 def merge_adapters_of(estimator: Any) -> None:

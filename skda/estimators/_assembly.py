@@ -9,7 +9,7 @@ from torch import nn
 
 from skda._torch import as_trained, seed_generators
 from skda.backbones import check_keywords
-from skda.estimators._adapters import add_adapters_to
+from skda.estimators._adapters import add_adapters_to, check_adapters_of
 from skda.estimators._net_params import common_net_params
 from skda.estimators._network import example_rows, frozen_blocks, probe
 from skda.estimators._parts import EstimatorPart
@@ -41,6 +41,7 @@ class AssemblyMixin(EstimatorPart):
             training.backbone, example, [*training.layers, feature_layer]
         )
         training.widths["features"] = training.widths[feature_layer]
+        check_adapters_of(self, training, example)
 
     def build_net(
         self, training: Training, net_class: type[AdaptationNet] | None = None, **params: Any

@@ -120,6 +120,12 @@ def check_recomputing(net: Any) -> None:
             "the backward pass than in the forward pass, so that activations cannot be computed "
             "once more; leave it at False, and save memory by batch_size."
         )
+    if any(isinstance(part, nn.RReLU) for part in net.module_.backbone.modules()):
+        # Torch takes its slopes the second time before they are drawn, and silently so.
+        raise ValueError(
+            "gradient_checkpointing=True: the slopes of torch.nn.RReLU cannot be computed once "
+            "more; leave it at False, or use another activation."
+        )
     if not _new_forwards(net.module_):
         raise ValueError(
             f"gradient_checkpointing=True: {type(net.module_.backbone).__name__} has no block of "
@@ -183,16 +189,16 @@ def _set_forward(part, forward):
 def _values_of_buffers(parts):
     """Return where buffers stand, themselves, and a copy of their values."""
     return [
-        (store, name, buffer, buffer.detach().clone())
+        (store, name, buffer, None if buffer is None else buffer.detach().clone())
         for part in parts
         for module in part.modules()
         for store in (module._buffers,)
         for name, buffer in store.items()
-        if buffer is not None
     ]
 
 
 def _put_back(values):
     for store, name, buffer, value in values:
         store[name] = buffer
-        buffer.data.copy_(value)  # past autograd, which would take it for a change
+        if buffer is not None:
+            buffer.data.copy_(value)  # past autograd, which would take it for a change

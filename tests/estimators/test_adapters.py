@@ -6,11 +6,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import nn
+from torch.nn.utils import prune
 
 from skda.adaptation import (
     ADDAClassifier,
@@ -164,6 +166,142 @@ def test_convolutions_have_adapters_unless_they_are_grouped():
     merge_adapters(network)
     torch.testing.assert_close(network(rows), expected)
     assert list(network.state_dict()) == ["0.weight", "0.bias", "2.0.weight", "2.0.bias"]
+
+
+def same_tensors(network, other):
+    pairs = zip(network.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(p, q) for p, q in pairs)
+
+
+class Direct(nn.Module):
+    """Computes with the weights of a layer that it does not call, or calls besides."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.first, self.second = nn.Linear(5, 5), nn.Linear(5, 5)
+        self.calls = calls
+
+    def forward(self, x):
+        """Return features."""
+        x = self.first(x).relu()
+        if self.calls:
+            x = self.second(x)
+        return nn.functional.linear(x, self.second.weight.t() if self.calls else self.second.weight)
+
+
+class Centred(nn.Linear):
+    """Is linear in its inputs, and not in its weights."""
+
+    def forward(self, x):
+        """Return outputs of standardised weights."""
+        weight = (self.weight - self.weight.mean()) / self.weight.std()
+        return nn.functional.linear(x, weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    ("module", "params", "message"),
+    [
+        (Direct(calls=False), {}, "weights are used without calling their layers: 'second'"),
+        (Direct(calls=True), {}, "uses the weights of a layer otherwise than the layer itself"),
+        (
+            nn.Sequential(nn.Linear(5, 5), Centred(5, 5)),
+            {"adapter__target_modules": ["1"]},
+            "uses the weights of a layer otherwise",
+        ),
+        (nn.Sequential(nn.Linear(5, 5)), {"adapter__lora_alpha": 0}, "adapters change nothing"),
+        (
+            nn.Sequential(
+                nn.Linear(5, 8), nn.Unflatten(1, (2, 4)), nn.Conv1d(2, 4, 3, groups=2), nn.Flatten()
+            ),
+            {"adapter__target_modules": ["2"]},
+            "adapter__target_modules names '2', a convolution that is grouped",
+        ),
+        (nn.Sequential(nn.LazyLinear(4)), {}, r"'0\.weight' has no values yet"),
+    ],
+)
+def test_a_network_that_would_be_another_one_after_the_training_is_told(module, params, message):
+    with pytest.raises(ValueError, match=message):
+        fit(FineTuneClassifier(**LORA), module=module, **params)
+
+
+class LastLogits(Callback):
+    """Keeps what the network with its adapters says at last."""
+
+    def on_train_end(self, net, **kwargs):
+        """Predict."""
+        net.module_.eval()
+        with torch.no_grad():
+            self.logits = net.module_(torch.from_numpy(X))[0].numpy()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)),
+        nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8)),
+        Centred(8, 8),
+        nn.Sequential(
+            nn.Unflatten(1, (2, 4)), nn.Conv1d(2, 2, 3, padding=2, dilation=2), nn.Flatten()
+        ),
+        nn.Sequential(
+            nn.Unflatten(1, (2, 4)),
+            nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"),
+            nn.Flatten(),
+        ),
+    ],
+    ids=["weight norm", "spectral norm", "own", "dilated", "circular"],
+)
+def test_the_fitted_network_is_the_one_that_was_trained(layer):
+    module = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), layer)
+    clf = fit(FineTuneClassifier(**LORA), module=module, callbacks=[("last", LastLogits())])
+    (trained,) = [callback for name, callback in clf.net_.callbacks_ if name == "last"]
+    np.testing.assert_allclose(clf.predict_proba(X), softmax(trained.logits, axis=1), atol=1e-5)
+    assert not same_tensors(clf.net_.module_.backbone[0], module[0])
+
+
+def test_weights_that_are_computed_anew_have_no_adapters():
+    network = nn.Sequential(nn.Linear(5, 8), prune.l1_unstructured(nn.Linear(8, 8), "weight", 0.3))
+    add_adapters(network, {})
+    assert [hasattr(layer, "lora_A") for layer in network] == [True, False]
+
+
+class Twice(nn.Module):
+    """Uses a block of layers twice."""
+
+    def __init__(self):
+        super().__init__()
+        block = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+        self.blocks = nn.ModuleList([block, block])
+
+    def forward(self, x):
+        """Return features."""
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_a_block_that_is_used_twice_has_its_adapter_in_both_places():
+    clf = fit(FineTuneClassifier(**LORA), module=Twice(), callbacks=[("last", LastLogits())])
+    (trained,) = [callback for name, callback in clf.net_.callbacks_ if name == "last"]
+    np.testing.assert_allclose(clf.predict_proba(X), softmax(trained.logits, axis=1), atol=1e-5)
+
+
+class One(nn.Module):
+    """Wraps a single layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(5, 6)
+
+    def forward(self, x):
+        """Return features."""
+        return self.layer(x).relu()
+
+
+def test_a_module_of_one_layer_can_be_frozen():
+    module = One()
+    clf = fit(FineTuneClassifier(**LORA), module=module, n_frozen=1)
+    assert same_tensors(clf.net_.module_.backbone, module)
 
 
 def test_frozen_blocks_have_adapters_that_do_not_learn():

@@ -108,10 +108,14 @@ class Power(nn.Module):
         super().__init__()
         self.linear = nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8))
         self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("first", None)
 
     def forward(self, x):
         """Use the scale, and put another tensor in its place."""
         y = self.linear(x) * self.scale
+        if self.first is None:
+            self.first = y.detach().mean()
+            y = 2 * y
         self.scale = self.scale * 1.01
         return y + torch.rand(1)
 
@@ -133,6 +137,13 @@ class Net(nn.Module):
 
 def test_buffers_and_draws_of_a_network_of_ones_own_are_as_the_first_time(n_recomputed):
     assert_same(DANNClassifier(module=Net, **PARAMS))
+    assert n_recomputed
+
+
+def test_a_chain_of_norms_and_changes_in_place_learns_the_same(n_recomputed):
+    layers = [[nn.Linear(n, 8), nn.BatchNorm1d(8), nn.ReLU(inplace=True)] for n in (5, 8)]
+    module = nn.Sequential(*layers[0], *layers[1])
+    assert_same(DANNClassifier(module=module, **PARAMS))
     assert n_recomputed
 
 
@@ -235,6 +246,7 @@ class Flat(nn.Module):
     ("params", "message"),
     [
         ({"module": Flat}, "Flat has no block of several layers"),
+        ({"module": nn.Sequential(nn.Linear(5, 8), nn.RReLU())}, "slopes of torch.nn.RReLU"),
         ({"compile": True}, "gradient_checkpointing=True does not go with compile=True"),
     ],
 )
