@@ -149,7 +149,9 @@ class StackedEpoch:
         aligned = ["alignment_loss"] if self.step.is_aligned else []
         self._loss_names = ["classification_loss", *aligned, "loss"]
         self.parts = [Parts(net) for net in nets]
-        self.tensors = [dict([*p.named_parameters(), *p.named_buffers()]) for p in self.parts]
+        self.tensors: list[dict[str, Any]] = [
+            dict([*parts.named_parameters(), *parts.named_buffers()]) for parts in self.parts
+        ]
         self.learning, self.fixed = self._stack()
         self.rates, self.trade_offs = self._schedule()
         parameters = [{name: of_net[name] for name in self.learning} for of_net in self.tensors]
