@@ -28,10 +28,10 @@ random states. No target label was used for anything but these figures. *Source 
 network of the adaptation methods trained without a target, *plain* the same without batch norms;
 a method's **gain** is over the better of the two, that of a transformer in front of a logistic
 regression over the regression alone. A figure below that reference is :negative:`red`: there
-adaptation does harm. **Cost** is processor time over that of *source only* on the same rows, one
-thread, measured while the machine did other work: a fifth more or less says nothing, and of the
-series, SURF, deep features and the two digits, where it did most, a cost may be twice that of a
-quiet machine.
+adaptation does harm. A dash: that method takes tables alone. **Cost** is processor time over that
+of *source only* on the same rows, one thread, measured while the machine did other work: a fifth
+more or less says nothing, and of the series, SURF, deep features and the two digits, where it did
+most, a cost may be twice that of a quiet machine.
 
 """
 ORIGIN = (
@@ -42,7 +42,7 @@ ORIGIN = (
 PARTIAL = """\
 .. note::
 
-   The tables are not full yet: a dash is a figure that has not been measured, and no figure is
+   The tables are not full yet: other dashes are figures that have not been measured; none is
    guessed. Where a random state is missing, the number of those that are there stands in
    brackets, in the table of all methods as *of 1*.
 
