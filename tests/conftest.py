@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 
 import skda._torch
 from skda.datasets import load_shifted_digits
+from skda.model_selection import _common_rows
+from skda.target_accuracy import _references
 
 # Read by type checkers alone; ``test_typing.py`` runs the one that can run.
 collect_ignore_glob = ["typing/*"]
@@ -72,6 +74,13 @@ def few(digits):
         "X_target": digits.X_target[:150],
         "y_target": digits.y_target[:150],
     }
+
+
+@pytest.fixture
+def small_forests(monkeypatch):
+    """A fifth of the trees of the judges, which take most of the time of what judges."""
+    monkeypatch.setattr(_common_rows, "_N_TREES", 10)
+    monkeypatch.setattr(_references, "_N_TREES", 10)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,18 @@ that is here, and adds a loss, which its own tests and ``test_golden.py`` fit. T
 """
 
 import pytest
+from sklearn.base import clone
 
 from skda.estimators import DeepEstimator
+
+# Checks of scikit-learn that need a training that has learned.
+LEARNING = {
+    "check_classifiers_classes",
+    "check_classifiers_one_label_sample_weights",
+    "check_classifiers_regression_target",
+    "check_classifiers_train",
+    "check_class_weight_classifiers",
+}
 
 REPRESENTATIVES = {
     "DeepAdaptationClassifier",  # a loss at layers; as AFN, BNM, DUCDA, DeepCORAL, DeepJDOT, MCC
@@ -49,3 +59,15 @@ def one_of_each_kind(classes: list) -> list:
     """Return classes as parameters, of which those with a representative are exhaustive."""
     mark = pytest.mark.exhaustive
     return [cls if is_representative(cls) else pytest.param(cls, marks=mark) for cls in classes]
+
+
+def with_epochs(estimator, n):
+    """Return a copy with that many epochs in every stage, also of what is inside."""
+    names = [name for name in estimator.get_params() if name.endswith("_epochs")]
+    return clone(estimator).set_params(**dict.fromkeys(names, n))
+
+
+def shorter(estimator, check):
+    """Return what a check of scikit-learn is to have: two epochs, unless it must learn."""
+    # All checks of an estimator have the same object.
+    return estimator if check.func.__name__ in LEARNING else with_epochs(estimator, 2)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from kinds import REPRESENTATIVES, one_of_each_kind, representatives
+from kinds import REPRESENTATIVES, one_of_each_kind, representatives, shorter, with_epochs
 from sklearn.base import clone
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -36,18 +36,9 @@ SHALLOW = [getattr(skda.subspace, name) for name in skda.subspace.__all__]
 ESTIMATORS = [*CLASSIFIERS, DeepFeatureExtractor, FineTuneClassifier, *SHALLOW]
 
 
-# Defaults of the base, of one adversarial method and of all that do not train epochs of a network;
-# the others have fewer, and the rest of the code is the same.
-SHORTER = set(CLASSIFIERS) - {DeepAdaptationClassifier, skda.adaptation.DANNClassifier}
-N_EPOCHS, N_TO_LEARN = 2, 12
-# What needs a training that has learned.
-LEARNING = {
-    "check_classifiers_classes",
-    "check_classifiers_one_label_sample_weights",
-    "check_classifiers_regression_target",
-    "check_classifiers_train",
-    "check_class_weight_classifiers",
-}
+# Defaults of the base and of all that do not train epochs of a network; the others have fewer
+# epochs, and the rest of the code is the same.
+SHORTER = {*CLASSIFIERS, FineTuneClassifier} - {DeepAdaptationClassifier}
 
 
 def fails_as_expected(estimator):
@@ -60,15 +51,12 @@ def fails_as_expected(estimator):
 def checked(classes):
     """Return the checks of estimators, as parameters."""
     # Shown in the names of tests; a check may have less.
-    made = [cls(max_epochs=N_TO_LEARN) if cls in SHORTER else cls() for cls in classes]
+    made = [with_epochs(cls(), 12) if cls in SHORTER else cls() for cls in classes]
     return parametrize_with_checks(made, expected_failed_checks=fails_as_expected)
 
 
 def run_check(estimator, check):
-    if type(estimator) in SHORTER and check.func.__name__ not in LEARNING:
-        # All checks of an estimator have the same object.
-        estimator = clone(estimator).set_params(max_epochs=N_EPOCHS)
-    check(estimator)
+    check(shorter(estimator, check) if type(estimator) in SHORTER else estimator)
 
 
 @pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")

@@ -26,6 +26,7 @@ _MOST_COLUMNS, _N_COMPONENTS = 256, 64
 # Added to the covariances of standardized columns, against directions without variance.
 _RIDGE = 0.3
 _N_FOLDS = 3
+_N_TREES = 50
 # Smoothness that makes a judge count e times as much, where labels of the source are all smooth:
 # from 0.03 to 0.05 the mean error of the study's tuning half was the same within 0.1 points.
 _SHARPNESS = 0.04
@@ -348,7 +349,7 @@ def _logistic():
 
 
 def _forest(random_state):
-    return RandomForestClassifier(50, min_samples_leaf=2, random_state=random_state)
+    return RandomForestClassifier(_N_TREES, min_samples_leaf=2, random_state=random_state)
 
 
 def _few_columns(

@@ -383,8 +383,8 @@ def moons_accuracy(trade_off, lr, max_epochs):
 @pytest.mark.parametrize(
     "trade_off, lr, max_epochs",
     [
-        pytest.param(6, 0.05, 500, id="as in the paper", marks=pytest.mark.slow),
-        pytest.param(2, 0.1, 150, id="short"),
+        pytest.param(6, 0.05, 500, id="as in the paper", marks=pytest.mark.exhaustive),
+        pytest.param(2, 0.1, 150, id="short", marks=pytest.mark.slow),
     ],
 )
 def test_turned_moons(trade_off, lr, max_epochs):

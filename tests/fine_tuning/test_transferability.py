@@ -24,7 +24,7 @@ def tasks():
 @pytest.fixture(scope="module")
 def estimator():
     return FineTuneClassifier(
-        module__hidden_layer_sizes=(32, 32, 32), max_epochs=20, batch_size=16, lr=0.005
+        module__hidden_layer_sizes=(32, 32, 32), max_epochs=10, batch_size=16, lr=0.005
     )
 
 

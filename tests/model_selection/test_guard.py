@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
+from kinds import shorter
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -83,6 +84,9 @@ class Moved(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X, domain).argmax(axis=1)]
 
 
+pytestmark = pytest.mark.usefixtures("small_forests")
+
+
 @pytest.fixture(scope="module")
 def moved():
     """Three classes, and a target that is moved by half of the distance of two of them."""
@@ -124,7 +128,7 @@ def fit(estimator, moved, fallback=None, **params):
     ),
 )
 def test_check_estimator(estimator, check):
-    check(estimator)
+    check(shorter(estimator, check))
 
 
 def test_what_helps_is_kept_and_fitted_to_all_rows(moved):

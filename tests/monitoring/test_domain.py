@@ -13,6 +13,8 @@ MOVES = {
     1: lambda X: -X * SCALE - OFFSET,
 }
 
+pytestmark = pytest.mark.usefixtures("small_forests")
+
 
 def draw(rng, n, domain="source"):
     y = rng.randint(4, size=n)

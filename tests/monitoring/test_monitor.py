@@ -13,6 +13,8 @@ from skda.metrics import DriftMonitor
 
 MEANS = 2 * np.eye(3, 4)
 
+pytestmark = pytest.mark.usefixtures("small_forests")
+
 
 def draw(rng, n, shares=(1 / 3, 1 / 3, 1 / 3)):
     y = rng.choice(3, n, p=shares)
