@@ -152,6 +152,9 @@ class PrefixedParams(BaseEstimator):
 
     @classmethod
     def _is_prefixed(cls, name):
+        # Asked of every attribute, a dozen times a fit: most have no two underscores.
+        if "__" not in name:
+            return False
         return name.startswith(tuple(f"{prefix}__" for prefix in cls._prefixes()))
 
     def _own_prefixed_params(self):
