@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 import skda._torch
 from skda.datasets import load_shifted_digits
+from skda.diagnosis import _classes
 from skda.model_selection import _common_rows
 from skda.target_accuracy import _references
 
@@ -78,9 +79,9 @@ def few(digits):
 
 @pytest.fixture
 def small_forests(monkeypatch):
-    """A fifth of the trees of the judges, which take most of the time of what judges."""
-    monkeypatch.setattr(_common_rows, "_N_TREES", 10)
-    monkeypatch.setattr(_references, "_N_TREES", 10)
+    """Few trees in the forests of what judges, which take most of its time."""
+    for module in (_common_rows, _references, _classes):
+        monkeypatch.setattr(module, "_N_TREES", 10)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from skda.label_shift import calibrate, label_shift_test, maximum_likelihood_sha
 
 _N_FOLDS = 5
 _N_BOOTSTRAPS = 100
+_N_TREES = 100
 # Fewer rows of a class show no distance.
 _LEAST_ROWS = 10
 # A class is missing if its share may be as good as nothing, and is at most a part of the source's.
@@ -86,7 +87,7 @@ def default_classifier() -> Any:
     return VotingClassifier(
         [
             ("linear", LogisticRegression(max_iter=500)),
-            ("forest", RandomForestClassifier(100, min_samples_leaf=2, random_state=0)),
+            ("forest", RandomForestClassifier(_N_TREES, min_samples_leaf=2, random_state=0)),
         ],
         voting="soft",
     )

@@ -12,6 +12,8 @@ from skda.diagnosis._two_sample import Comparison
 
 MEANS = 1.5 * np.random.RandomState(7).normal(size=(3, 6))
 
+pytestmark = pytest.mark.usefixtures("small_forests")
+
 
 def make_rows(rng, n=300, shares=(1 / 3, 1 / 3, 1 / 3)):
     y = rng.choice(3, n, p=shares)

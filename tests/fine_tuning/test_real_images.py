@@ -67,6 +67,7 @@ def cifar(data_home):
         return np.ascontiguousarray(np.moveaxis(x, 3, 1)), data["y"]
 
 
+@pytest.mark.slow
 def test_linear_probe_of_the_trained_network_recovers_its_task(resnet20, cifar):
     X, y = cifar
     clf = FineTuneClassifier(module=resnet20, freeze="all", max_epochs=30, batch_size=16)

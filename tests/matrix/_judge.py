@@ -19,7 +19,7 @@ SECONDS = 20
 # A longer message dumps the data that it complains about.
 LONGEST_MESSAGE = 1200
 # The default suite looks at every n-th cell of what is slow; the marker `exhaustive` at all.
-SHARE = 3
+SHARE = 6
 
 
 class Kind(NamedTuple):

@@ -22,7 +22,7 @@ if find_spec("ot") is None:
     CLASSES.remove(skda.adaptation.DeepJDOTClassifier)
 CLASSES = [DeepAdaptationClassifier, *CLASSES, FineTuneClassifier]
 # There are 32 estimators with the same checks of input.
-SHARE = 12
+SHARE = 24
 PARTLY_LABELLED = [
     *LABELS,
     Kind("one unlabeled", lambda good: np.where(good > 1, -1, good)),

@@ -34,7 +34,7 @@ def fitted(few):
 
 @pytest.mark.filterwarnings("ignore::skda.exceptions.NoTargetWarning")
 @parametrize_with_checks(
-    [ensemble_of(DeepCORALClassifier(max_epochs=12), n_estimators=2)],
+    [ensemble_of(DeepCORALClassifier(max_epochs=6), n_estimators=2)],
     expected_failed_checks=lambda ensemble: {
         f"check_sample_weight_equivalence_on_{kind}_data": "as in the network"
         for kind in ("dense", "sparse")

@@ -65,15 +65,13 @@ def test_all_scorers_together(request, routing, few, kind):
         assert results[f"test_{name}"][1] == by_hand, name
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_multimetric_search(routing, few, deep, n_jobs):
+def test_multimetric_search(routing, few, deep):
     search = GridSearchCV(
         deep,
         {"deepcoralclassifier__trade_off": [0.0, 1.0]},
         scoring=SCORERS,
         refit="InformationMaximizationScorer",
         cv=2,
-        n_jobs=n_jobs,
         error_score="raise",
     )
     search.fit(few["X"], few["y"], X_target=(few["X_target"],))
