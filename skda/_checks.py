@@ -387,6 +387,14 @@ def check_domain_numbers(sample_domain: Any) -> np.ndarray:
     return domains
 
 
+def as_float(number: Any) -> float:
+    """Return a number; whole ones beyond float64, which ``float`` does not take, are infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf if number > 0 else -np.inf
+
+
 def check_finite(value: Any, names: str) -> Any:
     """Return a result, unless it is infinite or NaN."""
     if not np.isfinite(value).all():

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from skda._checks import (
     LABELS,
     as_column,
+    as_float,
     check_domain_numbers,
     check_lengths,
     check_stacked_labels,
@@ -300,7 +301,8 @@ def list_target_classes(y_target: Any, classes: np.ndarray) -> np.ndarray:
     strangers = [
         label
         for label in known
-        if isinstance(label, Real) != are_numbers or (are_numbers and not float(label).is_integer())
+        if isinstance(label, Real) != are_numbers
+        or (are_numbers and not as_float(label).is_integer())
     ]
     if strangers:
         raise ValueError(

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skda._checks import LABELS, as_array, check_column, check_lengths, count_rows
+from skda._checks import LABELS, as_array, as_float, check_column, check_lengths, count_rows
 from skda._naming import naming, shortened
 from skda.diagnosis._advice import METHODS, advise
 from skda.diagnosis._classes import cross_fitted, default_classifier, describe_classes
@@ -152,7 +152,7 @@ def diagnose(
 
 def _check_options(level, max_samples, random_state):
     """Return a random state, if these are what they must be."""
-    if not isinstance(level, Real) or not 0.5 <= float(level) < 1:
+    if not isinstance(level, Real) or not 0.5 <= as_float(level) < 1:
         raise ValueError(
             f"level must be a number of 0.5 or more and below 1, got {shortened(repr(level))}."
         )

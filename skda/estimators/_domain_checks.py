@@ -3,7 +3,10 @@
 import warnings
 from numbers import Real
 
+import numpy as np
+
 from skda._callers import level_of_user
+from skda._checks import as_float
 from skda.exceptions import NoTargetWarning
 from skda.nn import ALIGNMENTS
 
@@ -62,4 +65,9 @@ def _is_weighted_alignment(entry):
         return False
     alignment, layers, weight = entry
     known = alignment in ALIGNMENTS if isinstance(alignment, str) else callable(alignment)
-    return known and isinstance(layers, tuple) and isinstance(weight, Real) and float(weight) >= 0
+    return (
+        known
+        and isinstance(layers, tuple)
+        and isinstance(weight, Real)
+        and 0 <= as_float(weight) < np.inf
+    )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from skda._checks import as_column, check_domain_numbers, check_lengths
+from skda._checks import as_column, as_float, check_domain_numbers, check_lengths
 from skda._naming import naming, shortened
 from skda._sklearn_compat import StrOptions
 from skda.domains import UNLABELED
@@ -148,7 +148,7 @@ def _chosen_weights(class_weight, classes):
                 f"class_weight has an entry {label!r}, which is no class of y: "
                 f"{shortened(classes.tolist())}; leave it out."
             )
-        if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+        if not isinstance(weight, Real) or not 0 <= as_float(weight) < np.inf:
             raise ValueError(
                 f"class_weight[{label!r}] must be a finite number of 0 or more, got {weight!r}."
             )

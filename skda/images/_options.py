@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skda._checks import as_float
+
 
 class UnreadableImageError(ValueError):
     """An item of X is no image that can be decoded, or whose values have no known meaning."""
@@ -108,7 +110,7 @@ def _are_limits(limits):
     return (
         isinstance(limits, tuple)
         and len(limits) == 2
-        and all(isinstance(limit, Real) and np.isfinite(float(limit)) for limit in limits)
+        and all(isinstance(limit, Real) and np.isfinite(as_float(limit)) for limit in limits)
         and limits[0] != limits[1]
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from skda._checks import as_array
+from skda._checks import as_array, as_float
 from skda._naming import naming, shortened
 from skda.domains import as_target_tuple, name_of
 from skda.label_shift._consistency import label_shift_test
@@ -173,7 +173,7 @@ def _stacked(values):
 
 def _check_options(level, n_bootstraps, random_state):
     """Return a random state, if these are what they must be."""
-    if not isinstance(level, Real) or not 0 < float(level) < 1:
+    if not isinstance(level, Real) or not 0 < as_float(level) < 1:
         raise ValueError(f"level must be a number between 0 and 1, got {shortened(repr(level))}.")
     is_count = isinstance(n_bootstraps, Integral) and not isinstance(n_bootstraps, bool)
     if n_bootstraps is not None and not (is_count and int(n_bootstraps) >= 2):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skda._checks import as_array, check_column, check_domain, check_lengths, count_rows
+from skda._checks import as_array, as_float, check_column, check_domain, check_lengths, count_rows
 from skda._naming import naming, shortened
 from skda.label_shift import count_targets
 from skda.monitoring._martingales import RankMartingales
@@ -146,7 +146,7 @@ class DriftMonitor:
                 "estimator must be a fitted classifier, regressor or transformer, or None, got "
                 f"{shortened(repr(estimator), 80)}."
             )
-        if not isinstance(alpha, Real) or not 0 < float(alpha) < 1:
+        if not isinstance(alpha, Real) or not 0 < as_float(alpha) < 1:
             raise ValueError(
                 f"alpha must be a number between 0 and 1, got {shortened(repr(alpha))}."
             )

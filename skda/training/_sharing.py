@@ -22,6 +22,7 @@ from skda.nn import affine_of, channel_moments, track_moments
 from skda.rows import batch_size, map_batch
 from skda.training._batches import PairedBatches
 from skda.training._processes import Processes
+from skda.training._row_independence import RowIndependence
 
 
 class Share:
@@ -173,6 +174,7 @@ class SharedSteps:
         self.is_on = False
         self._refuse()
         processes.copy_from_first(tensor for _, tensor in net._tensors())
+        self._independence: RowIndependence | None = RowIndependence(net.module_)
         self._muted = [] if processes.is_first else [c for _, c in net.callbacks_ if _hooks_of(c)]
         for callback in self._muted:
             vars(callback).update(dict.fromkeys(_hooks_of(callback), _do_nothing))
@@ -275,6 +277,7 @@ class SharedSteps:
 
     def forward(self, forward: Callable, X: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return logits and activations of all rows, of which the network sees the own ones."""
+        self._check_independence(X)
         share = self._share_of(self.net.module_.rows.sizes, batch_size(X))
         with self._sharing(share):
             logits, activations = forward(share.of(X))
@@ -286,6 +289,16 @@ class SharedSteps:
             some = {name: x for name, x in outputs.items() if x.dtype == dtype}
             whole.update(zip(some, share.gathered([*some.values()]), strict=True))
         return whole["logits of the net"], {name: whole[name] for name in activations}
+
+    def _check_independence(self, X):
+        """Raise if rows reach each other; by the first batch, of which all have the same rows."""
+        independence, self._independence = self._independence, None
+        if independence is not None and not independence.holds_for(X):
+            raise ValueError(
+                "The network gives rows other values among other rows of a batch, as a layer does "
+                "that takes means over it: processes would take those of their shares. Use batch "
+                "norms of torch.nn for it, or set distributed=False."
+            )
 
     @contextmanager
     def backward(self) -> Iterator[None]:

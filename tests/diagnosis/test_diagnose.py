@@ -242,6 +242,7 @@ def test_rare_classes_are_left_out_with_words(source):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"level": 10**400}, "level must be a number of 0.5 or more"),
         ({"level": 1}, "level must be a number of 0.5 or more"),
         ({"max_samples": 3}, "max_samples must be a whole number of 4"),
         ({"random_state": "no"}, "random_state must be"),

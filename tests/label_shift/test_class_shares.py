@@ -241,6 +241,8 @@ def test_errors_name_what_is_wrong(rows):
         class_shares(Posteriors(), X, np.where(y == "c", "d", y), X_target)
     with pytest.raises(ValueError, match="level must be a number between 0 and 1, got 95"):
         class_shares(Posteriors(), X, y, X_target, level=95)
+    with pytest.raises(ValueError, match="level must be a number between 0 and 1, got 1000"):
+        class_shares(Posteriors(), X, y, X_target, level=10**400)
     ovo = SVC(decision_function_shape="ovo").fit(
         *draw(np.full(4, 0.25), 80, np.random.default_rng(0))
     )

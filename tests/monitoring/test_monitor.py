@@ -211,6 +211,7 @@ def test_predictions_of_a_regressor_and_features_are_watched(rng):
     [
         ({"estimator": LogisticRegression}, "estimator must be fitted, got the class"),
         ({"estimator": 3}, "estimator must be a fitted classifier"),
+        ({"alpha": 10**400}, "alpha must be a number between 0 and 1"),
         ({"alpha": 0}, "alpha must be a number between 0 and 1"),
         ({"reference": np.zeros((19, 2))}, "reference has 19 rows"),
         ({"y": [1, 2]}, "y has 2 labels for 20 rows of reference"),

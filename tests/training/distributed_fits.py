@@ -173,6 +173,13 @@ class DrawingLayer(nn.Module):
         return x + noise
 
 
+class BatchMean(nn.Module):
+    """A layer that looks at all rows of a batch."""
+
+    def forward(self, x):
+        return x - x.mean(dim=0) if self.training else x
+
+
 class SizeNote(nn.Identity):
     """Notes how many rows the network sees."""
 
@@ -217,6 +224,7 @@ def refusals(X, y, Xt, rank):
         "one stops": message_of(fit, callbacks=[StopsAlone()]),
         "own backward": message_of(_fit, _OwnBackwardClassifier, X, y, Xt),
         "own order": message_of(_fit, _OwnOrderClassifier, X, y, Xt),
+        "own batch mean": message_of(fit, module=nn.Sequential(BatchMean(), nn.Linear(6, 4))),
         "compile": message_of(fit, compile=True),
         "own steps": message_of(ShallowDANNClassifier(max_epochs=1).fit, X, y, X_target=Xt),
         "other device": message_of(fit, device="meta"),
