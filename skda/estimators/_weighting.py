@@ -150,7 +150,8 @@ def _chosen_weights(class_weight, classes):
             )
         if not isinstance(weight, Real) or not 0 <= as_float(weight) < np.inf:
             raise ValueError(
-                f"class_weight[{label!r}] must be a finite number of 0 or more, got {weight!r}."
+                f"class_weight[{label!r}] must be a finite number of 0 or more, got "
+                f"{shortened(repr(weight))}."
             )
         weights[numbers[label]] = weight
     return weights

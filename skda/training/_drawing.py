@@ -100,7 +100,7 @@ class _Epoch:
     def prepare(self):
         """Let the epoch have what it needs, if one like it has been watched."""
         if self.strangers is None:
-            self.strangers = [part for part in self.parts if not _is_known_part(part)]
+            self.strangers = [part for part in self.parts if not is_known_part(part)]
         if not self.net._notifies_batches:  # callbacks may copy the network
             self._let_parts_draw()
         if self.needs is not None:
@@ -190,7 +190,7 @@ def _hooks(part):
     return (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
 
 
-def _is_known_part(part):
+def is_known_part(part):
     """Whether the class of a module and the functions that it holds are known."""
     held = []
     for value in vars(part).values():

@@ -10,12 +10,12 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from skda._random import own_generators
 from skda.rows import batch_size, map_batch
+from skda.training._drawing import is_known_part
 
 # Rows that are looked at, in halves: layers may need two.
 _N_ROWS = 4
 # Of the norm of all values. A mean over two rows in place of four makes ten times that and more.
 _TOLERANCE = 1e-3
-_KNOWN = ("torch", "skda")
 
 
 class RowIndependence:
@@ -32,14 +32,13 @@ class RowIndependence:
 
     def __init__(self, module: nn.Module):
         self._copy: Any = None
-        if all(_is_known(part) for part in module.modules()):
-            return
         try:
             self._copy = copy.deepcopy(module)
         except (RuntimeError, TypeError):  # such as of weights that are computed from others
             return
         for part in self._copy.train().modules():
-            part.training = not _is_known(part)
+            # Without dropout, and with batch norms that do what they do to every row.
+            part.training = not (is_known_part(part) or isinstance(part, _BatchNorm | _DropoutNd))
 
     def holds_for(self, X: Any) -> bool:
         """Tell whether rows have the same values among others; X are rows of the source first."""
@@ -76,9 +75,3 @@ class RowIndependence:
 
 class _Draws(Exception):
     """Layers draw random numbers: no two passes give the same."""
-
-
-def _is_known(part):
-    """Whether a layer does nothing of its own to the rows of a batch, or is seen to."""
-    is_of_library = type(part).__module__.partition(".")[0] in _KNOWN
-    return is_of_library or isinstance(part, _BatchNorm | _DropoutNd)

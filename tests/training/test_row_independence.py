@@ -70,7 +70,33 @@ def holds(*layers, n_rows=6, **params):
     return found
 
 
-@pytest.mark.parametrize("layer", [BatchMean(), MovingMean()], ids=lambda x: type(x).__name__)
+class Recurrent(nn.Module):
+    """Takes rows for times, as layers of torch do without batch_first."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.GRU(5, 5)
+
+    def forward(self, x):
+        return self.layer(x[:, None])[0][:, 0]
+
+
+def hooked():
+    layer = nn.Linear(5, 5)
+    layer.register_forward_hook(lambda part, args, x: x - x.mean(dim=0) if part.training else x)
+    return layer
+
+
+def attention():
+    rows_as_times = nn.TransformerEncoderLayer(5, 1, 8)
+    return nn.Sequential(nn.Unflatten(1, (1, 5)), rows_as_times, nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [BatchMean(), MovingMean(), Recurrent(), hooked(), attention()],
+    ids=["batch mean", "moving mean", "recurrent", "hook", "attention"],
+)
 @pytest.mark.parametrize("n_targets", [0, 1])
 def test_layers_that_look_at_all_rows_are_found(layer, n_targets):
     assert not holds(nn.Linear(5, 5), layer, nn.BatchNorm1d(5), n_targets=n_targets)
